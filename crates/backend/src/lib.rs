@@ -1,1 +1,53 @@
-//! Stub.
+//! What lancer asks of an engine, and nothing else.
+//!
+//! An engine is a crate that loads a language model and implements [`Backend`] (it generates text and gives
+//! log-probabilities), [`Learner`] (it can be trained), or both. Everything above the engines (review,
+//! evaluation, preference training, the loop) is written against these two traits, so it works on every
+//! engine and no engine knows another.
+//!
+//! * [`Backend::generate`] takes many [`GenerateRequest`]s at once and hands each [`Completion`] to a
+//!   [`CompletionSink`] as it ends.
+//! * [`Backend::score`] gives the log-probability of every token of given [`Continuation`]s.
+//! * [`Learner`] has one primitive that carries every loss: a forward pass that gives log-probabilities, and a
+//!   backward pass that takes the derivative of the loss by each of them.
+//!
+//! [`Sampler`] and [`ChoiceTrie`] are the sampling and the constraint that all engines share. [`scripted`] is an
+//! engine for tests that answers from a script, and [`conformance`] is the suite that every engine's tests call.
+//!
+//! ```
+//! use lancer_backend::{Backend, Collect, GenerateRequest, Prompt, Sampling, Seed, scripted::ScriptedBackend};
+//!
+//! let mut engine = ScriptedBackend::new(|prompt, _seed| format!("You said: {prompt}"));
+//! let request = GenerateRequest::new(Prompt::user("hello"))
+//!     .sampling(Sampling::Nucleus { temperature: 0.7, top_p: 0.9 })
+//!     .samples(Seed(1), 2)
+//!     .max_tokens(32);
+//! let mut completions = Collect::default();
+//! engine.generate(&[request], &mut completions)?;
+//! assert_eq!(completions.0.len(), 2);
+//! # Ok::<(), lancer_backend::BackendError>(())
+//! ```
+
+mod backend;
+pub mod conformance;
+mod constraint;
+mod error;
+mod generate;
+mod learner;
+mod prompt;
+mod sampler;
+mod score;
+pub mod scripted;
+mod seed;
+mod text_stream;
+
+pub use backend::{Backend, ModelInfo, Usage};
+pub use constraint::{Allowed, ChoiceTrie, Constraint, TriePosition};
+pub use error::{BackendError, LearnerError};
+pub use generate::{Collect, Completion, CompletionSink, Finish, GenerateRequest, Sampling};
+pub use learner::{Learner, StepReport, StepSettings, TrainingSequence, WeightFormat, check_weights};
+pub use prompt::{Message, Prompt, Role, TokenId};
+pub use sampler::{Choice, Sampler};
+pub use score::{Continuation, Ending, ScoreRequest, ScoredContinuation};
+pub use seed::Seed;
+pub use text_stream::{StreamState, TextStream};

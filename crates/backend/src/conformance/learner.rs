@@ -1,0 +1,220 @@
+//! Cases for [`Learner`].
+
+use std::{
+    env, fs,
+    path::PathBuf,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use super::{Case, assert_close};
+use crate::{Learner, LearnerError, Message, StepSettings, TokenId, TrainingSequence};
+
+type Run = fn(&mut dyn FnMut() -> Box<dyn Learner>);
+
+/// What every [`Learner`] does. The function loads the same model afresh, in the same settings, without dropout.
+pub const LEARNER: &[Case<Run>] = &[
+    Case { name: "forward gives the log-probabilities", run: forward_is_log_probs },
+    Case { name: "a sequence does not depend on its company", run: company_does_not_matter },
+    Case { name: "a step follows the gradient", run: step_follows_the_gradient },
+    Case { name: "the gradient is linear in its weights", run: linear_gradient },
+    Case { name: "gradients accumulate", run: gradients_accumulate },
+    Case { name: "training goes on from a checkpoint, bit for bit", run: checkpoint },
+    Case { name: "a checkpoint that is not one is refused", run: no_checkpoint },
+    Case { name: "a response ends with the end of the turn", run: encoding },
+    Case { name: "an invalid batch is named", run: invalid },
+];
+
+/// Within one engine, sums in another order.
+const TOLERANCE: f32 = 2e-4;
+
+fn batch(learner: &dyn Learner) -> Vec<TrainingSequence> {
+    [
+        ("What is the capital of France?", "It is Paris."),
+        ("Name a colour.", "Blue."),
+        ("Write one sentence about the sea.", "The sea is deep and cold, and it is never still."),
+    ]
+    .into_iter()
+    .map(|(prompt, response)| learner.encode(&[Message::user(prompt)], response).expect("a chat is encoded"))
+    .collect()
+}
+
+/// The weights of the mean negative log-likelihood over all targets of a batch.
+fn nll(batch: &[TrainingSequence]) -> Vec<Vec<f32>> {
+    let targets: usize = batch.iter().map(|sequence| sequence.targets().len()).sum();
+    batch.iter().map(|sequence| vec![-1.0 / targets as f32; sequence.targets().len()]).collect()
+}
+
+fn settings() -> StepSettings {
+    StepSettings { learning_rate: 1e-3, ..StepSettings::default() }
+}
+
+fn train(learner: &mut dyn Learner, batch: &[TrainingSequence], steps: usize) {
+    for _ in 0..steps {
+        learner.forward(batch).expect("forward");
+        learner.backward(&nll(batch)).expect("backward");
+        learner.step(&settings()).expect("step");
+    }
+}
+
+fn mean(log_probs: &[Vec<f32>]) -> f32 {
+    let all: Vec<f32> = log_probs.iter().flatten().copied().collect();
+    all.iter().sum::<f32>() / all.len() as f32
+}
+
+/// An empty folder of this process.
+fn folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("lancer-conformance-{}-{number}", process::id()));
+    fs::create_dir_all(&folder).expect("the system's folder for temporary files can be written");
+    folder
+}
+
+fn forward_is_log_probs(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let mut learner = make();
+    let batch = batch(&*learner);
+    let (plain, kept) =
+        (learner.log_probs(&batch).expect("log_probs"), learner.forward(&batch).expect("forward"));
+    for ((plain, kept), sequence) in plain.iter().zip(&kept).zip(&batch) {
+        assert_eq!(plain.len(), sequence.targets().len(), "one log-probability a target");
+        assert!(plain.iter().all(|&log_prob| log_prob <= 0.0), "log-probabilities are not above 0");
+        assert_close("forward", kept, plain, TOLERANCE);
+    }
+}
+
+fn company_does_not_matter(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let mut learner = make();
+    let batch = batch(&*learner);
+    let together = learner.log_probs(&batch).expect("log_probs");
+    for (sequence, together) in batch.iter().zip(&together) {
+        let alone = learner.log_probs(std::slice::from_ref(sequence)).expect("log_probs").remove(0);
+        assert_close("alone and together", &alone, together, TOLERANCE);
+    }
+    assert!(learner.log_probs(&[]).expect("an empty batch is no error").is_empty());
+}
+
+fn step_follows_the_gradient(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let mut learner = make();
+    let batch = batch(&*learner);
+    let before = mean(&learner.log_probs(&batch).expect("log_probs"));
+    train(&mut *learner, &batch, 3);
+    let after = mean(&learner.log_probs(&batch).expect("log_probs"));
+    assert!(
+        after > before,
+        "three steps on the negative log-likelihood took it from {} to {}",
+        -before,
+        -after
+    );
+}
+
+fn gradient_norm(learner: &mut dyn Learner, batch: &[TrainingSequence], scale: f32) -> f64 {
+    learner.forward(batch).expect("forward");
+    let weights: Vec<Vec<f32>> = nll(batch)
+        .into_iter()
+        .map(|weights| weights.into_iter().map(|weight| weight * scale).collect())
+        .collect();
+    learner.backward(&weights).expect("backward");
+    let still = StepSettings { learning_rate: 0.0, max_gradient_norm: None, ..settings() };
+    learner.step(&still).expect("step").gradient_norm
+}
+
+fn linear_gradient(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let mut learner = make();
+    let batch = batch(&*learner);
+    let zero = gradient_norm(&mut *learner, &batch, 0.0);
+    let (one, three) = (gradient_norm(&mut *learner, &batch, 1.0), gradient_norm(&mut *learner, &batch, 3.0));
+    assert!(zero.abs() < 1e-9, "weights of 0 gave a gradient of norm {zero}");
+    assert!(
+        one > 0.0 && (three / one - 3.0).abs() < 1e-3,
+        "norms {one} and {three}, expected three times as much"
+    );
+}
+
+fn gradients_accumulate(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let (mut whole, mut parts) = (make(), make());
+    let batch = batch(&*whole);
+    let weights = nll(&batch);
+    whole.forward(&batch).expect("forward");
+    whole.backward(&weights).expect("backward");
+    for (sequence, weights) in batch.iter().zip(&weights) {
+        parts.forward(std::slice::from_ref(sequence)).expect("forward");
+        parts.backward(std::slice::from_ref(weights)).expect("backward");
+    }
+    let (one, two) = (whole.step(&settings()).expect("step"), parts.step(&settings()).expect("step"));
+    let difference = (one.gradient_norm - two.gradient_norm).abs() / one.gradient_norm;
+    assert!(difference < 1e-3, "gradient norms {} and {}", one.gradient_norm, two.gradient_norm);
+}
+
+fn checkpoint(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let folder = folder();
+    let place = folder.join("step-2");
+    let mut first = make();
+    let batch = batch(&*first);
+    train(&mut *first, &batch, 2);
+    first.save_checkpoint(&place).expect("a checkpoint is written");
+    train(&mut *first, &batch, 2);
+    let mut second = make();
+    second.load_checkpoint(&place).expect("a checkpoint is read");
+    train(&mut *second, &batch, 2);
+    let expected = first.log_probs(&batch).expect("log_probs");
+    assert_eq!(
+        second.log_probs(&batch).expect("log_probs"),
+        expected,
+        "other weights after a resumed training"
+    );
+    // Writing over an older checkpoint is allowed.
+    second.save_checkpoint(&place).expect("a checkpoint is replaced");
+    fs::remove_dir_all(folder).expect("the folder can be removed");
+}
+
+fn no_checkpoint(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let folder = folder();
+    let mut learner = make();
+    let batch = batch(&*learner);
+    let before = learner.log_probs(&batch).expect("log_probs");
+    let absent = learner.load_checkpoint(&folder.join("absent"));
+    assert!(matches!(absent, Err(LearnerError::Checkpoint { .. })), "{absent:?}");
+    let empty = learner.load_checkpoint(&folder);
+    assert!(matches!(empty, Err(LearnerError::Checkpoint { .. })), "{empty:?}");
+    assert_eq!(
+        learner.log_probs(&batch).expect("log_probs"),
+        before,
+        "a refused checkpoint changed the weights"
+    );
+    fs::remove_dir_all(folder).expect("the folder can be removed");
+}
+
+fn encoding(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let learner = make();
+    let prompt = [Message::user("Name a colour.")];
+    let (one, two) =
+        (learner.encode(&prompt, "Blue.").expect("encode"), learner.encode(&prompt, "Red").expect("encode"));
+    assert_eq!(one.prompt_length, two.prompt_length);
+    assert_eq!(one.tokens[..one.prompt_length], two.tokens[..two.prompt_length], "the same prompt");
+    assert_eq!(one.tokens.last(), two.tokens.last(), "the end of the turn");
+    let empty = learner.encode(&prompt, "").expect("encode");
+    assert_eq!(empty.targets().len(), 1, "an empty response is the end of the turn");
+}
+
+fn invalid(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let mut learner = make();
+    let batch = batch(&*learner);
+    let valid = &batch[0];
+    let wrong = [
+        TrainingSequence { prompt_length: 0, ..valid.clone() },
+        TrainingSequence { prompt_length: valid.tokens.len(), ..valid.clone() },
+        TrainingSequence { tokens: vec![TokenId(u32::MAX); 4], prompt_length: 1 },
+        TrainingSequence { tokens: vec![valid.tokens[0]; learner.context_length() + 1], prompt_length: 1 },
+    ];
+    for wrong in wrong {
+        let result = learner.forward(&[valid.clone(), wrong]);
+        assert!(matches!(result, Err(LearnerError::InvalidSequence { sequence: 1, .. })), "{result:?}");
+    }
+    let early = make().backward(&nll(&batch));
+    assert!(matches!(early, Err(LearnerError::InvalidBackward(_))), "{early:?}");
+    learner.forward(&batch).expect("forward");
+    let misshapen = learner.backward(&nll(&batch)[1..]);
+    assert!(matches!(misshapen, Err(LearnerError::InvalidBackward(_))), "{misshapen:?}");
+    train(&mut *learner, &batch, 1);
+}

@@ -1,0 +1,166 @@
+//! The trait of an engine that trains a model.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LearnerError, Message, TokenId};
+
+/// One sequence of a training batch: a prompt and the tokens that are trained on after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingSequence {
+    /// Prompt and targets, without padding.
+    pub tokens: Vec<TokenId>,
+    /// Number of prompt tokens, at least 1; `tokens[prompt_length..]` are the targets, at least one of them.
+    pub prompt_length: usize,
+}
+
+impl TrainingSequence {
+    /// The tokens whose log-probabilities the forward pass gives.
+    pub fn targets(&self) -> &[TokenId] {
+        &self.tokens[self.prompt_length..]
+    }
+
+    /// Checks what a forward pass relies on: a prompt, a target, tokens within the vocabulary, a length within the
+    /// context. `index` is the sequence's place in its batch.
+    pub fn validate(
+        &self,
+        index: usize,
+        vocabulary: usize,
+        context_length: usize,
+    ) -> Result<(), LearnerError> {
+        let invalid = |reason| Err(LearnerError::InvalidSequence { sequence: index, reason });
+        if self.prompt_length == 0 {
+            return invalid("it has no prompt; the first token cannot be predicted from nothing".into());
+        }
+        if self.prompt_length >= self.tokens.len() {
+            return invalid("it has no target after the prompt".into());
+        }
+        if self.tokens.len() > context_length {
+            return invalid(format!(
+                "its {} tokens do not fit into the context of {context_length}",
+                self.tokens.len()
+            ));
+        }
+        match self.tokens.iter().find(|token| token.0 as usize >= vocabulary) {
+            Some(token) => invalid(format!("token {} is outside the vocabulary of {vocabulary}", token.0)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks that `weights` has the shape of the targets of `batch`, for implementations of [`Learner::backward`].
+pub fn check_weights(batch: &[TrainingSequence], weights: &[Vec<f32>]) -> Result<(), LearnerError> {
+    if batch.len() != weights.len() {
+        return Err(LearnerError::InvalidBackward(format!(
+            "weights for {} sequences, but the forward pass had {}",
+            weights.len(),
+            batch.len()
+        )));
+    }
+    for (index, (sequence, weights)) in batch.iter().zip(weights).enumerate() {
+        if sequence.targets().len() != weights.len() {
+            return Err(LearnerError::InvalidBackward(format!(
+                "{} weights for sequence {index}, which has {} targets",
+                weights.len(),
+                sequence.targets().len()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What one optimizer step uses: AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) after gradient clipping.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepSettings {
+    /// The learning rate of this step, warm-up and decay already applied.
+    pub learning_rate: f64,
+    /// Decay rate of the first moment.
+    pub beta_1: f64,
+    /// Decay rate of the second moment.
+    pub beta_2: f64,
+    /// Added to the denominator.
+    pub epsilon: f64,
+    /// Decoupled weight decay, on matrices only (not on biases and norms).
+    pub weight_decay: f64,
+    /// The gradient is scaled down to this L2 norm over all weights where it is larger; `None` leaves it.
+    pub max_gradient_norm: Option<f64>,
+}
+
+impl Default for StepSettings {
+    fn default() -> Self {
+        Self {
+            learning_rate: 1e-5,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            max_gradient_norm: Some(1.0),
+        }
+    }
+}
+
+/// What an optimizer step did.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Number of steps made, this one included.
+    pub step: u64,
+    /// L2 norm of the gradient over all trained weights, before clipping.
+    pub gradient_norm: f64,
+}
+
+/// How weights are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightFormat {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit brain floats (Hugging Face folder) or 16-bit floats (GGUF).
+    Half,
+    /// Blocks of 32 8-bit integers with a common scale (GGUF only).
+    Q8_0,
+}
+
+/// A model that can be trained.
+///
+/// One primitive carries every loss. [`forward`](Self::forward) gives the log-probabilities of the targets and keeps
+/// what the backward pass needs; the caller computes its loss and the derivative of the loss by each log-probability;
+/// [`backward`](Self::backward) adds the gradient of the sum of derivative × log-probability to what it has
+/// accumulated; [`step`](Self::step) descends along it.
+pub trait Learner {
+    /// The longest sequence that can be trained on.
+    fn context_length(&self) -> usize;
+
+    /// The training sequence of a chat: `prompt` rendered with the model's chat template and the model's turn opened,
+    /// then the response and the end-of-turn token as targets. The tokens are those that a
+    /// [`Backend`](crate::Backend) reads for the same chat and a closed continuation.
+    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError>;
+
+    /// Log-probabilities of the targets of each sequence, in natural logarithm, without dropout and without keeping
+    /// anything for a backward pass.
+    fn log_probs(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError>;
+
+    /// Log-probabilities as from [`log_probs`](Self::log_probs), with dropout where it is set, keeping what
+    /// [`backward`](Self::backward) needs. A second call forgets the first.
+    fn forward(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError>;
+
+    /// Adds to the gradient that of `Σ weights[s][t] · log_prob[s][t]`, the weights being the derivatives of the loss
+    /// by the log-probabilities that [`forward`](Self::forward) gave, in the same shape.
+    fn backward(&mut self, weights: &[Vec<f32>]) -> Result<(), LearnerError>;
+
+    /// One AdamW step against the accumulated gradient, which is then zero.
+    fn step(&mut self, settings: &StepSettings) -> Result<StepReport, LearnerError>;
+
+    /// Writes all that training needs to go on to the same weights, bit for bit: trained weights, optimizer state,
+    /// number of steps, random state. The folder is whole or absent, never half-written. The accumulated gradient is
+    /// not part of it.
+    fn save_checkpoint(&self, folder: &Path) -> Result<(), LearnerError>;
+
+    /// Goes back to a checkpoint of the same model and settings.
+    fn load_checkpoint(&mut self, folder: &Path) -> Result<(), LearnerError>;
+
+    /// Writes the model, adapters merged: to a GGUF file if `path` ends in `.gguf`, otherwise to a Hugging Face folder
+    /// (`config.json`, `model.safetensors`, tokenizer and chat template).
+    fn export(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError>;
+}

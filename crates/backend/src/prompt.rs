@@ -1,0 +1,89 @@
+//! Prompts: text, chat messages or tokens.
+
+use serde::{Deserialize, Serialize};
+
+/// A token's number in its model's vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenId(pub u32);
+
+/// Who speaks in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Standing instructions to the model.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn of a chat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+impl Message {
+    /// A turn of the person.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self { role: Role::User, content: content.into() }
+    }
+
+    /// A turn of the model.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self { role: Role::Assistant, content: content.into() }
+    }
+
+    /// Standing instructions.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self { role: Role::System, content: content.into() }
+    }
+}
+
+/// What a model continues.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Prompt {
+    /// Chat turns. The engine renders them with the model's chat template, opens the model's turn after them, and
+    /// tokenises the result with special tokens recognised. Text inside the messages that looks like a special
+    /// token is the caller's to escape.
+    Chat(Vec<Message>),
+    /// Plain text, tokenised as it is, after the beginning-of-text token where the model's tokenizer adds one.
+    Text(String),
+    /// Tokens, taken as they are.
+    Tokens(Vec<TokenId>),
+}
+
+impl Prompt {
+    /// A chat of one user turn.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self::Chat(vec![Message::user(content)])
+    }
+
+    /// Plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Chat(messages) => messages.is_empty(),
+            Self::Text(text) => text.is_empty(),
+            Self::Tokens(tokens) => tokens.is_empty(),
+        }
+    }
+
+    /// The first token of a token prompt that a vocabulary of this size does not have.
+    pub fn token_outside(&self, vocabulary: usize) -> Option<TokenId> {
+        match self {
+            Self::Tokens(tokens) => tokens.iter().copied().find(|token| token.0 as usize >= vocabulary),
+            Self::Chat(_) | Self::Text(_) => None,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Engines for tests: a backend that answers from a script, and a learner small enough to check by hand.
+//!
+//! Both read text as bytes: token `b` is the byte `b`, and [`END_OF_TURN`] ends a turn.
+
+mod answer;
+mod bigram;
+
+pub use answer::ScriptedBackend;
+pub use bigram::ScriptedLearner;
+
+use crate::{Message, Prompt, Role, TokenId};
+
+/// The token that ends a turn; the bytes come before it.
+pub const END_OF_TURN: TokenId = TokenId(256);
+
+/// Number of tokens: the bytes and the end of the turn.
+pub const VOCABULARY: usize = 257;
+
+/// The longest sequence of the scripted engines.
+pub const CONTEXT_LENGTH: usize = 16_384;
+
+/// A chat as the scripted engines read it: `user: hello`, a line for each turn, then `assistant: `.
+fn render(messages: &[Message]) -> String {
+    let name = |role| match role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    };
+    let mut text = String::new();
+    for message in messages {
+        text.extend([name(message.role), ": ", &message.content, "\n"]);
+    }
+    text + "assistant: "
+}
+
+fn bytes(text: &str) -> Vec<TokenId> {
+    text.bytes().map(|byte| TokenId(u32::from(byte))).collect()
+}
+
+fn text(tokens: &[TokenId]) -> String {
+    let bytes: Vec<u8> = tokens.iter().filter_map(|token| u8::try_from(token.0).ok()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn read(prompt: &Prompt) -> Vec<TokenId> {
+    match prompt {
+        Prompt::Chat(messages) => bytes(&render(messages)),
+        Prompt::Text(text) => bytes(text),
+        Prompt::Tokens(tokens) => tokens.clone(),
+    }
+}
