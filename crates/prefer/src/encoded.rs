@@ -1,0 +1,101 @@
+//! Examples as tokens, within the longest sequence allowed; what does not fit is noted.
+
+use std::collections::HashSet;
+
+use lancer_backend::{Learner, Message, TrainingSequence};
+
+use crate::{
+    error::TrainingError,
+    record::{SkipReason, Skipped},
+    settings::{LongExamples, TrainSettings},
+};
+
+/// Encodes examples and notes which were skipped or cut.
+pub(crate) struct Encoder<'a> {
+    learner: &'a dyn Learner,
+    limit: usize,
+    long_examples: LongExamples,
+    keys: HashSet<String>,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) truncated: Vec<String>,
+}
+
+impl<'a> Encoder<'a> {
+    pub(crate) fn new(learner: &'a dyn Learner, settings: &TrainSettings) -> Self {
+        Self {
+            limit: settings.max_length.min(learner.context_length()),
+            learner,
+            long_examples: settings.long_examples,
+            keys: HashSet::new(),
+            skipped: Vec::new(),
+            truncated: Vec::new(),
+        }
+    }
+
+    /// Registers an example's key.
+    pub(crate) fn begin(&mut self, key: &str) -> Result<(), TrainingError> {
+        if self.keys.insert(key.into()) {
+            Ok(())
+        } else {
+            Err(TrainingError::DuplicateKey { key: key.into() })
+        }
+    }
+
+    pub(crate) fn skip(&mut self, key: &str, reason: SkipReason) {
+        self.skipped.push(Skipped { key: key.into(), reason });
+    }
+
+    /// The sequences of an example's responses to its prompt; `None` where they do not fit and were skipped.
+    pub(crate) fn encode<const N: usize>(
+        &mut self,
+        key: &str,
+        prompt: &[Message],
+        responses: [&str; N],
+    ) -> Result<Option<[TrainingSequence; N]>, TrainingError> {
+        let mut sequences = Vec::with_capacity(N);
+        for response in responses {
+            let sequence = self
+                .learner
+                .encode(prompt, response)
+                .map_err(|source| TrainingError::Encode { key: key.into(), source })?;
+            sequences.push(sequence);
+        }
+        let longest = sequences.iter().map(|sequence| sequence.tokens.len()).max().unwrap_or(0);
+        let prompt = sequences.iter().map(|sequence| sequence.prompt_length).max().unwrap_or(0);
+        if longest > self.limit {
+            if prompt >= self.limit {
+                self.skip(key, SkipReason::PromptTooLong { tokens: prompt, limit: self.limit });
+                return Ok(None);
+            }
+            match self.long_examples {
+                LongExamples::Skip => {
+                    self.skip(key, SkipReason::TooLong { tokens: longest, limit: self.limit });
+                    return Ok(None);
+                }
+                LongExamples::Truncate => {
+                    self.truncated.push(key.into());
+                    for sequence in &mut sequences {
+                        sequence.tokens.truncate(self.limit);
+                    }
+                }
+            }
+        }
+        // One sequence was pushed for each of the N responses.
+        Ok(sequences.try_into().ok())
+    }
+
+    /// A response that belongs to another prompt, cut where it is too long.
+    pub(crate) fn mismatched(
+        &self,
+        key: &str,
+        prompt: &[Message],
+        response: &str,
+    ) -> Result<TrainingSequence, TrainingError> {
+        let mut sequence = self
+            .learner
+            .encode(prompt, response)
+            .map_err(|source| TrainingError::Encode { key: key.into(), source })?;
+        sequence.tokens.truncate(self.limit);
+        Ok(sequence)
+    }
+}

@@ -1,0 +1,202 @@
+//! One of the preference losses, picked by name in a configuration.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Desirability, Dpo, Ipo, Kto, Orpo, PairLogProb, PairLoss, SimPo, dpo, ipo, kto, nll, orpo, simpo,
+};
+use crate::error::SettingError;
+
+/// A preference loss with its settings. In a configuration, `kind` names it and its settings stand beside:
+/// `{ kind = "dpo", beta = 0.1 }`; what is left out has its default.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PreferenceLoss {
+    /// See [`dpo`].
+    Dpo(Dpo),
+    /// See [`ipo`].
+    Ipo(Ipo),
+    /// See [`simpo`].
+    #[serde(rename = "simpo")]
+    SimPo(SimPo),
+    /// See [`orpo`].
+    Orpo(Orpo),
+    /// See [`kto`].
+    Kto(Kto),
+}
+
+impl Default for PreferenceLoss {
+    fn default() -> Self {
+        Self::Dpo(Dpo::default())
+    }
+}
+
+/// A name that is not a loss's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no preference loss {name:?}; it is one of dpo, ipo, simpo, orpo, kto")]
+pub struct UnknownLoss {
+    /// The name.
+    pub name: String,
+}
+
+/// A loss in its default settings, by its name.
+impl FromStr for PreferenceLoss {
+    type Err = UnknownLoss;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLoss> {
+        match name {
+            "dpo" => Ok(Self::Dpo(Dpo::default())),
+            "ipo" => Ok(Self::Ipo(Ipo::default())),
+            "simpo" => Ok(Self::SimPo(SimPo::default())),
+            "orpo" => Ok(Self::Orpo(Orpo::default())),
+            "kto" => Ok(Self::Kto(Kto::default())),
+            _ => Err(UnknownLoss { name: name.into() }),
+        }
+    }
+}
+
+/// What the share of one pair in the loss of a batch depends on besides the pair.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchTotals {
+    /// Number of pairs in the batch.
+    pub pairs: usize,
+    /// Number of tokens of all chosen responses in the batch.
+    pub chosen_tokens: usize,
+    /// For KTO, the estimate of the divergence from the reference, at least 0; the others leave it alone.
+    pub kl: f64,
+}
+
+impl PreferenceLoss {
+    /// The loss's name in a configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Dpo(_) => "dpo",
+            Self::Ipo(_) => "ipo",
+            Self::SimPo(_) => "simpo",
+            Self::Orpo(_) => "orpo",
+            Self::Kto(_) => "kto",
+        }
+    }
+
+    /// Checks the ranges of the settings.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        match self {
+            Self::Dpo(settings) => settings.validate(),
+            Self::Ipo(settings) => settings.validate(),
+            Self::SimPo(settings) => settings.validate(),
+            Self::Orpo(settings) => settings.validate(),
+            Self::Kto(settings) => settings.validate(),
+        }
+    }
+
+    /// Whether the loss compares the policy with a reference; SimPO and ORPO do not.
+    pub fn uses_reference(&self) -> bool {
+        matches!(self, Self::Dpo(_) | Self::Ipo(_) | Self::Kto(_))
+    }
+
+    /// One pair's share of the loss of a batch; the shares of all pairs add up to it. The loss of a batch is the mean
+    /// of its pairs' losses (for KTO, of its responses', two a pair), plus, where the loss has it, the mean negative
+    /// log-likelihood of all chosen tokens times its weight.
+    ///
+    /// `reference` is not read where [`uses_reference`](Self::uses_reference) is false; pass the policy's then.
+    pub fn pair(&self, policy: PairLogProb, reference: PairLogProb, totals: &BatchTotals) -> PairLoss {
+        let mut loss = match self {
+            Self::Dpo(settings) => dpo(settings, policy, reference),
+            Self::Ipo(settings) => ipo(settings, policy, reference),
+            Self::SimPo(settings) => simpo(settings, policy),
+            Self::Orpo(settings) => orpo(settings, policy),
+            Self::Kto(settings) => kto_pair(settings, policy, reference, totals.kl),
+        };
+        let pairs = totals.pairs as f64;
+        loss.value /= pairs;
+        loss.chosen /= pairs;
+        loss.rejected /= pairs;
+        let weight = self.nll_weight();
+        if weight > 0.0 {
+            let nll = nll(policy.chosen, 1.0, totals.chosen_tokens as f64);
+            loss.value += weight * nll.value;
+            loss.chosen += weight * nll.derivative;
+        }
+        loss
+    }
+
+    /// The implicit rewards of the chosen and the rejected response: with a reference `β · (log π - log π_ref)`,
+    /// without one `β` times the mean log-probability of a token. For logs; no loss is computed from them.
+    pub fn rewards(&self, policy: PairLogProb, reference: PairLogProb) -> (f64, f64) {
+        let (beta, uses_reference) = match self {
+            Self::Dpo(settings) => (settings.beta, true),
+            Self::Ipo(settings) => (settings.beta, true),
+            Self::Kto(settings) => (settings.beta, true),
+            Self::SimPo(settings) => (settings.beta, false),
+            Self::Orpo(settings) => (settings.beta, false),
+        };
+        if uses_reference {
+            (
+                beta * (policy.chosen.sum - reference.chosen.sum),
+                beta * (policy.rejected.sum - reference.rejected.sum),
+            )
+        } else {
+            (beta * policy.chosen.mean(), beta * policy.rejected.mean())
+        }
+    }
+
+    fn nll_weight(&self) -> f64 {
+        match self {
+            Self::Dpo(settings) => settings.nll_weight,
+            Self::SimPo(settings) => settings.nll_weight,
+            Self::Orpo(_) => 1.0,
+            Self::Ipo(_) | Self::Kto(_) => 0.0,
+        }
+    }
+}
+
+/// Both sides of a pair as KTO's single responses, the mean of their losses.
+fn kto_pair(settings: &Kto, policy: PairLogProb, reference: PairLogProb, kl: f64) -> PairLoss {
+    let chosen = kto(settings, Desirability::Desirable, policy.chosen, reference.chosen, kl);
+    let rejected = kto(settings, Desirability::Undesirable, policy.rejected, reference.rejected, kl);
+    PairLoss {
+        value: (chosen.value + rejected.value) / 2.0,
+        chosen: chosen.derivative / 2.0,
+        rejected: rejected.derivative / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dpo, PreferenceLoss};
+
+    #[test]
+    fn a_configuration_names_the_loss() {
+        let loss: PreferenceLoss = serde_json::from_str(r#"{"kind": "dpo", "beta": 0.3}"#).unwrap();
+        assert_eq!(loss, PreferenceLoss::Dpo(Dpo { beta: 0.3, ..Dpo::default() }));
+        for name in ["dpo", "ipo", "simpo", "orpo", "kto"] {
+            let loss: PreferenceLoss = name.parse().unwrap();
+            assert_eq!(loss.name(), name);
+            let written = serde_json::to_string(&loss).unwrap();
+            assert_eq!(serde_json::from_str::<PreferenceLoss>(&written).unwrap(), loss, "{written}");
+        }
+    }
+
+    #[test]
+    fn errors_name_what_is_allowed() {
+        let unknown = serde_json::from_str::<PreferenceLoss>(r#"{"kind": "ppo"}"#).unwrap_err().to_string();
+        assert!(unknown.contains("`dpo`, `ipo`, `simpo`, `orpo`, `kto`"), "{unknown}");
+        let unknown = "ppo".parse::<PreferenceLoss>().unwrap_err().to_string();
+        assert!(unknown.contains("one of dpo, ipo, simpo, orpo, kto"), "{unknown}");
+        let field =
+            serde_json::from_str::<PreferenceLoss>(r#"{"kind": "ipo", "gamma": 1.0}"#).unwrap_err().to_string();
+        assert!(field.contains("gamma") && field.contains("beta"), "{field}");
+        for text in [
+            r#"{"kind": "dpo", "beta": 0.0}"#,
+            r#"{"kind": "dpo", "label_smoothing": 0.5}"#,
+            r#"{"kind": "simpo", "gamma": -1.0}"#,
+            r#"{"kind": "orpo", "beta": 1e9}"#,
+            r#"{"kind": "kto", "undesirable_weight": -0.1}"#,
+        ] {
+            let error = serde_json::from_str::<PreferenceLoss>(text).unwrap().validate().unwrap_err();
+            assert!(text.contains(error.field), "{error}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Who watches a run: progress, records as they are made, and the wish to stop.
+
+use std::ops::ControlFlow;
+
+use crate::{
+    checkpoint::Checkpoint,
+    record::{EvaluationRecord, StepRecord, TrainingPlan},
+};
+
+/// Is told what a run does when it has done it, so that it can be shown and stored at once.
+///
+/// Where a method returns [`ControlFlow::Break`] the run saves a checkpoint and ends as
+/// [`Outcome::Interrupted`](crate::Outcome::Interrupted). An observer that fails, because it cannot store a record for
+/// example, keeps its error and breaks. All methods do nothing if they are not implemented.
+pub trait TrainingObserver {
+    /// The examples were encoded and cut into steps. Comes once, first.
+    fn planned(&mut self, plan: &TrainingPlan) -> ControlFlow<()> {
+        let _ = plan;
+        ControlFlow::Continue(())
+    }
+
+    /// The reference log-probabilities of `done` of `total` pairs are there, of both sets together.
+    fn referenced(&mut self, done: usize, total: usize) -> ControlFlow<()> {
+        let _ = (done, total);
+        ControlFlow::Continue(())
+    }
+
+    /// Within step `step`, `done` of its `total` tokens went through the model. For progress alone: a step that was
+    /// begun is made.
+    fn advanced(&mut self, step: u64, done: u64, total: u64) {
+        let _ = (step, done, total);
+    }
+
+    /// A step was made.
+    fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
+        let _ = record;
+        ControlFlow::Continue(())
+    }
+
+    /// The held-out examples were evaluated.
+    fn evaluated(&mut self, record: &EvaluationRecord) -> ControlFlow<()> {
+        let _ = record;
+        ControlFlow::Continue(())
+    }
+
+    /// A checkpoint was saved. Older ones are removed after this returns.
+    fn saved(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()> {
+        let _ = checkpoint;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Watches nothing.
+impl TrainingObserver for () {}

@@ -1,0 +1,128 @@
+//! `cargo xtask setup`: the tools that llama.cpp is built with, and the environment that points to them.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    model,
+    process::{Failure, output, run as run_program},
+};
+
+/// What cargo is called with so that everything can be built.
+pub(crate) struct Environment {
+    target: PathBuf,
+    variables: Vec<(&'static str, OsString)>,
+}
+
+impl Environment {
+    /// Gets what is missing into the target folder.
+    pub(crate) fn prepare() -> Result<Self, Failure> {
+        let target = target_folder();
+        let tools = target.join("tools");
+        fs::create_dir_all(&tools)
+            .map_err(|error| Failure::new(format!("cannot make the folder {}: {error}", tools.display())))?;
+        let mut variables = vec![("CARGO_TARGET_DIR", target.clone().into_os_string())];
+        if env::var_os("CMAKE").is_none() && output(Command::new("cmake").arg("--version")).is_none() {
+            let cmake = tools.join("cmake/data/bin/cmake");
+            get(&tools, "cmake", &cmake)?;
+            variables.push(("CMAKE", cmake.into_os_string()));
+        }
+        if env::var_os("LIBCLANG_PATH").is_none() {
+            let folder = tools.join("clang/native");
+            get(&tools, "libclang", &folder)?;
+            variables.push(("LIBCLANG_PATH", folder.into_os_string()));
+            // PyPI's libclang lacks the compiler's own headers (stddef.h and its like).
+            if let Some(headers) = output(Command::new("cc").arg("-print-file-name=include")) {
+                variables.push(("BINDGEN_EXTRA_CLANG_ARGS", format!("-I{headers}").into()));
+            }
+        }
+        Ok(Self { target, variables })
+    }
+
+    /// A cargo command in this environment.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(root()).envs(self.variables.iter().cloned());
+        cargo
+    }
+
+    /// Where build outputs go.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+}
+
+/// `cargo xtask setup`.
+pub(crate) fn run() -> Result<(), Failure> {
+    let environment = Environment::prepare()?;
+    let model = model::fetch(environment.target())?;
+    println!("build folder   {}", environment.target().display());
+    for (name, value) in &environment.variables {
+        println!("{name}={}", value.to_string_lossy());
+    }
+    println!("default model  {}", model.display());
+    Ok(())
+}
+
+/// The project's root.
+pub(crate) fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_path_buf()
+}
+
+/// The user's cache folder for lancer.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
+    Some(cache.join("lancer"))
+}
+
+/// `CARGO_TARGET_DIR`; in CI a cache folder, so that a new checkout builds on the last one's outputs; else `target`.
+fn target_folder() -> PathBuf {
+    if let Some(folder) = env::var_os("CARGO_TARGET_DIR") {
+        return root().join(folder);
+    }
+    match cache_folder() {
+        Some(cache) if env::var_os("CI").is_some_and(|ci| ci == "true") => {
+            cache.join(format!("target-{}", processor()))
+        }
+        _ => root().join("target"),
+    }
+}
+
+/// A name for what this processor can do: outputs are built for it, and a cache may move to another machine.
+fn processor() -> String {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let features = output(rustc.args(["--print", "cfg", "-C", "target-cpu=native"])).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    features.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// Installs a PyPI package into `tools`, unless `wanted` is already there.
+fn get(tools: &Path, package: &str, wanted: &Path) -> Result<(), Failure> {
+    if wanted.exists() {
+        return Ok(());
+    }
+    eprintln!("getting {package} from PyPI into {}", tools.display());
+    run_program(pip().args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade", "--target"]).arg(tools).arg(package))
+        .map_err(|failure| Failure::new(format!("{failure}; install {package} by hand and set CMAKE or LIBCLANG_PATH to it, or give this machine Python 3 with pip")))?;
+    if wanted.exists() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("the PyPI package {package} does not hold {}", wanted.display())))
+    }
+}
+
+/// Python's package installer.
+pub(crate) fn pip() -> Command {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip"]);
+    pip
+}

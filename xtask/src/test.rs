@@ -1,0 +1,25 @@
+//! `cargo xtask test`: every check of the project.
+
+use std::process::Command;
+
+use crate::{
+    process::{Failure, output, run as run_program},
+    setup::Environment,
+};
+
+/// Runs the checks one after the other and stops at the first that fails.
+///
+/// All of them use the release profile, so that the heavy dependencies are compiled once.
+pub(crate) fn run() -> Result<(), Failure> {
+    let environment = Environment::prepare()?;
+    let cargo = |arguments: &[&str]| run_program(environment.cargo().args(arguments));
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    cargo(&["test", "--release", "--workspace", "--doc"])?;
+    // Last, since its closing lines count the tests.
+    if output(Command::new("cargo").args(["nextest", "--version"])).is_some() {
+        cargo(&["nextest", "run", "--release", "--workspace"])
+    } else {
+        cargo(&["test", "--release", "--workspace", "--all-targets"])
+    }
+}
