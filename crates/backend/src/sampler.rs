@@ -131,7 +131,7 @@ mod tests {
         }
         // Five standard deviations of a binomial count around its mean.
         for (count, p) in counts.iter().zip([0.5, 0.3, 0.15, 0.05]) {
-            let deviation = (20_000.0 * p * (1.0 - p)).sqrt();
+            let deviation = (20_000.0_f64 * p * (1.0 - p)).sqrt();
             assert!((f64::from(*count) - 20_000.0 * p).abs() < 5.0 * deviation, "{counts:?}");
         }
     }
