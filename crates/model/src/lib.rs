@@ -1,1 +1,34 @@
-//! Stub.
+//! Model files: what is in them, and writing them again.
+//!
+//! * [`gguf`] reads and writes llama.cpp's format; quantised weights are read as `f32`.
+//! * [`ChatTemplate`] renders a chat as its model was trained to read it.
+//!
+//! A file is not trusted: what it claims is held against its length before anything is allocated for it, and an error
+//! names the file, the tensor and what is wrong.
+//!
+//! ```
+//! use lancer_model::{Tensor, gguf};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("one.gguf");
+//! let described = [gguf::GgufTensor { name: "one".into(), shape: vec![2, 32] }];
+//! let weights = Tensor { shape: vec![2, 32], data: vec![0.5; 64] };
+//! gguf::write(&path, &gguf::Metadata::default(), &described, gguf::GgufFormat::Q8_0, |_| {
+//!     Ok::<_, lancer_model::ModelError>(weights.clone())
+//! })?;
+//!
+//! let file = gguf::GgufFile::open(&path)?;
+//! assert_eq!(file.tensors()["one"].kind, gguf::TensorType::Q8_0);
+//! let read = file.tensor("one")?;
+//! assert!(read.data.iter().all(|weight| (weight - 0.5).abs() < 1e-3));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod chat_template;
+mod error;
+pub mod gguf;
+mod tensor;
+
+pub use chat_template::{ChatTemplate, GenerationPrompt};
+pub use error::ModelError;
+pub use tensor::Tensor;

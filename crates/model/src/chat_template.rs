@@ -1,0 +1,122 @@
+//! Chat templates: the Jinja text in a model's files that turns messages into the text the model was trained on.
+//!
+//! They are rendered as transformers does: blocks trimmed, `raise_exception` at hand, Python's string methods
+//! understood, `bos_token` and `eos_token` given.
+
+use minijinja::{Environment, Error, ErrorKind, context};
+use serde::Serialize;
+
+use crate::ModelError;
+
+/// Whether the model's turn is opened after the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GenerationPrompt {
+    /// Opened, for the model to write.
+    Open,
+    /// Not opened.
+    None,
+}
+
+/// The name under which the one template is kept.
+const NAME: &str = "chat";
+
+/// A compiled chat template.
+#[derive(Debug, Clone)]
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+    source: String,
+    bos_token: String,
+    eos_token: String,
+}
+
+#[derive(Serialize)]
+struct Turn<'a> {
+    role: &'a str,
+    content: &'a str,
+}
+
+impl ChatTemplate {
+    /// Compiles a template. The tokens are the texts of the beginning-of-text and end-of-text tokens, empty where the
+    /// model has none.
+    pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self, ModelError> {
+        let mut environment = Environment::new();
+        environment.set_trim_blocks(true);
+        environment.set_lstrip_blocks(true);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        });
+        environment.add_template_owned(NAME, source.to_owned()).map_err(refused)?;
+        Ok(Self {
+            environment,
+            source: source.into(),
+            bos_token: bos_token.into(),
+            eos_token: eos_token.into(),
+        })
+    }
+
+    /// The template's text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Renders `(role, content)` turns; roles are `system`, `user` and `assistant`.
+    pub fn render(
+        &self,
+        messages: &[(&str, &str)],
+        generation: GenerationPrompt,
+    ) -> Result<String, ModelError> {
+        let messages: Vec<Turn<'_>> =
+            messages.iter().map(|&(role, content)| Turn { role, content }).collect();
+        self.environment
+            .get_template(NAME)
+            .and_then(|template| {
+                template.render(context! {
+                    messages,
+                    add_generation_prompt => generation == GenerationPrompt::Open,
+                    bos_token => self.bos_token,
+                    eos_token => self.eos_token,
+                })
+            })
+            .map_err(refused)
+    }
+}
+
+fn refused(error: Error) -> ModelError {
+    ModelError::ChatTemplate { reason: error.to_string(), source: Box::new(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHATML: &str = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}\
+        {{ '<|im_start|>system\nYou are helpful.<|im_end|>\n' }}{% endif %}\
+        {{'<|im_start|>' + message['role'] + '\n' + message['content'].strip() + '<|im_end|>' + '\n'}}{% endfor %}\
+        {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+    #[test]
+    fn chatml_is_rendered() {
+        let template = ChatTemplate::new(CHATML, "<|im_start|>", "<|im_end|>").unwrap();
+        let text = template.render(&[("user", " Hello ")], GenerationPrompt::Open).unwrap();
+        assert_eq!(
+            text,
+            "<|im_start|>system\nYou are helpful.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
+        );
+        let closed = template.render(&[("user", "Hello")], GenerationPrompt::None).unwrap();
+        assert!(closed.ends_with("Hello<|im_end|>\n"));
+    }
+
+    #[test]
+    fn a_template_may_refuse_a_chat() {
+        let template = ChatTemplate::new("{{ raise_exception('no system turn, please') }}", "", "").unwrap();
+        let error = template.render(&[("system", "x")], GenerationPrompt::Open).unwrap_err();
+        assert!(error.to_string().contains("no system turn, please"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_template_is_named() {
+        let error = ChatTemplate::new("{% for %}", "", "").unwrap_err();
+        assert!(matches!(error, ModelError::ChatTemplate { .. }));
+    }
+}
