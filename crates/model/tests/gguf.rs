@@ -1,5 +1,7 @@
 //! GGUF against the Python package `gguf`, and against files that are not what they should be.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
 use std::{
     collections::BTreeMap,
     fs,
