@@ -61,6 +61,22 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A configuration cannot be read, contradicts itself, or asks for what cannot be computed.
+    #[error("{path}: {reason}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A tokenizer cannot be read.
+    #[error("{path}: the tokenizer cannot be read: {reason}")]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A chat template could not be read or rendered.
     #[error("chat template: {reason}")]
     ChatTemplate {

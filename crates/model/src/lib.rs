@@ -1,5 +1,8 @@
 //! Model files: what is in them, and writing them again.
 //!
+//! * [`Model`] opens a GGUF file or a Hugging Face folder: its [`Config`], its [`Tokenizer`], its chat template, and its
+//!   weights by their Hugging Face names.
+//! * [`convert`] writes a model in the other form, [`write_model`] with other weights, such as trained ones.
 //! * [`gguf`] reads and writes llama.cpp's format; quantised weights are read as `f32`.
 //! * [`ChatTemplate`] renders a chat as its model was trained to read it.
 //!
@@ -25,10 +28,21 @@
 //! ```
 
 mod chat_template;
+mod config;
+mod convert;
 mod error;
 pub mod gguf;
+mod model;
+mod names;
+mod rotary_layout;
+mod safetensors_file;
 mod tensor;
+mod tokenizer;
 
 pub use chat_template::{ChatTemplate, GenerationPrompt};
+pub use config::{Config, Family, Head};
+pub use convert::{ConvertFormat, TensorSource, convert, write_model};
 pub use error::ModelError;
+pub use model::Model;
 pub use tensor::Tensor;
+pub use tokenizer::{SpecialTokens, Tokenizer};

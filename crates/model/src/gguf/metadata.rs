@@ -89,7 +89,8 @@ impl Metadata {
     /// A number. `file` is named in the error.
     pub fn float(&self, file: &Path, key: &str) -> Result<Option<f64>, ModelError> {
         self.typed(file, key, "a floating-point number", |value| match *value {
-            Value::F32(number) => Some(number.into()),
+            // By way of its shortest decimal: 1e-5 was meant, not 9.99999974e-6.
+            Value::F32(number) => number.to_string().parse().ok(),
             Value::F64(number) => Some(number),
             _ => None,
         })

@@ -1,0 +1,236 @@
+//! Writing a model: as a GGUF file that llama.cpp loads, or as a folder that transformers loads.
+
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use half::bf16;
+use safetensors::{Dtype, View};
+use serde_json::json;
+
+use crate::{
+    Config, Family, Head, Model, ModelError, Tensor,
+    gguf::{self, GgufFormat, GgufTensor, Metadata, Value},
+    names, rotary_layout,
+};
+
+/// How weights are written. Norms and biases are always written as 32-bit floats in GGUF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConvertFormat {
+    /// 32-bit floats.
+    F32,
+    /// 16 bits: floats in GGUF, brain floats in a folder.
+    Half,
+    /// Blocks of 32 8-bit integers with a common scale; GGUF only.
+    Q8_0,
+}
+
+/// The weights of a model while it is written: those on disk, or others of the same shapes, such as trained ones.
+pub trait TensorSource {
+    /// The tensor of a Hugging Face name, in Hugging Face's layout.
+    fn tensor(&self, name: &str) -> Result<Tensor, ModelError>;
+}
+
+impl TensorSource for Model {
+    fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+        Self::tensor(self, name)
+    }
+}
+
+/// Writes `model` to `to`: a GGUF file if its name ends in `.gguf`, else a Hugging Face folder.
+pub fn convert(model: &Model, to: &Path, format: ConvertFormat) -> Result<(), ModelError> {
+    write_model(model, model, to, format)
+}
+
+/// Writes a model like `model` with the weights of `weights`. What is written stands under its name only when it is
+/// whole.
+pub fn write_model(
+    model: &Model,
+    weights: &dyn TensorSource,
+    to: &Path,
+    format: ConvertFormat,
+) -> Result<(), ModelError> {
+    if to.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf")) {
+        write_gguf(model, weights, to, format)
+    } else {
+        write_folder(model, weights, to, format)
+    }
+}
+
+fn write_gguf(
+    model: &Model,
+    weights: &dyn TensorSource,
+    to: &Path,
+    format: ConvertFormat,
+) -> Result<(), ModelError> {
+    let config = model.config();
+    let mut described = Vec::new();
+    let mut hugging_face = BTreeMap::new();
+    for (name, part) in names::all(config.layers) {
+        if let (Some(shape), Some(gguf)) = (config.tensor_shape(part), names::to_gguf(&name)) {
+            described.push(GgufTensor { name: gguf.clone(), shape });
+            hugging_face.insert(gguf, name);
+        }
+    }
+    let mut metadata = gguf_config(config, to);
+    metadata.0.extend(model.tokenizer().to_gguf(to)?);
+    if let Some(template) = model.chat_template() {
+        metadata.0.insert("tokenizer.chat_template".into(), Value::String(template.source().into()));
+    }
+    let format = match format {
+        ConvertFormat::F32 => GgufFormat::F32,
+        ConvertFormat::Half => GgufFormat::F16,
+        ConvertFormat::Q8_0 => GgufFormat::Q8_0,
+    };
+    gguf::write(to, &metadata, &described, format, |described| {
+        let name = &hugging_face[&described.name];
+        let tensor = weights.tensor(name)?;
+        let interleaved = config.family == Family::Llama && rotary_layout::is_interleaved(name);
+        Ok(if interleaved { rotary_layout::to_neighbours(tensor, config.head_dim) } else { tensor })
+    })
+}
+
+fn gguf_config(config: &Config, to: &Path) -> Metadata {
+    let family = config.family.name();
+    let count = |n: usize| Value::U32(n as u32);
+    let name = to.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let of_family = [
+        ("context_length", count(config.context_length)),
+        ("embedding_length", count(config.hidden_size)),
+        ("block_count", count(config.layers)),
+        ("feed_forward_length", count(config.intermediate_size)),
+        ("attention.head_count", count(config.heads)),
+        ("attention.head_count_kv", count(config.kv_heads)),
+        ("attention.key_length", count(config.head_dim)),
+        ("attention.value_length", count(config.head_dim)),
+        ("attention.layer_norm_rms_epsilon", Value::F32(config.rms_norm_eps as f32)),
+        ("rope.dimension_count", count(config.head_dim)),
+        ("rope.freq_base", Value::F32(config.rope_theta as f32)),
+        ("vocab_size", count(config.vocab_size)),
+    ];
+    let mut entries: BTreeMap<String, Value> =
+        of_family.into_iter().map(|(key, value)| (format!("{family}.{key}"), value)).collect();
+    entries.insert("general.architecture".into(), Value::String(family.into()));
+    entries.insert("general.name".into(), Value::String(name));
+    Metadata(entries)
+}
+
+fn write_folder(
+    model: &Model,
+    weights: &dyn TensorSource,
+    to: &Path,
+    format: ConvertFormat,
+) -> Result<(), ModelError> {
+    let (kind, dtype) = match format {
+        ConvertFormat::F32 => (Dtype::F32, "float32"),
+        ConvertFormat::Half => (Dtype::BF16, "bfloat16"),
+        ConvertFormat::Q8_0 => {
+            let reason = "Q8_0 weights can be written only in a GGUF file; name one, or take 16 bits".into();
+            return Err(ModelError::Config { path: to.into(), reason });
+        }
+    };
+    let failed = |source| ModelError::Io { path: to.into(), action: "write", source };
+    let unfinished = PathBuf::from(format!("{}.unfinished", to.display()));
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(failed)?;
+    }
+    fs::create_dir_all(&unfinished).map_err(failed)?;
+    let write = |file: &str, text: String| fs::write(unfinished.join(file), text).map_err(failed);
+    let tokenizer = model.tokenizer();
+    write("config.json", pretty(&json_config(model, dtype)))?;
+    write("tokenizer.json", tokenizer.to_json(to)?)?;
+    write("tokenizer_config.json", pretty(&tokenizer.to_config_json(model.config().context_length)))?;
+    if let Some(template) = model.chat_template() {
+        write("chat_template.jinja", template.source().into())?;
+    }
+    let failure = RefCell::new(None);
+    let views = names::all(model.config().layers).filter_map(|(name, part)| {
+        let shape = model.config().tensor_shape(part)?;
+        Some((name.clone(), LazyTensor { name, shape, kind, weights, failure: &failure }))
+    });
+    let information = Some([("format".to_owned(), "pt".to_owned())].into());
+    let written = safetensors::serialize_to_file(views, information, &unfinished.join("model.safetensors"));
+    if let Some(error) = failure.take() {
+        return Err(error);
+    }
+    written.map_err(|error| failed(std::io::Error::other(error)))?;
+    if to.exists() {
+        fs::remove_dir_all(to).map_err(failed)?;
+    }
+    fs::rename(&unfinished, to).map_err(failed)
+}
+
+fn pretty(json: &serde_json::Value) -> String {
+    format!("{json:#}\n")
+}
+
+fn json_config(model: &Model, dtype: &str) -> serde_json::Value {
+    let config = model.config();
+    let architecture = match config.family {
+        Family::Llama => "LlamaForCausalLM",
+        Family::Qwen2 => "Qwen2ForCausalLM",
+    };
+    json!({
+        "architectures": [architecture],
+        "model_type": config.family.name(),
+        "dtype": dtype,
+        "torch_dtype": dtype,
+        "hidden_act": "silu",
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_dim,
+        "rope_theta": config.rope_theta,
+        "rms_norm_eps": config.rms_norm_eps,
+        "max_position_embeddings": config.context_length,
+        "tie_word_embeddings": config.head == Head::Tied,
+        "bos_token_id": model.tokenizer().beginning_of_text(),
+        "eos_token_id": model.tokenizer().end_of_turn(),
+    })
+}
+
+/// A tensor that is read when the library asks for its bytes, so that one at a time is in memory.
+struct LazyTensor<'a> {
+    name: String,
+    shape: Vec<usize>,
+    kind: Dtype,
+    weights: &'a dyn TensorSource,
+    /// The first failure: the library's trait has no place for one. Zeros stand in for the weights, and the unfinished
+    /// file is not kept.
+    failure: &'a RefCell<Option<ModelError>>,
+}
+
+impl View for LazyTensor<'_> {
+    fn dtype(&self) -> Dtype {
+        self.kind
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let bytes = match self.weights.tensor(&self.name) {
+            Ok(tensor) if self.kind == Dtype::BF16 => {
+                tensor.data.iter().flat_map(|&weight| bf16::from_f32(weight).to_le_bytes()).collect()
+            }
+            Ok(tensor) => tensor.data.iter().flat_map(|weight| weight.to_le_bytes()).collect(),
+            Err(error) => {
+                self.failure.borrow_mut().get_or_insert(error);
+                vec![0; self.data_len()]
+            }
+        };
+        Cow::Owned(bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.kind.bitsize() / 8
+    }
+}

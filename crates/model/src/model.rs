@@ -1,0 +1,148 @@
+//! A model on disk: a GGUF file or a Hugging Face folder, read the same way.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    ChatTemplate, Config, Family, Head, ModelError, Tensor, Tokenizer, gguf::GgufFile, names, rotary_layout,
+    safetensors_file::SafetensorsFiles,
+};
+
+/// A model on disk. Its weights are read one tensor at a time, by their Hugging Face names and in Hugging Face's
+/// layout, whatever the file.
+#[derive(Debug)]
+pub struct Model {
+    path: PathBuf,
+    config: Config,
+    tokenizer: Tokenizer,
+    chat_template: Option<ChatTemplate>,
+    weights: Weights,
+}
+
+#[derive(Debug)]
+enum Weights {
+    Gguf(GgufFile),
+    Safetensors(SafetensorsFiles),
+}
+
+/// A template may stand in `tokenizer_config.json`.
+#[derive(Deserialize)]
+struct TokenizerJson {
+    chat_template: Option<String>,
+}
+
+impl Model {
+    /// Opens a `.gguf` file, or a folder with `config.json`, `tokenizer.json`, `tokenizer_config.json` and
+    /// `model.safetensors` (or its index), and checks that every tensor is there in its shape.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let model = if path.is_dir() { Self::open_folder(path)? } else { Self::open_gguf(path)? };
+        for (name, part) in names::all(model.config.layers) {
+            let Some(expected) = model.config.tensor_shape(part) else { continue };
+            match model.shape(&name) {
+                Some(found) if found == expected => {}
+                Some(found) => {
+                    let reason =
+                        format!("its shape is {found:?}, where the configuration asks for {expected:?}");
+                    return Err(ModelError::Tensor { path: path.into(), tensor: name, reason });
+                }
+                None => return Err(ModelError::NoTensor { path: path.into(), tensor: name }),
+            }
+        }
+        Ok(model)
+    }
+
+    fn open_gguf(path: &Path) -> Result<Self, ModelError> {
+        let file = GgufFile::open(path)?;
+        let embedding = file
+            .tensors()
+            .get("token_embd.weight")
+            .ok_or_else(|| ModelError::NoTensor { path: path.into(), tensor: "token_embd.weight".into() })?;
+        let head = if file.tensors().contains_key("output.weight") { Head::Separate } else { Head::Tied };
+        let config = Config::from_gguf(path, file.metadata(), embedding.shape[0], head)?;
+        let tokenizer = Tokenizer::from_gguf(path, file.metadata())?;
+        let source = file.metadata().text(path, "tokenizer.chat_template")?;
+        let chat_template = source.map(|source| template(source, &tokenizer)).transpose()?;
+        Ok(Self { path: path.into(), config, tokenizer, chat_template, weights: Weights::Gguf(file) })
+    }
+
+    fn open_folder(path: &Path) -> Result<Self, ModelError> {
+        let config_path = path.join("config.json");
+        let config = Config::from_json(&config_path, &read(&config_path)?)?;
+        let tokenizer = Tokenizer::from_folder(path)?;
+        let file = path.join("chat_template.jinja");
+        let source = if file.exists() {
+            Some(read(&file)?)
+        } else {
+            let file = path.join("tokenizer_config.json");
+            let json: TokenizerJson = serde_json::from_str(&read(&file)?)
+                .map_err(|error| ModelError::Config { path: file, reason: error.to_string() })?;
+            json.chat_template
+        };
+        let chat_template = source.map(|source| template(&source, &tokenizer)).transpose()?;
+        let weights = Weights::Safetensors(SafetensorsFiles::open(path)?);
+        Ok(Self { path: path.into(), config, tokenizer, chat_template, weights })
+    }
+
+    /// The file or folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Its chat template, where it has one.
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.chat_template.as_ref()
+    }
+
+    /// The Hugging Face names of all tensors.
+    pub fn tensor_names(&self) -> Vec<String> {
+        names::all(self.config.layers)
+            .filter(|(_, part)| self.config.tensor_shape(part).is_some())
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// Reads a tensor by its Hugging Face name, such as `model.layers.0.self_attn.q_proj.weight`.
+    pub fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+        match &self.weights {
+            Weights::Safetensors(files) => files.tensor(&self.path, name),
+            Weights::Gguf(file) => {
+                let gguf = names::to_gguf(name)
+                    .ok_or_else(|| ModelError::NoTensor { path: self.path.clone(), tensor: name.into() })?;
+                let tensor = file.tensor(&gguf)?;
+                let interleaved = self.config.family == Family::Llama && rotary_layout::is_interleaved(name);
+                Ok(if interleaved { rotary_layout::to_halves(tensor, self.config.head_dim) } else { tensor })
+            }
+        }
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        match &self.weights {
+            Weights::Safetensors(files) => files.shape(name),
+            Weights::Gguf(file) => {
+                file.tensors().get(&names::to_gguf(name)?).map(|info| info.shape.as_slice())
+            }
+        }
+    }
+}
+
+fn template(source: &str, tokenizer: &Tokenizer) -> Result<ChatTemplate, ModelError> {
+    ChatTemplate::new(source, tokenizer.bos_token(), tokenizer.eos_token())
+}
+
+fn read(path: &Path) -> Result<String, ModelError> {
+    fs::read_to_string(path).map_err(|source| ModelError::Io { path: path.into(), action: "read", source })
+}

@@ -1,0 +1,43 @@
+//! Tensor names: Hugging Face's, which lancer uses, and GGUF's.
+
+/// The tensors outside of the layers, Hugging Face's name and GGUF's.
+const MODEL: [(&str, &str); 3] = [
+    ("model.embed_tokens.weight", "token_embd.weight"),
+    ("model.norm.weight", "output_norm.weight"),
+    ("lm_head.weight", "output.weight"),
+];
+
+/// The tensors of a layer, after `model.layers.N.` and `blk.N.`.
+const LAYER: [(&str, &str); 12] = [
+    ("input_layernorm.weight", "attn_norm.weight"),
+    ("self_attn.q_proj.weight", "attn_q.weight"),
+    ("self_attn.k_proj.weight", "attn_k.weight"),
+    ("self_attn.v_proj.weight", "attn_v.weight"),
+    ("self_attn.q_proj.bias", "attn_q.bias"),
+    ("self_attn.k_proj.bias", "attn_k.bias"),
+    ("self_attn.v_proj.bias", "attn_v.bias"),
+    ("self_attn.o_proj.weight", "attn_output.weight"),
+    ("post_attention_layernorm.weight", "ffn_norm.weight"),
+    ("mlp.gate_proj.weight", "ffn_gate.weight"),
+    ("mlp.up_proj.weight", "ffn_up.weight"),
+    ("mlp.down_proj.weight", "ffn_down.weight"),
+];
+
+/// All Hugging Face names of a model with so many layers, those of absent tensors (biases, a separate head) included,
+/// each with the part of it that is the same in every layer.
+pub(crate) fn all(layers: usize) -> impl Iterator<Item = (String, &'static str)> {
+    let outside = MODEL.iter().map(|&(name, _)| (name.to_owned(), name));
+    let inside = (0..layers)
+        .flat_map(|layer| LAYER.iter().map(move |&(part, _)| (format!("model.layers.{layer}.{part}"), part)));
+    outside.chain(inside)
+}
+
+/// The GGUF name of a tensor; `None` where GGUF has none.
+pub(crate) fn to_gguf(name: &str) -> Option<String> {
+    if let Some((_, gguf)) = MODEL.iter().find(|(hugging_face, _)| *hugging_face == name) {
+        return Some((*gguf).to_owned());
+    }
+    let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
+    let (_, gguf) = LAYER.iter().find(|(hugging_face, _)| *hugging_face == part)?;
+    Some(format!("blk.{layer}.{gguf}"))
+}

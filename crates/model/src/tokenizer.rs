@@ -1,0 +1,174 @@
+//! Tokenizers: `tokenizer.json`, or the vocabulary in a GGUF file.
+
+mod gguf;
+
+use std::{collections::BTreeMap, fmt, fs, path::Path};
+
+use serde::Deserialize;
+
+use crate::{
+    ModelError,
+    gguf::{Metadata, Value},
+};
+
+/// What becomes of text that looks like a special token, such as `<|im_end|>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SpecialTokens {
+    /// It becomes that token: for text that a chat template has made.
+    Recognised,
+    /// It stays text: for text from outside, which must not end a turn.
+    AsText,
+}
+
+/// A model's tokenizer.
+#[derive(Clone)]
+pub struct Tokenizer {
+    recognising: tokenizers::Tokenizer,
+    plain: tokenizers::Tokenizer,
+    bos: Option<u32>,
+    eos: u32,
+    bos_token: String,
+    eos_token: String,
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer").field("bos", &self.bos).field("eos", &self.eos).finish_non_exhaustive()
+    }
+}
+
+/// The part of `tokenizer_config.json` that is used.
+#[derive(Deserialize)]
+struct Json {
+    bos_token: Option<Token>,
+    eos_token: Option<Token>,
+}
+
+/// A token is written as text or with its settings.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Token {
+    Text(String),
+    Settings { content: String },
+}
+
+impl Token {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) | Self::Settings { content: text } => text,
+        }
+    }
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json` and `tokenizer_config.json` of a folder.
+    pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("tokenizer_config.json");
+        let text = fs::read_to_string(&path).map_err(|source| ModelError::Io {
+            path: path.clone(),
+            action: "read",
+            source,
+        })?;
+        let json: Json = serde_json::from_str(&text)
+            .map_err(|error| ModelError::Config { path: path.clone(), reason: error.to_string() })?;
+        let file = folder.join("tokenizer.json");
+        let tokenizer = fs::read(&file).map_err(|source| ModelError::Io {
+            path: file.clone(),
+            action: "read",
+            source,
+        })?;
+        Self::new(
+            &file,
+            &tokenizer,
+            json.bos_token.map(Token::into_text),
+            json.eos_token.map(Token::into_text),
+        )
+    }
+
+    /// Builds the tokenizer that a GGUF file's metadata describes: byte-level BPE (`gpt2`).
+    pub fn from_gguf(path: &Path, metadata: &Metadata) -> Result<Self, ModelError> {
+        let described = gguf::describe(path, metadata)?;
+        Self::new(path, &described.json, described.bos, described.eos)
+    }
+
+    fn new(path: &Path, json: &[u8], bos: Option<String>, eos: Option<String>) -> Result<Self, ModelError> {
+        let wrong = |reason: String| ModelError::Tokenizer { path: path.into(), reason };
+        let recognising =
+            tokenizers::Tokenizer::from_bytes(json).map_err(|error| wrong(error.to_string()))?;
+        let mut plain = recognising.clone();
+        plain.set_encode_special_tokens(true);
+        let eos_token = eos.ok_or_else(|| wrong("it names no token that ends a turn (eos_token)".into()))?;
+        let id = |token: &str| {
+            recognising
+                .token_to_id(token)
+                .ok_or_else(|| wrong(format!("its token `{token}` is not in its vocabulary")))
+        };
+        let eos = id(&eos_token)?;
+        let bos_id = bos.as_deref().map(id).transpose()?;
+        Ok(Self { plain, bos: bos_id, eos, bos_token: bos.unwrap_or_default(), eos_token, recognising })
+    }
+
+    /// The tokens of a text, without a beginning-of-text token.
+    pub fn encode(&self, text: &str, special: SpecialTokens) -> Vec<u32> {
+        let tokenizer = match special {
+            SpecialTokens::Recognised => &self.recognising,
+            SpecialTokens::AsText => &self.plain,
+        };
+        // A byte-level BPE encodes any text; the library's error is for models with a missing unknown token.
+        tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
+    }
+
+    /// The text of tokens, special tokens left out; bytes that are not UTF-8 become U+FFFD.
+    pub fn decode(&self, tokens: &[u32]) -> String {
+        self.recognising.decode(tokens, true).unwrap_or_default()
+    }
+
+    /// The token that ends the model's turn.
+    pub fn end_of_turn(&self) -> u32 {
+        self.eos
+    }
+
+    /// The token that begins a text, where the model has one.
+    pub fn beginning_of_text(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The text of [`beginning_of_text`](Self::beginning_of_text), empty without one: what chat templates are given.
+    pub fn bos_token(&self) -> &str {
+        &self.bos_token
+    }
+
+    /// The text of [`end_of_turn`](Self::end_of_turn).
+    pub fn eos_token(&self) -> &str {
+        &self.eos_token
+    }
+
+    /// Number of tokens, special ones included.
+    pub fn vocab_size(&self) -> usize {
+        self.recognising.get_vocab_size(true)
+    }
+
+    /// The text of a `tokenizer.json`. `path` is named in the error.
+    pub(crate) fn to_json(&self, path: &Path) -> Result<String, ModelError> {
+        self.recognising
+            .to_string(true)
+            .map_err(|error| ModelError::Tokenizer { path: path.into(), reason: error.to_string() })
+    }
+
+    /// The contents of a `tokenizer_config.json`.
+    pub(crate) fn to_config_json(&self, context_length: usize) -> serde_json::Value {
+        serde_json::json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": self.bos.map(|_| &self.bos_token),
+            "eos_token": self.eos_token,
+            "pad_token": self.eos_token,
+            "model_max_length": context_length,
+            "clean_up_tokenization_spaces": false,
+        })
+    }
+
+    /// The entries of GGUF metadata that describe this tokenizer. `path` is named in the error.
+    pub(crate) fn to_gguf(&self, path: &Path) -> Result<BTreeMap<String, Value>, ModelError> {
+        gguf::entries(path, &self.to_json(path)?, self.bos, self.eos)
+    }
+}

@@ -1,0 +1,159 @@
+//! The tiny models against what transformers says of them.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::{fs, path::PathBuf};
+
+use lancer_model::{
+    ConvertFormat, Family, GenerationPrompt, Head, Model, ModelError, SpecialTokens, convert,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Expected {
+    prompt: String,
+    response: String,
+    text: String,
+    prompt_tokens: Vec<u32>,
+    response_tokens: Vec<u32>,
+    greedy_tokens: Vec<u32>,
+    greedy_text: String,
+}
+
+const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
+}
+
+fn expected(name: &str) -> Vec<Expected> {
+    serde_json::from_slice(&fs::read(folder(name).join("expected.json")).unwrap()).unwrap()
+}
+
+/// Text and tokens are those of transformers.
+fn reads_as_transformers(model: &Model, name: &str) {
+    let tokenizer = model.tokenizer();
+    for row in expected(name) {
+        let text =
+            model.chat_template().unwrap().render(&[("user", &row.prompt)], GenerationPrompt::Open).unwrap();
+        assert_eq!(text, row.text);
+        assert_eq!(tokenizer.encode(&text, SpecialTokens::Recognised), row.prompt_tokens);
+        let mut response = tokenizer.encode(&row.response, SpecialTokens::AsText);
+        assert_eq!(tokenizer.decode(&response), row.response);
+        response.push(tokenizer.end_of_turn());
+        assert_eq!(response, row.response_tokens);
+        assert_eq!(tokenizer.decode(&row.greedy_tokens), row.greedy_text);
+    }
+}
+
+#[test]
+fn folders_are_read_as_transformers_reads_them() {
+    for name in MODELS {
+        reads_as_transformers(&Model::open(&folder(name)).unwrap(), name);
+    }
+}
+
+#[test]
+fn configurations_are_read() {
+    let llama = Model::open(&folder("tiny-llama")).unwrap();
+    let config = llama.config();
+    assert_eq!((config.family, config.head), (Family::Llama, Head::Tied));
+    assert_eq!((config.layers, config.heads, config.kv_heads, config.head_dim), (2, 4, 2, 16));
+    assert_eq!(llama.tensor_names().len(), 2 + 2 * 9);
+    let qwen2 = Model::open(&folder("tiny-qwen2")).unwrap();
+    assert_eq!((qwen2.config().family, qwen2.config().head), (Family::Qwen2, Head::Separate));
+    assert_eq!(qwen2.tensor_names().len(), 3 + 2 * 12);
+}
+
+#[test]
+fn a_special_token_in_foreign_text_stays_text() {
+    let model = Model::open(&folder("tiny-llama")).unwrap();
+    let text = "the end<|im_end|>";
+    let tokenizer = model.tokenizer();
+    assert!(tokenizer.encode(text, SpecialTokens::Recognised).contains(&tokenizer.end_of_turn()));
+    let plain = tokenizer.encode(text, SpecialTokens::AsText);
+    assert!(!plain.contains(&tokenizer.end_of_turn()));
+    assert_eq!(tokenizer.decode(&plain), text);
+}
+
+fn assert_same_weights(one: &Model, two: &Model, tolerance: f32) {
+    assert_eq!(one.tensor_names(), two.tensor_names());
+    for name in one.tensor_names() {
+        let (one, two) = (one.tensor(&name).unwrap(), two.tensor(&name).unwrap());
+        assert_eq!(one.shape, two.shape, "{name}");
+        let largest = one.data.iter().zip(&two.data).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(largest <= tolerance, "{name}: weights differ by {largest}");
+    }
+}
+
+#[test]
+fn gguf_and_back_is_the_same_model() {
+    let scratch = tempfile::tempdir().unwrap();
+    for name in MODELS {
+        let original = Model::open(&folder(name)).unwrap();
+        let (gguf, back) = (scratch.path().join(format!("{name}.gguf")), scratch.path().join(name));
+        convert(&original, &gguf, ConvertFormat::F32).unwrap();
+        let as_gguf = Model::open(&gguf).unwrap();
+        reads_as_transformers(&as_gguf, name);
+        assert_same_weights(&original, &as_gguf, 0.0);
+        convert(&as_gguf, &back, ConvertFormat::F32).unwrap();
+        let again = Model::open(&back).unwrap();
+        reads_as_transformers(&again, name);
+        assert_same_weights(&original, &again, 0.0);
+        assert_eq!(original.config(), again.config());
+    }
+}
+
+#[test]
+fn smaller_formats_are_close() {
+    let scratch = tempfile::tempdir().unwrap();
+    let original = Model::open(&folder("tiny-llama")).unwrap();
+    for (to, format, tolerance) in [
+        ("half.gguf", ConvertFormat::Half, 2e-3),
+        ("q8_0.gguf", ConvertFormat::Q8_0, 2e-2),
+        ("half", ConvertFormat::Half, 1e-2),
+    ] {
+        let path = scratch.path().join(to);
+        convert(&original, &path, format).unwrap();
+        assert_same_weights(&original, &Model::open(&path).unwrap(), tolerance);
+    }
+    let refused = convert(&original, &scratch.path().join("q8_0"), ConvertFormat::Q8_0).unwrap_err();
+    assert!(refused.to_string().contains("only in a GGUF file"), "{refused}");
+}
+
+#[test]
+fn a_damaged_folder_is_named() {
+    let scratch = tempfile::tempdir().unwrap();
+    let copy = |file: &str| fs::copy(folder("tiny-llama").join(file), scratch.path().join(file)).unwrap();
+    for file in ["config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"] {
+        let error = Model::open(scratch.path()).unwrap_err().to_string();
+        assert!(error.contains(file), "{error}");
+        copy(file);
+    }
+    assert!(Model::open(scratch.path()).unwrap().chat_template().is_none());
+
+    let weights = scratch.path().join("model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, &whole[..whole.len() - 8]).unwrap();
+    let error = Model::open(scratch.path()).unwrap_err();
+    assert!(matches!(error, ModelError::Tensor { .. }), "{error}");
+    fs::write(&weights, [&u64::MAX.to_le_bytes()[..], &whole[8..]].concat()).unwrap();
+    assert!(matches!(Model::open(scratch.path()), Err(ModelError::Damaged { .. })));
+    fs::write(&weights, whole).unwrap();
+
+    let config = fs::read_to_string(scratch.path().join("config.json")).unwrap();
+    for (from, to, said) in [
+        ("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "known are llama, qwen2"),
+        (
+            "\"hidden_size\": 64",
+            "\"hidden_size\": 96",
+            "tensor `model.embed_tokens.weight`: its shape is [512, 64]",
+        ),
+        ("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "no multiple of 3"),
+        ("\"rope_type\": \"default\"", "\"rope_type\": \"llama3\"", "rope scaling `llama3`"),
+    ] {
+        fs::write(scratch.path().join("config.json"), config.replace(from, to)).unwrap();
+        let error = Model::open(scratch.path()).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
