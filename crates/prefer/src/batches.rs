@@ -78,10 +78,7 @@ mod tests {
     use crate::settings::{BatchSize, TrainSettings};
 
     fn size() -> impl Strategy<Value = BatchSize> {
-        prop_oneof![
-            (1_usize..20).prop_map(BatchSize::Examples),
-            (1_usize..3000).prop_map(BatchSize::Tokens)
-        ]
+        prop_oneof![(1_usize..20).prop_map(BatchSize::Examples), (1_usize..3000).prop_map(BatchSize::Tokens)]
     }
 
     proptest! {
@@ -111,7 +108,7 @@ mod tests {
         ) {
             let examples: Vec<usize> = (0..lengths.len()).rev().collect();
             let parts = within_tokens(&lengths, &examples, tokens);
-            prop_assert_eq!(parts.concat(), examples);
+            prop_assert_eq!(&parts.concat(), &examples);
             let sum = |part: &[usize]| part.iter().map(|&example| lengths[example]).sum::<usize>();
             for part in &parts {
                 prop_assert!(part.len() == 1 || sum(part) <= tokens);
@@ -129,7 +126,8 @@ mod tests {
         let steps = run_batches(&lengths, &settings, Seed(3));
         assert_eq!(steps.len(), 16);
         for step in &steps {
-            let (least, most) = (step.iter().map(|&i| lengths[i]).min(), step.iter().map(|&i| lengths[i]).max());
+            let (least, most) =
+                (step.iter().map(|&i| lengths[i]).min(), step.iter().map(|&i| lengths[i]).max());
             assert!(most.unwrap() - least.unwrap() <= 7, "all 64 lengths sorted, cut into eights");
         }
         assert_ne!(steps[..8], steps[8..], "each epoch has its own order");

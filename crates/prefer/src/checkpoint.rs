@@ -68,3 +68,13 @@ impl Checkpoint {
         Ok(())
     }
 }
+
+/// Whether a run saves checkpoints, and where it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointPolicy<'a> {
+    /// Nothing is saved; an interrupted run is lost.
+    None,
+    /// Checkpoints are saved within this folder, and the run goes on from the last one in it. The folder belongs to
+    /// this one run: its examples, settings and seed.
+    Within(&'a Path),
+}

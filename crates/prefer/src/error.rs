@@ -1,5 +1,7 @@
 //! What can go wrong in training.
 
+use std::fmt::Display;
+
 use lancer_backend::LearnerError;
 
 /// A setting outside its range.
@@ -86,6 +88,14 @@ pub enum TrainingError {
         /// The number of steps of the run.
         steps: u64,
     },
+    /// A resumed preference training lacks a reference log-probability, which the trained model can no longer give.
+    #[error(
+        "the reference log-probabilities of the pair {key:?} are missing; resume with those that were stored, or remove the checkpoints and start again"
+    )]
+    NoReference {
+        /// The pair's key.
+        key: String,
+    },
     /// An old checkpoint could not be removed or the folder of checkpoints could not be read.
     #[error("cannot {action} {path}")]
     CheckpointFolder {
@@ -118,7 +128,7 @@ impl TrainingError {
 pub(crate) fn require(
     holds: bool,
     field: &'static str,
-    value: impl ToString,
+    value: impl Display,
     range: &'static str,
 ) -> Result<(), SettingError> {
     if holds { Ok(()) } else { Err(SettingError { field, value: value.to_string(), range }) }

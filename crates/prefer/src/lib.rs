@@ -1,1 +1,69 @@
-//! Stub.
+//! Preference training: losses without a tensor library, and the training loop over any
+//! [`Learner`](lancer_backend::Learner).
+//!
+//! * [`loss`] holds the losses: NLL, DPO, IPO, SimPO, ORPO and KTO, each a pure function from log-probabilities to a
+//!   value and its derivatives.
+//! * [`train_sft`] and [`train_preference`] train a learner on examples: batches of like length in a seeded order,
+//!   gradient accumulation under a limit of tokens, warm-up and decay, evaluation, checkpoints, and resuming to the same
+//!   weights. A [`TrainingObserver`] is told of each step as it is made, and can end the run.
+//!
+//! A learner is yours to bring: it gives log-probabilities and takes their derivatives. Here, one whose model is a table
+//! of byte pairs learns to prefer a response:
+//!
+//! ```
+//! use std::collections::HashMap;
+//!
+//! use lancer_backend::{Message, Seed, scripted::ScriptedLearner};
+//! use lancer_prefer::{CheckpointPolicy, PreferenceExample, Split, TrainSettings, loss::PreferenceLoss, train_preference};
+//!
+//! let pairs = [PreferenceExample {
+//!     key: "sky".into(),
+//!     prompt: vec![Message::user("What colour is the sky?")],
+//!     chosen: "Blue.".into(),
+//!     rejected: "The sky is a sky.".into(),
+//! }];
+//! let mut settings = TrainSettings { epochs: 20, ..TrainSettings::default() };
+//! settings.optimizer.learning_rate = 0.05;
+//! let report = train_preference(
+//!     &mut ScriptedLearner::new(),
+//!     Split::train_only(&pairs),
+//!     &PreferenceLoss::default(),
+//!     &settings,
+//!     CheckpointPolicy::None,
+//!     Seed(1),
+//!     &mut HashMap::new(),
+//!     &mut (),
+//! )?;
+//! let margin = |step: usize| report.steps[step].preference.map(|metrics| metrics.reward_margin);
+//! assert_eq!(margin(0), Some(0.0));
+//! assert!(margin(19) > Some(0.5));
+//! # Ok::<(), lancer_prefer::TrainingError>(())
+//! ```
+
+mod batches;
+mod checkpoint;
+mod encoded;
+mod error;
+mod example;
+pub mod loss;
+mod observer;
+mod record;
+mod reference;
+mod run;
+mod schedule;
+mod settings;
+mod train;
+
+pub use batches::{epoch_batches, run_batches, within_tokens};
+pub use checkpoint::{Checkpoint, CheckpointPolicy};
+pub use error::{SettingError, TrainingError};
+pub use example::{PreferenceExample, SftExample, Split};
+pub use observer::TrainingObserver;
+pub use record::{
+    EvaluationRecord, Outcome, PreferenceMetrics, SkipReason, Skipped, StepRecord, TrainingPlan,
+    TrainingReport,
+};
+pub use reference::{Mismatched, ReferenceLogProbs, ReferenceStore};
+pub use schedule::{Decay, Schedule};
+pub use settings::{BatchSize, LongExamples, OptimizerSettings, TrainSettings};
+pub use train::{train_preference, train_sft};

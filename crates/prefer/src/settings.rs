@@ -153,7 +153,7 @@ impl TrainSettings {
     pub fn validate(&self) -> Result<(), SettingError> {
         let at_least_1 = "at least 1";
         require((1..=10_000).contains(&self.epochs), "epochs", self.epochs, "from 1 to 10000")?;
-        let BatchSize::Examples(size) | BatchSize::Tokens(size) = self.batch;
+        let (BatchSize::Examples(size) | BatchSize::Tokens(size)) = self.batch;
         require(size >= 1, "batch", size, at_least_1)?;
         require(self.tokens_per_forward >= 1, "tokens_per_forward", self.tokens_per_forward, at_least_1)?;
         require(self.length_bucket >= 1, "length_bucket", self.length_bucket, at_least_1)?;

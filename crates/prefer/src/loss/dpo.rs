@@ -57,8 +57,8 @@ impl Dpo {
 /// over the tokens of a batch; [`PreferenceLoss::pair`](super::PreferenceLoss::pair) adds it.
 pub fn dpo(settings: &Dpo, policy: PairLogProb, reference: PairLogProb) -> PairLoss {
     let Dpo { beta, label_smoothing, .. } = *settings;
-    let h = beta
-        * ((policy.chosen.sum - reference.chosen.sum) - (policy.rejected.sum - reference.rejected.sum));
+    let h =
+        beta * ((policy.chosen.sum - reference.chosen.sum) - (policy.rejected.sum - reference.rejected.sum));
     let value = -(1.0 - label_smoothing) * log_sigmoid(h) - label_smoothing * log_sigmoid(-h);
     let by_h = -(1.0 - label_smoothing) * sigmoid(-h) + label_smoothing * sigmoid(h);
     PairLoss { value, chosen: beta * by_h, rejected: -beta * by_h }

@@ -11,9 +11,9 @@ use crate::error::{SettingError, require};
 pub struct Kto {
     /// Strength of the tie to the reference; above 0, at most 100.
     pub beta: f64,
-    /// Weight of desirable responses, λ_D in the paper; at least 0, at most 100.
+    /// Weight of desirable responses, `λ_D` in the paper; at least 0, at most 100.
     pub desirable_weight: f64,
-    /// Weight of undesirable responses, λ_U in the paper; at least 0, at most 100.
+    /// Weight of undesirable responses, `λ_U` in the paper; at least 0, at most 100.
     pub undesirable_weight: f64,
 }
 

@@ -75,7 +75,10 @@ mod tests {
         let hopeless = ResponseLogProb { sum: -3000.0, tokens: 3 };
         for (chosen, rejected) in [(certain, certain), (certain, hopeless), (hopeless, certain)] {
             let loss = orpo(&Orpo::default(), PairLogProb { chosen, rejected });
-            assert!(loss.value.is_finite() && loss.chosen.is_finite() && loss.rejected.is_finite(), "{loss:?}");
+            assert!(
+                loss.value.is_finite() && loss.chosen.is_finite() && loss.rejected.is_finite(),
+                "{loss:?}"
+            );
         }
     }
 }

@@ -157,7 +157,7 @@ fn kto_pair(settings: &Kto, policy: PairLogProb, reference: PairLogProb, kl: f64
     let chosen = kto(settings, Desirability::Desirable, policy.chosen, reference.chosen, kl);
     let rejected = kto(settings, Desirability::Undesirable, policy.rejected, reference.rejected, kl);
     PairLoss {
-        value: (chosen.value + rejected.value) / 2.0,
+        value: f64::midpoint(chosen.value, rejected.value),
         chosen: chosen.derivative / 2.0,
         rejected: rejected.derivative / 2.0,
     }
@@ -185,8 +185,9 @@ mod tests {
         assert!(unknown.contains("`dpo`, `ipo`, `simpo`, `orpo`, `kto`"), "{unknown}");
         let unknown = "ppo".parse::<PreferenceLoss>().unwrap_err().to_string();
         assert!(unknown.contains("one of dpo, ipo, simpo, orpo, kto"), "{unknown}");
-        let field =
-            serde_json::from_str::<PreferenceLoss>(r#"{"kind": "ipo", "gamma": 1.0}"#).unwrap_err().to_string();
+        let field = serde_json::from_str::<PreferenceLoss>(r#"{"kind": "ipo", "gamma": 1.0}"#)
+            .unwrap_err()
+            .to_string();
         assert!(field.contains("gamma") && field.contains("beta"), "{field}");
         for text in [
             r#"{"kind": "dpo", "beta": 0.0}"#,

@@ -1,0 +1,200 @@
+//! Whole runs on the scripted learner.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::{collections::HashMap, ops::ControlFlow, path::Path};
+
+use lancer_backend::{Message, Seed, scripted::ScriptedLearner};
+use lancer_prefer::{
+    BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SftExample, SkipReason, Split, StepRecord,
+    TrainSettings, TrainingError, TrainingObserver, loss::PreferenceLoss, train_preference, train_sft,
+};
+
+fn settings() -> TrainSettings {
+    let mut settings = TrainSettings {
+        epochs: 3,
+        batch: BatchSize::Examples(4),
+        tokens_per_forward: 200,
+        checkpoint_every: Some(2),
+        evaluate_every: Some(3),
+        ..TrainSettings::default()
+    };
+    settings.optimizer.learning_rate = 0.05;
+    settings
+}
+
+fn sft_examples() -> Vec<SftExample> {
+    (0..14)
+        .map(|number| SftExample {
+            key: format!("example {number}"),
+            prompt: vec![Message::user(format!("Count to {number}."))],
+            response: (0..=number).map(|n| n.to_string()).collect::<Vec<_>>().join(", "),
+            weight: 1.0,
+        })
+        .collect()
+}
+
+fn pairs() -> Vec<PreferenceExample> {
+    (0..10)
+        .map(|number| PreferenceExample {
+            key: format!("pair {number}"),
+            prompt: vec![Message::user(format!("Count to {number}."))],
+            chosen: format!("one two three {number}"),
+            rejected: format!("{number} xyzzy"),
+        })
+        .collect()
+}
+
+/// Ends the run after so many steps.
+struct StopAfter(u64);
+
+impl TrainingObserver for StopAfter {
+    fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
+        if record.step >= self.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[test]
+fn fine_tuning_lowers_the_loss() {
+    let examples = sft_examples();
+    let split = Split { train: &examples[..11], held_out: &examples[11..] };
+    let report =
+        train_sft(&mut ScriptedLearner::new(), split, &settings(), CheckpointPolicy::None, Seed(1), &mut ())
+            .unwrap();
+    assert_eq!(report.outcome, Outcome::Finished);
+    assert_eq!((report.plan.steps, report.plan.examples, report.plan.held_out), (9, 11, 3));
+    // A model that knows nothing has ln 257 a token.
+    assert!((report.steps[0].loss - 257_f64.ln()).abs() < 1e-4);
+    assert!(report.steps[0].learning_rate.abs() < f64::EPSILON, "the first step of a warm-up");
+    let held_out: Vec<f64> = report.evaluations.iter().map(|record| record.loss).collect();
+    assert_eq!(report.evaluations.iter().map(|record| record.step).collect::<Vec<_>>(), [0, 3, 6, 9]);
+    assert!(held_out[3] < held_out[0] - 0.3, "{held_out:?}");
+}
+
+#[test]
+fn every_loss_raises_the_margin() {
+    for name in ["dpo", "ipo", "simpo", "orpo", "kto"] {
+        let loss: PreferenceLoss = name.parse().unwrap();
+        let pairs = pairs();
+        let mut references = HashMap::new();
+        let report = train_preference(
+            &mut ScriptedLearner::new(),
+            Split::train_only(&pairs),
+            &loss,
+            &TrainSettings { evaluate_every: None, ..settings() },
+            CheckpointPolicy::None,
+            Seed(2),
+            &mut references,
+            &mut (),
+        )
+        .unwrap();
+        assert_eq!(references.len(), if loss.uses_reference() { 10 } else { 0 }, "{name}");
+        let margins: Vec<f64> =
+            report.steps.iter().map(|step| step.preference.unwrap().reward_margin).collect();
+        assert!(margins[0].abs() < 1e-6, "{name} begins without a margin: {margins:?}");
+        assert!(margins.last() > Some(&0.02), "{name}: {margins:?}");
+        let last = report.steps.last().unwrap().preference.unwrap();
+        assert!(last.accuracy > 0.9, "{name}: {last:?}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_weights() {
+    let pairs = pairs();
+    let run = |learner: &mut ScriptedLearner, folder: &Path, references: &mut HashMap<_, _>, stop| {
+        train_preference(
+            learner,
+            Split::train_only(&pairs),
+            &PreferenceLoss::default(),
+            &settings(),
+            CheckpointPolicy::Within(folder),
+            Seed(3),
+            references,
+            &mut StopAfter(stop),
+        )
+        .unwrap()
+    };
+    let whole_folder = tempfile::tempdir().unwrap();
+    let mut whole = ScriptedLearner::new();
+    let expected = run(&mut whole, whole_folder.path(), &mut HashMap::new(), 1000);
+    assert_eq!(expected.steps.len(), 9);
+
+    for stop in [1, 4, 5] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut references = HashMap::new();
+        let first = run(&mut ScriptedLearner::new(), folder.path(), &mut references, stop);
+        assert_eq!(first.outcome, Outcome::Interrupted { step: stop });
+        let mut learner = ScriptedLearner::new();
+        let second = run(&mut learner, folder.path(), &mut references, 1000);
+        assert_eq!(second.plan.done, stop);
+        assert_eq!([first.steps, second.steps].concat(), expected.steps, "stopped after {stop}");
+        assert_eq!(learner.logits(), whole.logits(), "stopped after {stop}");
+    }
+}
+
+#[test]
+fn a_resumed_run_needs_its_references() {
+    let pairs = pairs();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |stop| {
+        train_preference(
+            &mut ScriptedLearner::new(),
+            Split::train_only(&pairs),
+            &PreferenceLoss::default(),
+            &settings(),
+            CheckpointPolicy::Within(folder.path()),
+            Seed(3),
+            &mut HashMap::new(),
+            &mut StopAfter(stop),
+        )
+    };
+    run(2).unwrap();
+    let error = run(1000).unwrap_err();
+    assert!(matches!(&error, TrainingError::NoReference { key } if key == "pair 0"), "{error}");
+}
+
+#[test]
+fn micro_batches_change_nothing_but_rounding() {
+    let examples = sft_examples();
+    let losses = |tokens_per_forward| {
+        let settings = TrainSettings { tokens_per_forward, ..settings() };
+        let split = Split::train_only(&examples);
+        let policy = CheckpointPolicy::None;
+        let report =
+            train_sft(&mut ScriptedLearner::new(), split, &settings, policy, Seed(1), &mut ()).unwrap();
+        report.steps.into_iter().map(|step| step.loss).collect::<Vec<_>>()
+    };
+    for (one, many) in losses(1).into_iter().zip(losses(1_000_000)) {
+        assert!((one - many).abs() < 1e-5, "{one} {many}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_said() {
+    let mut examples = sft_examples();
+    examples[1].weight = 0.0;
+    examples[2].response = "long ".repeat(400);
+    let report = train_sft(
+        &mut ScriptedLearner::new(),
+        Split::train_only(&examples),
+        &settings(),
+        CheckpointPolicy::None,
+        Seed(1),
+        &mut (),
+    )
+    .unwrap();
+    assert_eq!(report.plan.examples, 12);
+    let [one, two] = report.plan.skipped.as_slice() else { panic!("{:?}", report.plan.skipped) };
+    assert_eq!((one.key.as_str(), one.reason), ("example 1", SkipReason::NoWeight));
+    assert!(matches!(two.reason, SkipReason::TooLong { limit: 1024, .. }), "{two:?}");
+
+    let run = |examples: &[SftExample]| {
+        let split = Split::train_only(examples);
+        train_sft(&mut ScriptedLearner::new(), split, &settings(), CheckpointPolicy::None, Seed(1), &mut ())
+    };
+    assert!(matches!(run(&[]), Err(TrainingError::NoExamples { given: 0, .. })));
+    examples[3].key = examples[0].key.clone();
+    assert!(matches!(run(&examples), Err(TrainingError::DuplicateKey { key }) if key == "example 0"));
+    examples[0].weight = f64::NAN;
+    assert!(matches!(run(&examples), Err(TrainingError::InvalidWeight { key, .. }) if key == "example 0"));
+}
