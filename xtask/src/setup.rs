@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: the tools that llama.cpp is built with, and the environment that points to them.
+//! `cargo xtask setup`: the tools that engines in C++ are built with, and the environment that points to them.
 
 use std::{
     env,
