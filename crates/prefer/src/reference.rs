@@ -65,3 +65,21 @@ impl ReferenceStore for BTreeMap<String, ReferenceLogProbs> {
         ControlFlow::Continue(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Mismatched, ReferenceLogProbs};
+    use crate::loss::{PairLogProb, ResponseLogProb};
+
+    #[test]
+    fn what_is_stored_reads_back() {
+        let of = |sum, tokens| ResponseLogProb { sum, tokens };
+        let pair = PairLogProb { chosen: of(-3.5, 4), rejected: of(-8.25, 7) };
+        let other = Mismatched { response_of: "other".into(), log_prob: of(-20.0, 5) };
+        for mismatched in [None, Some(other)] {
+            let kept = ReferenceLogProbs { pair, mismatched };
+            let text = serde_json::to_string(&kept).unwrap();
+            assert_eq!(serde_json::from_str::<ReferenceLogProbs>(&text).unwrap(), kept, "{text}");
+        }
+    }
+}

@@ -21,6 +21,23 @@ struct LossRow {
 }
 
 #[derive(Deserialize)]
+struct BatchRow {
+    loss: PreferenceLoss,
+    /// KTO's, TRL's clamp at 0 already applied.
+    divergence: f64,
+    value: f64,
+    pairs: Vec<PairRow>,
+}
+
+#[derive(Deserialize)]
+struct PairRow {
+    policy: PairLogProb,
+    reference: PairLogProb,
+    chosen_gradient: f64,
+    rejected_gradient: f64,
+}
+
+#[derive(Deserialize)]
 struct ScheduleRow {
     decay: Decay,
     steps: u64,
@@ -60,6 +77,31 @@ fn losses_and_gradients_are_those_of_trl() {
             let tolerance = 1e-5 * expected.abs().max(1.0);
             assert!((found - expected).abs() <= tolerance, "{:?} {name}: {found}, TRL {expected}", row.loss);
         }
+    }
+}
+
+/// DPO with and without the NLL term, IPO and KTO, each a batch of pairs of several lengths.
+#[test]
+fn batches_are_those_of_trl() {
+    let rows: Vec<BatchRow> = rows("batches.json");
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let close = |what: &str, found: f64, expected: f64| {
+            assert!((found - expected).abs() <= 1e-9, "{:?} {what}: {found}, TRL {expected}", row.loss);
+        };
+        let totals = BatchTotals {
+            pairs: row.pairs.len(),
+            chosen_tokens: row.pairs.iter().map(|pair| pair.policy.chosen.tokens).sum(),
+            kl: row.divergence,
+        };
+        let mut value = 0.0;
+        for pair in &row.pairs {
+            let found = row.loss.pair(pair.policy, pair.reference, &totals);
+            close("chosen", found.chosen, pair.chosen_gradient);
+            close("rejected", found.rejected, pair.rejected_gradient);
+            value += found.value;
+        }
+        close("value", value, row.value);
     }
 }
 
