@@ -1,0 +1,138 @@
+//! What can go wrong in a run.
+
+use std::{io, path::PathBuf};
+
+use lancer_backend::{BackendError, LearnerError};
+use lancer_data::DataError;
+use lancer_eval::EvalError;
+use lancer_generate::GenerateError;
+use lancer_prefer::TrainingError;
+use lancer_review::ReviewError;
+
+use crate::stage::Stage;
+
+/// An error of a run. What was in the ledger stays there: the same command goes on from it.
+#[derive(Debug, thiserror::Error)]
+pub enum EvolveError {
+    /// A file or folder could not be used.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A recipe could not be read.
+    #[error("{path}: {reason}")]
+    Recipe {
+        /// The file, or where else the settings come from.
+        path: PathBuf,
+        /// What is wrong, with the field and what it may be.
+        reason: String,
+    },
+    /// A setting is out of its range.
+    #[error("the setting {field} is {value}; it must be {range}")]
+    Setting {
+        /// The setting.
+        field: String,
+        /// What it was set to.
+        value: String,
+        /// What it may be.
+        range: String,
+    },
+    /// The run was started with other settings.
+    #[error(
+        "{path} was started with other settings: {differences}; leave them out to go on with the run, or give another folder to start a new one"
+    )]
+    OtherRecipe {
+        /// The run's folder.
+        path: PathBuf,
+        /// Each setting that differs, as it was and as it is now.
+        differences: String,
+    },
+    /// The file of seeds or the model is not the one that the run was started with.
+    #[error("{path} has changed since the run was started; put it back, or start a new run")]
+    InputChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process has the run open.
+    #[error("another process is working on this run (it holds {path}); wait until it has ended, or stop it")]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The ledger could not be read or written.
+    #[error("cannot {action} the ledger {path}")]
+    Ledger {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What `SQLite` said.
+        source: rusqlite::Error,
+    },
+    /// The ledger has tables of another version of lancer.
+    #[error(
+        "the ledger {path} has version {found}, where this lancer reads {expected}; use the lancer that made it"
+    )]
+    LedgerVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version that is read.
+        expected: i64,
+    },
+    /// There is no seed to start from.
+    #[error("{path} holds no usable pair of a prompt and a response ({rejects} lines were rejected: {first})")]
+    NoSeeds {
+        /// The file.
+        path: PathBuf,
+        /// Number of rejected lines.
+        rejects: usize,
+        /// Why the first of them was.
+        first: String,
+    },
+    /// Data could not be read or written.
+    #[error("data")]
+    Data(#[from] DataError),
+    /// The engine could not be loaded.
+    #[error("the engine that runs the model")]
+    Backend(#[from] BackendError),
+    /// The training engine could not be loaded or could not write its model.
+    #[error("the engine that trains the model")]
+    Learner(#[from] LearnerError),
+    /// A model could not be written in another form.
+    #[error("cannot write the model {from} as {to}")]
+    Import {
+        /// The model.
+        from: PathBuf,
+        /// Where it should go.
+        to: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A review failed.
+    #[error("the review")]
+    Review(#[from] ReviewError),
+    /// Generation failed.
+    #[error("generation")]
+    Generate(#[from] GenerateError),
+    /// Evaluation failed.
+    #[error("evaluation")]
+    Eval(#[from] EvalError),
+    /// Training failed.
+    #[error("training")]
+    Training(#[from] TrainingError),
+    /// The run was interrupted; the same command goes on from here.
+    #[error("interrupted in iteration {iteration}, stage {stage}; the same command goes on from here")]
+    Interrupted {
+        /// The iteration.
+        iteration: u32,
+        /// The stage.
+        stage: Stage,
+    },
+}

@@ -1,0 +1,167 @@
+-- The ledger of a run. Every row has a key made from what caused it, and is written when the thing exists.
+-- Only `timing` depends on when and how often a run was interrupted.
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Stages that are finished.
+CREATE TABLE stage (
+    iteration INTEGER NOT NULL,
+    stage     TEXT NOT NULL,
+    PRIMARY KEY (iteration, stage)
+) WITHOUT ROWID;
+
+-- What a stage took, over all sessions together.
+CREATE TABLE timing (
+    iteration INTEGER NOT NULL,
+    stage     TEXT NOT NULL,
+    seconds   REAL NOT NULL,
+    read      INTEGER NOT NULL, -- tokens that were read
+    reused    INTEGER NOT NULL, -- prompt tokens that did not have to be computed again
+    generated INTEGER NOT NULL, -- tokens that were written
+    trained   INTEGER NOT NULL, -- tokens that were trained on, prompts included
+    PRIMARY KEY (iteration, stage)
+) WITHOUT ROWID;
+
+-- Lines of the seed file that could not be used.
+CREATE TABLE reject (
+    place  INTEGER PRIMARY KEY, -- line or row, from 1
+    reason TEXT NOT NULL,
+    text   TEXT NOT NULL
+);
+
+-- Pairs of a prompt and a response: the seeds (iteration 0), and what was written and is usable.
+CREATE TABLE record (
+    key       TEXT PRIMARY KEY,
+    iteration INTEGER NOT NULL,
+    origin    TEXT NOT NULL,    -- seed, new_prompt, worse_response
+    source    TEXT,             -- the record it was written from
+    seed      TEXT NOT NULL,    -- the seed it descends from
+    sample    TEXT,             -- the sample that holds the response
+    prompt    TEXT NOT NULL,
+    response  TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Every text that was generated.
+CREATE TABLE sample (
+    key       TEXT PRIMARY KEY,
+    iteration INTEGER NOT NULL,
+    writing   TEXT NOT NULL,    -- new_prompt, response, worse_response
+    parent    TEXT NOT NULL,    -- the record (new_prompt, worse_response) or the prompt's sample (response)
+    number    INTEGER NOT NULL,
+    text      TEXT NOT NULL,
+    unusable  TEXT,             -- why it is not used
+    tokens    INTEGER NOT NULL,
+    finish    TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- The pool of seeds: a record belongs to it from this iteration on.
+CREATE TABLE pool (
+    record    TEXT PRIMARY KEY,
+    iteration INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- How well each mode of review tells seeds from damaged seeds, and the reviewer that is used.
+CREATE TABLE calibration (
+    iteration INTEGER PRIMARY KEY,
+    value     TEXT NOT NULL     -- JSON
+);
+
+CREATE TABLE review (
+    iteration INTEGER NOT NULL,
+    record    TEXT NOT NULL,
+    score     REAL,             -- 0 to 10; absent where the review could not be read
+    reason    TEXT,             -- why there is no score
+    detail    TEXT NOT NULL,    -- JSON
+    PRIMARY KEY (iteration, record)
+) WITHOUT ROWID;
+
+-- What cleaning decided about each new record.
+CREATE TABLE verdict (
+    record    TEXT PRIMARY KEY,
+    iteration INTEGER NOT NULL,
+    rule      TEXT,             -- the rule that dropped it; absent where it is kept
+    resembles TEXT,             -- the record it is too like
+    detail    TEXT
+) WITHOUT ROWID;
+
+-- Examples for fine-tuning.
+CREATE TABLE sft (
+    iteration INTEGER NOT NULL,
+    key       TEXT NOT NULL,
+    kind      TEXT NOT NULL,    -- response, review
+    record    TEXT NOT NULL,
+    score     REAL,
+    prompt    TEXT NOT NULL,
+    response  TEXT NOT NULL,
+    PRIMARY KEY (iteration, key)
+) WITHOUT ROWID;
+
+-- Preference pairs.
+CREATE TABLE pair (
+    iteration       INTEGER NOT NULL,
+    key             TEXT NOT NULL,
+    record          TEXT NOT NULL,  -- of the chosen response
+    rejected_record TEXT,           -- of the rejected response, where it is one
+    rejected_kind   TEXT NOT NULL,  -- how the rejected side was made
+    chosen_score    REAL,
+    rejected_score  REAL,
+    prompt          TEXT NOT NULL,
+    chosen          TEXT NOT NULL,
+    rejected        TEXT NOT NULL,
+    PRIMARY KEY (iteration, key)
+) WITHOUT ROWID;
+
+-- Log-probabilities of pairs under the reference model.
+CREATE TABLE reference (
+    iteration INTEGER NOT NULL,
+    pair      TEXT NOT NULL,
+    value     TEXT NOT NULL,    -- JSON
+    PRIMARY KEY (iteration, pair)
+) WITHOUT ROWID;
+
+-- Optimizer steps.
+CREATE TABLE step (
+    iteration     INTEGER NOT NULL,
+    phase         TEXT NOT NULL,    -- sft, preference
+    step          INTEGER NOT NULL,
+    loss          REAL NOT NULL,
+    learning_rate REAL NOT NULL,
+    gradient_norm REAL NOT NULL,
+    examples      INTEGER NOT NULL,
+    tokens        INTEGER NOT NULL,
+    target_tokens INTEGER NOT NULL,
+    preference    TEXT,             -- JSON: rewards, margin, accuracy, log-probabilities
+    PRIMARY KEY (iteration, phase, step)
+) WITHOUT ROWID;
+
+-- The loss on held-out examples during training.
+CREATE TABLE held_out (
+    iteration     INTEGER NOT NULL,
+    phase         TEXT NOT NULL,
+    step          INTEGER NOT NULL,
+    loss          REAL NOT NULL,
+    examples      INTEGER NOT NULL,
+    preference    TEXT,
+    PRIMARY KEY (iteration, phase, step)
+) WITHOUT ROWID;
+
+-- Items of evaluation tasks, answered by the model of an iteration (0: the model before the run).
+CREATE TABLE evaluation (
+    iteration INTEGER NOT NULL,
+    task      TEXT NOT NULL,
+    item      INTEGER NOT NULL,
+    value     REAL NOT NULL,
+    weight    REAL NOT NULL,
+    detail    TEXT NOT NULL,    -- JSON
+    PRIMARY KEY (iteration, task, item)
+) WITHOUT ROWID;
+
+-- The model that an iteration starts from, and what decided it.
+CREATE TABLE start (
+    iteration INTEGER PRIMARY KEY,
+    model     INTEGER NOT NULL,   -- the number of the model
+    reason    TEXT NOT NULL
+);

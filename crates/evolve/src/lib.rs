@@ -1,0 +1,1 @@
+//! The loop: recipe, ledger, resuming and reports.

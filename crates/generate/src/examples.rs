@@ -1,0 +1,116 @@
+//! Which prompts are shown as examples.
+
+use std::collections::HashSet;
+
+use lancer_backend::Seed;
+
+use crate::{Source, words::near_equal};
+
+/// Up to `count` sources out of `pool` to show beside `source`, drawn by `seed`.
+///
+/// Neither the order of `pool` nor the sources that were not candidates matter to the draw: each candidate gets a number
+/// from the seed and its own key, and the smallest win, in the order of the numbers. So a pool that has grown changes
+/// only the examples that the new sources take the place of. Left out are the source itself (by key and by near-equal
+/// words), prompts without text, prompts longer than `max_chars` characters, and near copies of one already taken.
+pub(crate) fn choose<'a>(
+    pool: &'a [Source],
+    source: &Source,
+    count: usize,
+    max_chars: usize,
+    seed: Seed,
+) -> Vec<&'a Source> {
+    let mut candidates: Vec<(Seed, &Source)> = pool
+        .iter()
+        .filter(|candidate| candidate.key != source.key && fits(&candidate.prompt, max_chars))
+        .map(|candidate| (seed.derive(&candidate.key), candidate))
+        .collect();
+    candidates.sort_unstable_by(|(one, a), (other, b)| {
+        one.cmp(other).then_with(|| a.key.cmp(&b.key)).then_with(|| a.prompt.cmp(&b.prompt))
+    });
+
+    let mut keys = HashSet::new();
+    let mut chosen: Vec<&Source> = Vec::new();
+    for (_, candidate) in candidates {
+        if chosen.len() == count {
+            break;
+        }
+        let shown = |other: &&Source| near_equal(&other.prompt, &candidate.prompt);
+        if near_equal(&source.prompt, &candidate.prompt)
+            || chosen.iter().any(shown)
+            || !keys.insert(candidate.key.as_str())
+        {
+            continue;
+        }
+        chosen.push(candidate);
+    }
+    chosen
+}
+
+fn fits(prompt: &str, max_chars: usize) -> bool {
+    !prompt.trim().is_empty() && prompt.chars().nth(max_chars).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use lancer_backend::Seed;
+    use proptest::prelude::*;
+
+    use super::choose;
+    use crate::Source;
+
+    fn source(key: &str, prompt: &str) -> Source {
+        Source { key: key.into(), prompt: prompt.into(), response: String::new() }
+    }
+
+    fn pool() -> Vec<Source> {
+        (0..20).map(|n| source(&n.to_string(), &format!("Prompt number {n} asks for {}", n * n))).collect()
+    }
+
+    fn keys(chosen: &[&Source]) -> Vec<String> {
+        chosen.iter().map(|source| source.key.clone()).collect()
+    }
+
+    #[test]
+    fn long_empty_and_repeated_prompts_are_not_examples() {
+        let pool = [
+            source("long", &"x".repeat(41)),
+            source("empty", " \n"),
+            source("same", "Tell me a joke!"),
+            source("1", "Name a colour."),
+            source("2", "name a colour"),
+        ];
+        let chosen = choose(&pool, &source("own", "tell me a joke"), 5, 40, Seed(3));
+        assert_eq!(chosen.len(), 1);
+        assert!(chosen[0].prompt.contains("colour"));
+    }
+
+    #[test]
+    fn sources_differ_in_their_examples() {
+        let pool = pool();
+        let drawn = |seed| keys(&choose(&pool, &source("own", "something else"), 3, 400, Seed(seed)));
+        assert_ne!(drawn(1), drawn(2));
+    }
+
+    proptest! {
+        #[test]
+        fn order_does_not_matter_and_the_source_is_never_its_own_example(
+            shuffled in Just(pool()).prop_shuffle(), own in 0_usize..20, count in 0_usize..6, seed: u64,
+        ) {
+            let ordered = pool();
+            let chosen = choose(&ordered, &ordered[own], count, 400, Seed(seed));
+            prop_assert_eq!(chosen.len(), count);
+            prop_assert!(chosen.iter().all(|example| example.key != ordered[own].key));
+            prop_assert_eq!(keys(&chosen), keys(&choose(&shuffled, &ordered[own], count, 400, Seed(seed))));
+        }
+
+        #[test]
+        fn a_new_source_takes_at_most_one_place(own in 0_usize..20, seed: u64) {
+            let before = pool();
+            let mut after = pool();
+            after.push(source("new", "A wholly different thing"));
+            let one = keys(&choose(&before, &before[own], 4, 400, Seed(seed)));
+            let other = keys(&choose(&after, &before[own], 4, 400, Seed(seed)));
+            prop_assert!(one.iter().filter(|key| !other.contains(key)).count() <= 1);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Writing new prompts and responses with a language model.

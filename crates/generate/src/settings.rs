@@ -1,0 +1,128 @@
+//! The settings of writing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{SettingError, require};
+
+/// How a new prompt is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptStyle {
+    /// [`Instructed`](Self::Instructed) for models of 3 billion weights and more, or else
+    /// [`Examples`](Self::Examples).
+    #[default]
+    Auto,
+    /// Example prompts, the source's last, as the turns of a chat in which the model has written each; it goes on.
+    /// Needs no understanding of an instruction about instructions.
+    Examples,
+    /// The paper's way: the source's prompt and the instruction to write another in its spirit.
+    Instructed,
+}
+
+/// How a worse response comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorseStyle {
+    /// [`Instructed`](Self::Instructed) for models of 3 billion weights and more, or else
+    /// [`PartPrompt`](Self::PartPrompt).
+    #[default]
+    Auto,
+    /// The paper's way: the model is told to write a worse response to the prompt.
+    Instructed,
+    /// The model's response at [`worse_temperature`](GenerateSettings::worse_temperature).
+    Hot,
+    /// The model's response to the prompt with a part of it taken away: fluent, and beside the point.
+    PartPrompt,
+    /// The model's plain response: worse than the source's where that was written by a person or a larger model.
+    Sampled,
+}
+
+/// What decides what is written, besides the model, the sources and the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GenerateSettings {
+    /// Sharpens the model's probabilities; above 0, at most 5.
+    pub temperature: f32,
+    /// Nucleus sampling keeps this share of the probability; above 0, at most 1.
+    pub top_p: f32,
+    /// The longest new prompt, in tokens; at least 1. A longer one is cut off and unusable.
+    pub max_prompt_tokens: usize,
+    /// The longest response, in tokens; at least 1. A longer one is cut off and unusable.
+    pub max_response_tokens: usize,
+    /// How a new prompt is asked for.
+    pub prompt_style: PromptStyle,
+    /// Number of example prompts besides the source's, at most 16; fewer where there are not so many.
+    pub examples: usize,
+    /// The longest example, in characters; at least 1. Longer prompts are not taken as examples.
+    pub max_example_chars: usize,
+    /// How a worse response comes about.
+    pub worse_style: WorseStyle,
+    /// The temperature of [`WorseStyle::Hot`]; above 0, at most 5.
+    pub worse_temperature: f32,
+}
+
+impl Default for GenerateSettings {
+    fn default() -> Self {
+        Self {
+            temperature: 0.7,
+            top_p: 0.9,
+            max_prompt_tokens: 96,
+            max_response_tokens: 256,
+            prompt_style: PromptStyle::default(),
+            examples: 3,
+            max_example_chars: 400,
+            worse_style: WorseStyle::default(),
+            worse_temperature: 1.4,
+        }
+    }
+}
+
+impl GenerateSettings {
+    /// Checks the ranges.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        let at_least_1 = "at least 1";
+        let heat = |temperature: f32| temperature > 0.0 && temperature <= 5.0;
+        require(heat(self.temperature), "temperature", self.temperature, "above 0 and at most 5")?;
+        require(self.top_p > 0.0 && self.top_p <= 1.0, "top_p", self.top_p, "above 0 and at most 1")?;
+        require(self.max_prompt_tokens >= 1, "max_prompt_tokens", self.max_prompt_tokens, at_least_1)?;
+        require(self.max_response_tokens >= 1, "max_response_tokens", self.max_response_tokens, at_least_1)?;
+        require(self.examples <= 16, "examples", self.examples, "at most 16")?;
+        require(self.max_example_chars >= 1, "max_example_chars", self.max_example_chars, at_least_1)?;
+        require(
+            heat(self.worse_temperature),
+            "worse_temperature",
+            self.worse_temperature,
+            "above 0 and at most 5",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GenerateSettings;
+
+    #[test]
+    fn the_defaults_are_valid_and_read_from_nothing() {
+        let settings: GenerateSettings = serde_json::from_str("{}").unwrap();
+        assert_eq!(settings, GenerateSettings::default());
+        settings.validate().unwrap();
+    }
+
+    #[test]
+    fn a_setting_out_of_range_is_named() {
+        for text in [
+            r#"{"temperature": 0.0}"#,
+            r#"{"top_p": 1.5}"#,
+            r#"{"max_prompt_tokens": 0}"#,
+            r#"{"max_response_tokens": 0}"#,
+            r#"{"examples": 17}"#,
+            r#"{"max_example_chars": 0}"#,
+            r#"{"worse_temperature": 9.0}"#,
+        ] {
+            let error = serde_json::from_str::<GenerateSettings>(text).unwrap().validate().unwrap_err();
+            assert!(text.contains(error.field), "{text}: {error}");
+        }
+        let unknown = serde_json::from_str::<GenerateSettings>(r#"{"style": "hot"}"#).unwrap_err();
+        assert!(unknown.to_string().contains("`style`"), "{unknown}");
+    }
+}

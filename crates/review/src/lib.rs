@@ -1,0 +1,1 @@
+//! Reviewing prompt and response pairs with a language model.

@@ -1,0 +1,96 @@
+//! What is reviewed and what comes of it.
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Features, Score};
+
+/// A pair of prompt and response to review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// What the pair is called in its run. The seeds of its samples are derived from it.
+    pub key: String,
+    /// The prompt.
+    pub prompt: String,
+    /// The response.
+    pub response: String,
+}
+
+/// The review of one item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Review {
+    /// The item's index in the call.
+    pub item: usize,
+    /// The score, or why there is none.
+    pub outcome: Outcome,
+    /// What the score was made from.
+    pub detail: Detail,
+}
+
+/// The score, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The pair has a score.
+    Scored(Score),
+    /// The pair has none.
+    Unscored {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// The score, where there is one.
+    pub fn score(&self) -> Option<Score> {
+        match self {
+            Self::Scored(score) => Some(*score),
+            Self::Unscored { .. } => None,
+        }
+    }
+}
+
+/// What a score was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// The pair was not shown to the model.
+    None,
+    /// The written reviews, those that could not be read too, in the order of their seeds.
+    Samples(Vec<SampleReview>),
+    /// The model's probabilities of the scores 0 to 10; they sum to 1.
+    Probabilities([f64; 11]),
+    /// Log-probabilities.
+    Likelihoods(Features),
+}
+
+/// One written review.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleReview {
+    /// What the model wrote.
+    pub text: String,
+    /// The score in it; `None` where it could not be read.
+    pub score: Option<Score>,
+}
+
+/// Receives reviews as they are made.
+pub trait ReviewSink {
+    /// An item has been reviewed; in any order, each item once. `Break` ends the call, which then returns
+    /// [`ReviewError::Cancelled`](crate::ReviewError::Cancelled).
+    fn reviewed(&mut self, review: Review) -> ControlFlow<()>;
+
+    /// The engine has computed `tokens` more tokens.
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        let _ = tokens;
+        ControlFlow::Continue(())
+    }
+}
+
+/// A sink that keeps every review, in the order in which they are made.
+impl ReviewSink for Vec<Review> {
+    fn reviewed(&mut self, review: Review) -> ControlFlow<()> {
+        self.push(review);
+        ControlFlow::Continue(())
+    }
+}
