@@ -114,9 +114,10 @@ impl MultipleChoice {
                 "multiple_choice.label",
                 "choices from `targets` say themselves which are correct; leave `label` out".into(),
             )),
-            (Choices::List(_) | Choices::Fields(_) | Choices::Fixed(_), None) => {
-                Err(("multiple_choice.label", "missing; name the field that says which choice is correct".into()))
-            }
+            (Choices::List(_) | Choices::Fields(_) | Choices::Fixed(_), None) => Err((
+                "multiple_choice.label",
+                "missing; name the field that says which choice is correct".into(),
+            )),
             (Choices::Fields(fields), _) if fields.len() < 2 => few("multiple_choice.choices.fields", fields),
             (Choices::Fixed(texts), _) if texts.len() < 2 => few("multiple_choice.choices.fixed", texts),
             (Choices::Fixed(texts), _) if texts.iter().any(|text| text.trim().is_empty()) => {

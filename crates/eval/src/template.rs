@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn white_space_and_markup_stay_as_they_are() {
-        let text = template("Q: {{ q }}\nA:\n").unwrap().render(&record(&json!({"q": "<b> {{ x }} & \"y\""})));
+        let text =
+            template("Q: {{ q }}\nA:\n").unwrap().render(&record(&json!({"q": "<b> {{ x }} & \"y\""})));
         assert_eq!(text.ok().unwrap(), "Q: <b> {{ x }} & \"y\"\nA:\n");
     }
 

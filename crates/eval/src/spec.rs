@@ -1,0 +1,177 @@
+//! Task files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{EvalError, ExactMatch, MultipleChoice, PromptSettings, ResponseNll};
+
+/// A task as its file describes it: where the data is, what the prompt is, and what is measured.
+///
+/// A task file is TOML. `name`, `data` and `[prompt]` must be there, and one of `[multiple_choice]`, `[exact_match]` and
+/// `[response_nll]`:
+///
+/// ```
+/// use std::path::Path;
+///
+/// use lancer_eval::TaskSpec;
+///
+/// let text = r#"
+/// name = "piqa"
+/// data = "piqa.jsonl"              # relative to this file
+/// limit = { sample = 200, seed = 1 }   # or { first = 200 }; all records without it
+///
+/// [prompt]
+/// format = "text"                  # or "chat"
+/// template = "Question: {{ goal }}\nAnswer:"
+///
+/// [few_shot]
+/// records = 2                      # the first records of the data are examples and are not evaluated
+///
+/// [multiple_choice]
+/// choices = { fields = ["sol1", "sol2"] }
+/// label = "label"
+/// score = "per_character"
+/// "#;
+/// let spec = TaskSpec::parse(text, Path::new("tasks/piqa.toml"))?;
+/// assert_eq!(spec.data(), Path::new("tasks/piqa.jsonl"));
+/// # Ok::<(), lancer_eval::EvalError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TaskSpec {
+    pub(crate) name: String,
+    pub(crate) data: PathBuf,
+    pub(crate) limit: Option<Limit>,
+    pub(crate) prompt: PromptSettings,
+    pub(crate) few_shot: FewShot,
+    pub(crate) kind: Kind,
+}
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    MultipleChoice(MultipleChoice),
+    ExactMatch(Arc<ExactMatch>),
+    ResponseNll(ResponseNll),
+}
+
+/// Which records are evaluated, of those that are not few-shot examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+pub enum Limit {
+    /// The first ones.
+    First {
+        /// How many, at least 1.
+        first: usize,
+    },
+    /// Some drawn at random without replacement, in the order of the data.
+    Sample {
+        /// How many, at least 1.
+        sample: usize,
+        /// The seed of the draw, so that every model gets the same records.
+        #[serde(default)]
+        seed: u64,
+    },
+}
+
+/// The `[few_shot]` section of a task file: examples shown before every question.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FewShot {
+    /// So many records from the beginning of the data are examples, and are not evaluated.
+    pub records: usize,
+    /// Examples written in the task file, with the fields of a record; they come before those of the data.
+    pub examples: Vec<Map<String, Value>>,
+    /// What stands between two examples in the text format; an empty line by default.
+    pub separator: String,
+}
+
+impl Default for FewShot {
+    fn default() -> Self {
+        Self { records: 0, examples: Vec::new(), separator: "\n\n".into() }
+    }
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    data: PathBuf,
+    limit: Option<Limit>,
+    prompt: PromptSettings,
+    #[serde(default)]
+    few_shot: FewShot,
+    multiple_choice: Option<MultipleChoice>,
+    exact_match: Option<ExactMatch>,
+    response_nll: Option<ResponseNll>,
+}
+
+impl TaskSpec {
+    /// Reads a task file.
+    pub fn load(path: &Path) -> Result<Self, EvalError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| EvalError::Read { path: path.into(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads the text of a task file. `path` is its place: the data's path is relative to its folder, and errors name it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, EvalError> {
+        let file: File = toml::from_str(text)
+            .map_err(|source| EvalError::Toml { path: path.into(), source: Box::new(source) })?;
+        let setting = |(field, reason): (&str, String)| EvalError::Setting {
+            path: path.into(),
+            field: field.into(),
+            reason,
+        };
+        if file.name.trim().is_empty() {
+            return Err(setting(("name", "empty; give the task a name for tables".into())));
+        }
+        if file.data.as_os_str().is_empty() {
+            return Err(setting(("data", "empty; give the path of a JSONL or Parquet file".into())));
+        }
+        if let Some(Limit::First { first: 0 } | Limit::Sample { sample: 0, .. }) = file.limit {
+            return Err(setting(("limit", "0 leaves nothing; give at least 1, or leave it out".into())));
+        }
+        let kind = match (file.multiple_choice, file.exact_match, file.response_nll) {
+            (Some(kind), None, None) => {
+                kind.validate().map_err(setting)?;
+                Kind::MultipleChoice(kind)
+            }
+            (None, Some(kind), None) => {
+                kind.validate().map_err(setting)?;
+                Kind::ExactMatch(Arc::new(kind))
+            }
+            (None, None, Some(kind)) => Kind::ResponseNll(kind),
+            _ => {
+                let reason =
+                    "give exactly one of the sections [multiple_choice], [exact_match] and [response_nll]";
+                return Err(setting(("kind", reason.into())));
+            }
+        };
+        let data = path.parent().map_or_else(|| file.data.clone(), |folder| folder.join(&file.data));
+        Ok(Self {
+            name: file.name,
+            data,
+            limit: file.limit,
+            prompt: file.prompt,
+            few_shot: file.few_shot,
+            kind,
+        })
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The data file, its path taken from the task file's folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+}

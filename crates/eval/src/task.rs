@@ -1,0 +1,177 @@
+//! A task with its data: the items that a model is asked.
+
+use std::path::{Path, PathBuf};
+
+use lancer_backend::{Prompt, ScoreRequest};
+use rand::seq::index;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use serde_json::{Map, Value};
+
+use crate::{
+    EvalError, ExactMatch, Metric, TaskSpec,
+    exact_match::ExactItem,
+    multiple_choice::ChoiceItem,
+    prompt::Shot,
+    record::Record,
+    response_nll::ResponseItem,
+    spec::{Kind, Limit},
+};
+
+/// A task with its data, ready to be asked of any model.
+#[derive(Debug, Clone)]
+pub struct Task {
+    name: String,
+    data: PathBuf,
+    metric: Metric,
+    /// The record of each item, from 1.
+    records: Vec<usize>,
+    pub(crate) items: Items,
+}
+
+/// The items, by what is asked of the engine.
+#[derive(Debug, Clone)]
+pub(crate) enum Items {
+    Scored(Vec<ScoredItem>),
+    Generated(Vec<GeneratedItem>),
+}
+
+/// An item whose continuations are scored.
+#[derive(Debug, Clone)]
+pub(crate) struct ScoredItem {
+    pub(crate) request: ScoreRequest,
+    pub(crate) question: ScoredQuestion,
+}
+
+/// What the scores of an item are read as.
+#[derive(Debug, Clone)]
+pub(crate) enum ScoredQuestion {
+    Choices(ChoiceItem),
+    Response(ResponseItem),
+}
+
+/// An item to which the model writes an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct GeneratedItem {
+    pub(crate) prompt: Prompt,
+    pub(crate) question: ExactItem,
+}
+
+impl Task {
+    /// Builds the items of a task from the records of its data, in the order of the file.
+    ///
+    /// Every record that is used is checked here, so that nothing can go wrong later but the engine.
+    pub fn new(spec: TaskSpec, rows: Vec<Map<String, Value>>) -> Result<Self, EvalError> {
+        let held_back = spec.few_shot.records;
+        if rows.len() <= held_back {
+            return Err(EvalError::NoItems { data: spec.data, records: rows.len(), held_back });
+        }
+        let record = |place: usize| Record { data: &spec.data, number: place + 1, fields: &rows[place] };
+        let mut shots = Vec::new();
+        for (place, fields) in spec.few_shot.examples.iter().enumerate() {
+            shots.push(spec.shot(&Record {
+                data: Path::new("few_shot.examples"),
+                number: place + 1,
+                fields,
+            })?);
+        }
+        for place in 0..held_back {
+            shots.push(spec.shot(&record(place))?);
+        }
+
+        let places = chosen(spec.limit, held_back, rows.len());
+        let asked = |place: usize| -> Result<(Record, Prompt), EvalError> {
+            let question = record(place).render("prompt.template", &spec.prompt.template)?;
+            Ok((record(place), spec.prompt.build(&shots, &spec.few_shot.separator, question)))
+        };
+        let (metric, items) = match &spec.kind {
+            Kind::MultipleChoice(kind) => {
+                let item = |&place: &usize| {
+                    let (record, prompt) = asked(place)?;
+                    let item = kind.item(&record)?;
+                    let request = ScoreRequest { prompt, continuations: item.continuations(&spec.prompt) };
+                    Ok(ScoredItem { request, question: ScoredQuestion::Choices(item) })
+                };
+                (kind.metric(), Items::Scored(places.iter().map(item).collect::<Result<_, EvalError>>()?))
+            }
+            Kind::ResponseNll(kind) => {
+                let item = |&place: &usize| {
+                    let (record, prompt) = asked(place)?;
+                    let item = kind.item(&record, spec.prompt.format)?;
+                    let request =
+                        ScoreRequest { prompt, continuations: vec![item.continuation(&spec.prompt)] };
+                    Ok(ScoredItem { request, question: ScoredQuestion::Response(item) })
+                };
+                (Metric::Nll, Items::Scored(places.iter().map(item).collect::<Result<_, EvalError>>()?))
+            }
+            Kind::ExactMatch(kind) => {
+                let item = |&place: &usize| {
+                    let (record, prompt) = asked(place)?;
+                    Ok(GeneratedItem { prompt, question: ExactMatch::item(kind, &record)? })
+                };
+                let items = places.iter().map(item).collect::<Result<_, EvalError>>()?;
+                (Metric::Accuracy, Items::Generated(items))
+            }
+        };
+        let records = places.into_iter().map(|place| place + 1).collect();
+        Ok(Self { name: spec.name, data: spec.data, metric, records, items })
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of items, at least 1.
+    #[allow(clippy::len_without_is_empty)] // A task without items cannot be made.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// What the values of the items mean.
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// The data file.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The record of an item in the data file, from 1.
+    pub fn record(&self, item: usize) -> Option<usize> {
+        self.records.get(item).copied()
+    }
+}
+
+impl TaskSpec {
+    fn shot(&self, record: &Record) -> Result<Shot, EvalError> {
+        let question = record.render("prompt.template", &self.prompt.template)?;
+        let answer = match &self.kind {
+            Kind::MultipleChoice(kind) => {
+                let mut item = kind.item(record)?;
+                item.texts.swap_remove(item.correct[0])
+            }
+            Kind::ExactMatch(kind) => kind.example_answer(record)?,
+            Kind::ResponseNll(kind) => kind.item(record, self.prompt.format)?.text().into(),
+        };
+        Ok(Shot { question, answer })
+    }
+}
+
+/// The places of the records that are evaluated, ascending, among `held_back..records`.
+fn chosen(limit: Option<Limit>, held_back: usize, records: usize) -> Vec<usize> {
+    let rest = records - held_back;
+    match limit {
+        None => (held_back..records).collect(),
+        Some(Limit::First { first }) => (held_back..held_back + first.min(rest)).collect(),
+        Some(Limit::Sample { sample, seed }) => {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut places: Vec<usize> = index::sample(&mut random, rest, sample.min(rest))
+                .into_iter()
+                .map(|place| held_back + place)
+                .collect();
+            places.sort_unstable();
+            places
+        }
+    }
+}
