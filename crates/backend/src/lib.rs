@@ -39,6 +39,7 @@ mod sampler;
 mod score;
 pub mod scripted;
 mod seed;
+mod softmax;
 mod text_stream;
 
 pub use backend::{Backend, ModelInfo, Usage};
@@ -47,7 +48,7 @@ pub use error::{BackendError, LearnerError};
 pub use generate::{Collect, Completion, CompletionSink, Finish, GenerateRequest, Sampling};
 pub use learner::{Learner, StepReport, StepSettings, TrainingSequence, WeightFormat, check_weights};
 pub use prompt::{Message, Prompt, Role, TokenId};
-pub use sampler::{Choice, Sampler};
+pub use sampler::{Choice, Sampler, ScoredToken, score_token};
 pub use score::{Continuation, Ending, ScoreRequest, ScoredContinuation};
 pub use seed::Seed;
 pub use text_stream::{StreamState, TextStream};

@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use crate::{Sampling, Seed, TokenId};
+use crate::{Sampling, Seed, TokenId, softmax};
 
 /// Chooses the tokens of one sample.
 ///
@@ -24,6 +24,26 @@ pub struct Choice {
     pub log_prob: f32,
 }
 
+/// What a model says of a given token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoredToken {
+    /// Its natural log-probability.
+    pub log_prob: f32,
+    /// Whether greedy decoding would have chosen it.
+    pub is_greedy: bool,
+}
+
+/// Scores a given token. `logits` is `[vocabulary]` and holds `token`.
+pub fn score_token(logits: &[f32], token: TokenId) -> ScoredToken {
+    let place = token.0 as usize;
+    let max = softmax::max(logits);
+    let is_first_of_the_largest = || logits[..place].iter().all(|&before| before < max);
+    ScoredToken {
+        log_prob: logits[place] - softmax::log_sum_exp_from(logits, max),
+        is_greedy: logits[place] >= max && is_first_of_the_largest(),
+    }
+}
+
 impl Sampler {
     /// A sampler at the start of a sample.
     pub fn new(sampling: Sampling, seed: Seed) -> Self {
@@ -32,75 +52,70 @@ impl Sampler {
 
     /// Chooses among all tokens. `logits` is `[vocabulary]`, not empty.
     pub fn choose(&mut self, logits: &[f32]) -> Choice {
-        let token = match self.sampling {
-            Sampling::Greedy => arg_max(logits),
-            Sampling::Nucleus { temperature, top_p } => self.nucleus(logits, temperature, top_p),
-        };
-        Choice { token: TokenId(token as u32), log_prob: logits[token] - log_sum_exp(logits) }
+        let max = softmax::max(logits);
+        let token = self.place(logits, max);
+        Choice {
+            token: TokenId(token as u32),
+            log_prob: logits[token] - softmax::log_sum_exp_from(logits, max),
+        }
     }
 
     /// Chooses among the tokens of `allowed` only, which is not empty and within `logits`.
     pub fn choose_among(&mut self, logits: &[f32], allowed: &[TokenId]) -> Choice {
         let kept: Vec<f32> = allowed.iter().map(|token| logits[token.0 as usize]).collect();
-        let place = self.choose(&kept).token;
-        let token = allowed[place.0 as usize];
-        Choice { token, log_prob: logits[token.0 as usize] - log_sum_exp(logits) }
+        let token = allowed[self.place(&kept, softmax::max(&kept))];
+        Choice { token, log_prob: logits[token.0 as usize] - softmax::log_sum_exp(logits) }
     }
 
-    fn nucleus(&mut self, logits: &[f32], temperature: f32, top_p: f32) -> usize {
-        let max = logits[arg_max(logits)];
-        let probability = |logit: f32| f64::from(((logit - max) / temperature).exp());
-        let total: f64 = logits.iter().map(|&logit| probability(logit)).sum();
-        let draw: f64 = self.random.random();
+    /// The place of the token chosen. `max` is the largest of `logits`.
+    fn place(&mut self, logits: &[f32], max: f32) -> usize {
+        match self.sampling {
+            Sampling::Greedy => softmax::arg_max(logits),
+            Sampling::Nucleus { temperature, top_p } => {
+                let draw: f64 = self.random.random();
+                draw_from_nucleus(logits, max, temperature, f64::from(top_p), draw)
+            }
+        }
+    }
+}
 
-        // A candidate far below the top cannot reach the nucleus, and only candidates are sorted: all tokens outside
-        // of it together hold less than a hundredth of what the nucleus leaves out.
-        let floor = (1.0 - f64::from(top_p)).max(1e-9) * total * 0.01 / logits.len() as f64;
-        let mut candidates: Vec<(usize, f64)> = logits
-            .iter()
-            .enumerate()
-            .map(|(token, &logit)| (token, probability(logit)))
-            .filter(|&(_, weight)| weight >= floor)
-            .collect();
+/// The place that `draw`, from 0 to below 1, falls on in the nucleus.
+fn draw_from_nucleus(logits: &[f32], max: f32, temperature: f32, top_p: f64, draw: f64) -> usize {
+    let scale = 1.0 / temperature;
+    let total = softmax::exp_sum(logits, max, scale);
+    // All tokens below this weight together hold less than half of what the nucleus leaves out, so none of them is in
+    // it: only the others are sorted. Where nothing is left out, tokens that a draw of 53 bits cannot reach go.
+    let least = (1.0 - top_p).max(f64::EPSILON) * total * 0.5 / logits.len() as f64;
+    let lowest = max + temperature * (least.ln() as f32) - 1e-3 * temperature;
+    let mut candidates: Vec<(usize, f64)> = logits
+        .iter()
+        .enumerate()
+        .filter(|&(_, &logit)| logit >= lowest)
+        .map(|(token, &logit)| (token, f64::from(softmax::exp((logit - max) * scale))))
+        .collect();
+    if top_p < 1.0 {
         candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-
-        let mut nucleus = 0.0;
-        let mut kept = 0;
-        for &(_, weight) in &candidates {
-            nucleus += weight;
-            kept += 1;
-            if nucleus >= f64::from(top_p) * total {
-                break;
-            }
-        }
-        let mut left = draw * nucleus;
-        for &(token, weight) in &candidates[..kept] {
-            left -= weight;
-            if left < 0.0 {
-                return token;
-            }
-        }
-        candidates[kept - 1].0
+        let mut held = 0.0;
+        let size = candidates
+            .iter()
+            .position(|&(_, weight)| {
+                held += weight;
+                held >= top_p * total
+            })
+            .map_or(candidates.len(), |last| last + 1);
+        candidates.truncate(size);
+        // Drawn in the order of the vocabulary: where two tokens are almost equal, rounding must not swap them.
+        candidates.sort_unstable_by_key(|&(token, _)| token);
     }
-}
-
-/// The index of the largest logit, the first among equals.
-pub(crate) fn arg_max(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (token, &logit) in logits.iter().enumerate() {
-        if logit > logits[best] {
-            best = token;
+    let mut left = draw * candidates.iter().map(|&(_, weight)| weight).sum::<f64>();
+    for &(token, weight) in &candidates {
+        left -= weight;
+        if left < 0.0 {
+            return token;
         }
     }
-    best
-}
-
-/// `ln Σ exp(logit)`, without overflow.
-pub(crate) fn log_sum_exp(logits: &[f32]) -> f32 {
-    let max = logits[arg_max(logits)];
-    // Summed in f64: over 100,000 tokens f32 loses the digits that agreement with other engines is measured in.
-    let sum: f64 = logits.iter().map(|&logit| f64::from((logit - max).exp())).sum();
-    max + sum.ln() as f32
+    // Rounding can leave a last crumb; the largest logit is always a candidate, unless every logit is no number.
+    candidates.last().map_or(0, |&(token, _)| token)
 }
 
 #[cfg(test)]
@@ -108,6 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::softmax::log_sum_exp;
 
     fn nucleus(temperature: f32, top_p: f32, seed: u64) -> Sampler {
         Sampler::new(Sampling::Nucleus { temperature, top_p }, Seed(seed))

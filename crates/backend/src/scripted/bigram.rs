@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{CONTEXT_LENGTH, END_OF_TURN, VOCABULARY, bytes, render};
 use crate::{
     Learner, LearnerError, Message, StepReport, StepSettings, TokenId, TrainingSequence, WeightFormat,
-    sampler::log_sum_exp,
+    softmax::log_sum_exp,
 };
 
 /// A learner whose model is one table `[vocabulary, vocabulary]` of logits: the next token by the last one.

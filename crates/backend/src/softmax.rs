@@ -1,0 +1,117 @@
+//! The largest logit, the sum of exponentials and its logarithm, in a form that the compiler turns into vector code.
+//!
+//! Engines pass over a vocabulary of tens of thousands for each token that they draw or score, so this is where their
+//! time goes outside the model itself.
+
+/// Lanes of the inner loops: two registers of AVX-512, four of AVX2.
+const LANES: usize = 32;
+
+/// The largest logit; negative infinity without logits. A logit that is no number is passed over.
+pub(crate) fn max(logits: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks {
+        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, logit);
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, larger)
+}
+
+/// The index of the largest logit, the first among equals.
+pub(crate) fn arg_max(logits: &[f32]) -> usize {
+    let max = max(logits);
+    logits.iter().position(|&logit| logit >= max).unwrap_or(0)
+}
+
+/// `Σ exp((logit - max) × scale)`, where `max` is the largest logit and `scale` above 0.
+///
+/// Summed in f64: over 100,000 tokens f32 loses the digits that agreement with other engines is measured in.
+pub(crate) fn exp_sum(logits: &[f32], max: f32, scale: f32) -> f64 {
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    let mut lanes = [0.0_f64; LANES];
+    for chunk in chunks {
+        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(exp((logit - max) * scale));
+        }
+    }
+    let rest: f64 = rest.iter().map(|&logit| f64::from(exp((logit - max) * scale))).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
+/// `ln Σ exp(logit)`, without overflow.
+pub(crate) fn log_sum_exp(logits: &[f32]) -> f32 {
+    log_sum_exp_from(logits, max(logits))
+}
+
+/// [`log_sum_exp`] where the largest logit is known.
+pub(crate) fn log_sum_exp_from(logits: &[f32], max: f32) -> f32 {
+    max + exp_sum(logits, max, 1.0).ln() as f32
+}
+
+/// `exp(x)` for `x` of at most 0, within one unit in the last place; below -87, where the result is smaller than any
+/// normal number, that of -87.
+///
+/// The standard library's calls the C library for each value, which no compiler vectorises. Reduced to `2^n × exp(r)`
+/// with `|r| ≤ ln 2 / 2`, the polynomial for `exp(r)` from Cephes' `expf` (Moshier).
+#[inline]
+pub(crate) fn exp(x: f32) -> f32 {
+    /// 1.5 × 2^23: added to a small number, it leaves the nearest integer in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let x = if x > -87.0 { x } else { -87.0 };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * LN_2_HIGH - n * LN_2_LOW;
+    let mut polynomial = 1.987_569_1e-4;
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
+        polynomial = polynomial * r + coefficient;
+    }
+    let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    (polynomial * r * r + r + 1.0) * f32::from_bits(exponent << 23)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn exp_is_that_of_f64(x in -87.0_f32..=0.0) {
+            let expected = f64::from(x).exp();
+            prop_assert!((f64::from(exp(x)) / expected - 1.0).abs() < 1.2e-7, "{} for {}", exp(x), expected);
+        }
+
+        #[test]
+        fn log_sum_exp_is_that_of_f64(logits in prop::collection::vec(-40.0_f32..40.0, 1..300)) {
+            let expected = logits.iter().map(|&logit| f64::from(logit).exp()).sum::<f64>().ln();
+            prop_assert!((f64::from(log_sum_exp(&logits)) - expected).abs() < 1e-5, "{expected}");
+        }
+
+        #[test]
+        fn the_largest_is_the_first_of_the_largest(logits in prop::collection::vec(-3_i8..3, 1..200)) {
+            let logits: Vec<f32> = logits.into_iter().map(f32::from).collect();
+            let found = arg_max(&logits);
+            prop_assert!(logits[..found].iter().all(|&before| before < logits[found]));
+            prop_assert!(logits[found..].iter().all(|&after| after <= logits[found]));
+        }
+    }
+
+    #[test]
+    fn a_large_vocabulary_keeps_its_digits() {
+        let logits: Vec<f32> = (0..150_000_u32).map(|i| (i % 977) as f32 * 0.01 - 3.0).collect();
+        let expected = logits.iter().map(|&logit| f64::from(logit).exp()).sum::<f64>().ln();
+        assert!((f64::from(log_sum_exp(&logits)) - expected).abs() < 2e-6);
+    }
+
+    #[test]
+    fn the_ends_of_the_range() {
+        assert!((exp(0.0) - 1.0).abs() < 1e-7);
+        assert!(exp(f32::NEG_INFINITY) < 1e-37);
+        assert!((log_sum_exp(&[f32::NEG_INFINITY, 2.0]) - 2.0).abs() < 1e-7);
+    }
+}
