@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use lancer_backend::BackendError;
 
+use crate::Writing;
+
 /// A setting outside its range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {value}; it must be {range}")]
@@ -36,10 +38,10 @@ pub enum GenerateError {
     #[error("cancelled")]
     Cancelled,
     /// The engine failed.
-    #[error("the engine failed while writing ({writing})")]
+    #[error("the engine failed while writing a {}", .writing.as_str())]
     Backend {
-        /// What was being written, as [`Writing::as_str`](crate::Writing::as_str) has it.
-        writing: &'static str,
+        /// What was being written.
+        writing: Writing,
         /// What it said.
         source: BackendError,
     },

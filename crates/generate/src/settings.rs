@@ -1,8 +1,12 @@
 //! The settings of writing.
 
+use lancer_backend::ModelInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SettingError, require};
+
+/// A model of so many weights follows an instruction about instructions well enough.
+const INSTRUCTABLE: u64 = 3_000_000_000;
 
 /// How a new prompt is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -78,6 +82,19 @@ impl Default for GenerateSettings {
 }
 
 impl GenerateSettings {
+    /// The settings with `Auto` resolved for a model.
+    #[must_use]
+    pub fn for_model(mut self, model: &ModelInfo) -> Self {
+        let instructable = model.parameters >= INSTRUCTABLE;
+        if self.prompt_style == PromptStyle::Auto {
+            self.prompt_style = if instructable { PromptStyle::Instructed } else { PromptStyle::Examples };
+        }
+        if self.worse_style == WorseStyle::Auto {
+            self.worse_style = if instructable { WorseStyle::Instructed } else { WorseStyle::PartPrompt };
+        }
+        self
+    }
+
     /// Checks the ranges.
     pub fn validate(&self) -> Result<(), SettingError> {
         let at_least_1 = "at least 1";

@@ -18,8 +18,16 @@ pub struct Written {
     pub raw: String,
     /// Number of tokens that were generated for it.
     pub tokens: usize,
-    /// Why the model ended.
+    /// Why the model ended; [`Finish::ContextFull`] where it could not begin.
     pub finish: Finish,
+}
+
+impl Written {
+    /// A sample for which nothing was generated.
+    pub(crate) fn nothing(job: usize, sample: usize, unusable: Unusable) -> Self {
+        let finish = Finish::ContextFull;
+        Self { job, sample, outcome: Err(unusable), raw: String::new(), tokens: 0, finish }
+    }
 }
 
 /// Why a sample cannot be used.
@@ -29,8 +37,8 @@ pub enum Unusable {
     /// Nothing was asked for: the source's prompt has no text.
     #[error("the source's prompt is empty")]
     EmptySource,
-    /// The source, with what the model may write, does not fit into its context. Nothing was generated.
-    #[error("the source does not fit into the model's context together with a sample of the largest length")]
+    /// What the model would have to read does not fit into its context. Nothing was generated.
+    #[error("the source does not fit into the model's context; shorten it or load the model with a longer one")]
     SourceTooLong,
     /// The model wrote no text.
     #[error("nothing was written")]
