@@ -1,5 +1,6 @@
 //! `cargo xtask`: sets up what a build needs and runs every check.
 
+mod evolve;
 mod model;
 mod process;
 mod setup;
@@ -11,6 +12,8 @@ const USAGE: &str = "\
 Usage: cargo xtask <COMMAND>
 
 Commands:
+  evolve   build lancer, get the default model, and run one iteration on fixtures/seeds.jsonl;
+           what follows `--` goes to `lancer evolve` (`cargo xtask evolve -- --help` shows it all)
   setup    get the build tools that are missing (cmake, libclang) and the default model
   test     run every check: formatting, clippy, tests, doc tests
 
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
         Some("setup") => setup::run(),
+        Some("evolve") => evolve::run(&arguments[1..]),
         Some("test") => test::run(),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

@@ -1,18 +1,31 @@
 //! `lancer`: the command line.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
-mod convert;
+mod commands;
+mod engines;
+mod failure;
+mod interrupt;
+mod options;
+mod output;
+mod progress;
+mod settings;
+mod table;
 
-use std::{error::Error, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A language model improves itself.
+use crate::{
+    commands::{clean, convert, eval, evolve, generate, report, review, train},
+    output::Output,
+};
+
+/// A language model improves itself: it reviews its seed data, writes new data, is trained on it, and starts over.
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Print results as JSON.
+    /// Print results as JSON, and no progress bars.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -21,37 +34,33 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Evolve(Box<evolve::Arguments>),
+    Review(review::Arguments),
+    Generate(generate::Arguments),
+    Clean(clean::Arguments),
+    #[command(subcommand)]
+    Train(train::Command),
+    Eval(eval::Arguments),
     Convert(convert::Arguments),
+    Report(report::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = if arguments.json { Output::Json } else { Output::Text };
+    interrupt::watch();
     let result = match arguments.command {
+        Command::Evolve(arguments) => evolve::run(&arguments, output),
+        Command::Review(arguments) => review::run(&arguments, output),
+        Command::Generate(arguments) => generate::run(&arguments, output),
+        Command::Clean(arguments) => clean::run(&arguments, output),
+        Command::Train(command) => train::run(&command, output),
+        Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),
+        Command::Report(arguments) => report::run(&arguments, output),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&*error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Output {
-    Text,
-    Json,
-}
-
-/// Prints an error and what caused it, a line each.
-fn report(error: &dyn Error) {
-    eprintln!("error: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  caused by: {error}");
-        cause = error.source();
+        Err(failure) => failure.report(),
     }
 }

@@ -185,7 +185,7 @@ fn failed(path: &Path, action: &'static str) -> impl FnOnce(rusqlite::Error) -> 
 }
 
 /// JSON of a value that has been made here.
-fn json<T: serde::Serialize>(value: &T) -> String {
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
     // The types that are stored have string keys and no failing serialisers.
     serde_json::to_string(value).unwrap_or_else(|error| format!("\"{error}\""))
 }

@@ -1,1 +1,38 @@
-//! The loop: recipe, ledger, resuming and reports.
+//! The loop: a recipe, a ledger, and the stages between them.
+//!
+//! * [`Recipe`] holds every number that decides the outcome of a run; it is what `run.toml` holds.
+//! * [`Run`] is a folder with a recipe and a [`ledger`]. [`Run::execute`] takes it through every stage that is left:
+//!   review, generate, clean, review, annotate, fine-tune, preference, evaluate, merge, and again.
+//! * [`Engines`] brings the engines, [`Progress`] watches. The loop names no engine and prints nothing.
+//! * [`Summary`] is what a run has come to, [`write_report`] shows it as one HTML page.
+//!
+//! Every sample, review, verdict, pair, training step and evaluation item is a row of the ledger with a key made from what
+//! caused it. A run that is killed at any moment goes on where it was, and ends with the rows of a run that was never
+//! stopped.
+
+mod comparison;
+mod engines;
+mod error;
+mod export;
+mod files;
+pub mod ledger;
+pub mod models;
+mod progress;
+mod recipe;
+mod report;
+mod run;
+mod stage;
+mod stages;
+mod summary;
+
+pub use comparison::between;
+pub use engines::Engines;
+pub use error::EvolveError;
+pub use progress::Progress;
+pub use recipe::{
+    EvaluateSettings, ExpandSettings, Gate, MergeSettings, PreferenceSettings, Recipe, SftSettings,
+};
+pub use report::write_report;
+pub use run::Run;
+pub use stage::Stage;
+pub use summary::Summary;

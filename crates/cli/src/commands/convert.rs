@@ -1,12 +1,12 @@
 //! `lancer convert`: a model from one form into another.
 
-use std::{error::Error, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lancer_model::{ConvertFormat, Model, convert};
 use serde_json::json;
 
-use crate::Output;
+use crate::{failure::Failure, output::Output};
 
 /// Write a model as a GGUF file or as a Hugging Face folder.
 #[derive(Args)]
@@ -31,7 +31,7 @@ enum Format {
     Q8_0,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let format = match arguments.format {
         Format::F32 => ConvertFormat::F32,
         Format::Half => ConvertFormat::Half,
@@ -40,9 +40,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Box<dyn E
     let model = Model::open(&arguments.from)?;
     convert(&model, &arguments.to, format)?;
     let (family, tensors) = (model.config().family.name(), model.tensor_names().len());
-    match output {
-        Output::Text => println!("{}: {family}, {tensors} tensors", arguments.to.display()),
-        Output::Json => println!("{}", json!({"path": arguments.to, "family": family, "tensors": tensors})),
-    }
+    let result = json!({"path": arguments.to, "family": family, "tensors": tensors});
+    output.print(&result, |_| println!("{}: {family}, {tensors} tensors", arguments.to.display()));
     Ok(())
 }

@@ -1,0 +1,10 @@
+//! The subcommands, a file each.
+
+pub(crate) mod clean;
+pub(crate) mod convert;
+pub(crate) mod eval;
+pub(crate) mod evolve;
+pub(crate) mod generate;
+pub(crate) mod report;
+pub(crate) mod review;
+pub(crate) mod train;

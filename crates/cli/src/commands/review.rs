@@ -1,0 +1,140 @@
+//! `lancer review`: scores for pairs of a prompt and a response.
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use clap::Args;
+use lancer_review::{Calibrated, Detail, Item, Outcome, Review, ReviewError, ReviewSettings, ReviewSink};
+use serde::Serialize;
+
+use crate::{
+    commands::clean::read_pairs,
+    failure::Failure,
+    options::{Changes, ModelOptions, SeedOption},
+    output::Output,
+    progress::Bars,
+    settings::changed,
+};
+
+/// Score pairs of a prompt and a response, 0 to 10, with the model's own review.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Pairs to review: .jsonl, .json or .parquet.
+    from: PathBuf,
+    /// Where the pairs go with their scores, by its ending.
+    to: PathBuf,
+    /// Good pairs that the review is calibrated on; those to review if left out.
+    #[arg(long, value_name = "FILE")]
+    seeds: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+    #[command(flatten)]
+    seed: SeedOption,
+    #[command(flatten)]
+    model: ModelOptions,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    key: &'a str,
+    prompt: &'a str,
+    response: &'a str,
+    score: Option<f64>,
+    reason: Option<String>,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct Report {
+    path: PathBuf,
+    pairs: usize,
+    scored: usize,
+    mean_score: Option<f64>,
+    calibration: Calibrated,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let settings: ReviewSettings = changed(&arguments.changes)?;
+    settings.validate().map_err(|error| Failure::Usage(error.into()))?;
+    let mut bars = Bars::new(output);
+    let items = items(&arguments.from, &bars)?;
+    let seeds = match &arguments.seeds {
+        Some(path) => self::items(path, &bars)?,
+        None => items.clone(),
+    };
+    let mut backend = arguments.model.load()?;
+    let seed = arguments.seed.get();
+    bars.start("calibrate".into(), "pairs", 0, 0);
+    let calibrated = lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |_| bars.add(0, 0));
+    bars.stop();
+    let calibration = calibrated.map_err(failure)?;
+    bars.start("review".into(), "pairs", 0, items.len());
+    let mut sink = Sink { bars: &mut bars, reviews: vec![None; items.len()] };
+    let reviewed = lancer_review::review(backend.as_mut(), &calibration.reviewer, &items, seed, &mut sink);
+    let reviews = sink.reviews;
+    bars.stop();
+    reviewed.map_err(failure)?;
+
+    let rows: Vec<Row<'_>> =
+        items.iter().zip(&reviews).filter_map(|(item, review)| Some(row(item, review.as_ref()?))).collect();
+    lancer_data::write_rows(&arguments.to, &rows)?;
+    let scores: Vec<f64> = rows.iter().filter_map(|row| row.score).collect();
+    let report = Report {
+        path: arguments.to.clone(),
+        pairs: rows.len(),
+        scored: scores.len(),
+        mean_score: (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64),
+        calibration,
+    };
+    output.print(&report, |report| {
+        for separation in &report.calibration.separations {
+            println!("{}: area under the ROC curve {:.2}", separation.mode, separation.auc);
+        }
+        let mean = report.mean_score.map_or_else(String::new, |mean| format!(", mean score {mean:.2}"));
+        println!("{}: {} of {} pairs scored{mean}", report.path.display(), report.scored, report.pairs);
+    });
+    Ok(())
+}
+
+fn items(path: &std::path::Path, bars: &Bars) -> Result<Vec<Item>, Failure> {
+    let pairs = read_pairs(path, bars)?;
+    Ok(pairs
+        .into_iter()
+        .map(|pair| Item { key: pair.key, prompt: pair.prompt, response: pair.response })
+        .collect())
+}
+
+fn row<'a>(item: &'a Item, review: &Review) -> Row<'a> {
+    let (score, reason) = match &review.outcome {
+        Outcome::Scored(score) => (Some(score.get()), None),
+        Outcome::Unscored { reason } => (None, Some(reason.clone())),
+    };
+    let detail = match &review.detail {
+        Detail::None => String::new(),
+        detail => serde_json::to_string(detail).unwrap_or_default(),
+    };
+    Row { key: &item.key, prompt: &item.prompt, response: &item.response, score, reason, detail }
+}
+
+fn failure(error: ReviewError) -> Failure {
+    match error {
+        ReviewError::Cancelled => Failure::Interrupted("interrupted; nothing was written".into()),
+        error => Failure::Failed(error.into()),
+    }
+}
+
+struct Sink<'a> {
+    bars: &'a mut Bars,
+    reviews: Vec<Option<Review>>,
+}
+
+impl ReviewSink for Sink<'_> {
+    fn reviewed(&mut self, review: Review) -> ControlFlow<()> {
+        let item = review.item;
+        self.reviews[item] = Some(review);
+        self.bars.add(1, 0)
+    }
+
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        self.bars.add(0, tokens)
+    }
+}

@@ -1,0 +1,221 @@
+//! `lancer train`: fine-tuning and preference optimisation by themselves.
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use lancer_backend::{Learner, Message, WeightFormat};
+use lancer_evolve::{PreferenceSettings, SftSettings};
+use lancer_prefer::{
+    CheckpointPolicy, EvaluationRecord, Outcome, PreferenceExample, SftExample, Split, StepRecord,
+    TrainingObserver, TrainingPlan, TrainingReport, train_preference, train_sft,
+};
+use serde::Serialize;
+
+use crate::{
+    commands::clean::read_pairs,
+    engines,
+    failure::Failure,
+    options::{Changes, SeedOption, default_model},
+    output::Output,
+    progress::Bars,
+    settings::changed,
+};
+
+/// Train a model.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Fine-tune a model on pairs of a prompt and a response.
+    Sft(Arguments),
+    /// Train a model on preference pairs: rows with `prompt`, `chosen` and `rejected`. The loss is DPO unless set
+    /// otherwise, such as `--set loss.kind=simpo`.
+    Dpo(Arguments),
+}
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// What to train on: .jsonl, .json or .parquet.
+    data: PathBuf,
+    /// Where the trained model goes: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder.
+    to: PathBuf,
+    /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// A folder for checkpoints: where there is one of the same training, it goes on from there.
+    #[arg(long, value_name = "FOLDER")]
+    checkpoints: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+    #[command(flatten)]
+    seed: SeedOption,
+}
+
+/// A row of preference data, as text.
+#[derive(serde::Deserialize)]
+struct PreferenceRow {
+    key: Option<String>,
+    prompt: String,
+    chosen: String,
+    rejected: String,
+}
+
+#[derive(Serialize)]
+struct Report {
+    path: PathBuf,
+    examples: usize,
+    skipped: Vec<lancer_prefer::Skipped>,
+    steps: Vec<StepRecord>,
+    held_out: Vec<EvaluationRecord>,
+}
+
+pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Sft(arguments) => sft(arguments, output),
+        Command::Dpo(arguments) => preference(arguments, output),
+    }
+}
+
+fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let settings: SftSettings = changed(&arguments.changes)?;
+    let mut bars = Bars::new(output);
+    let examples: Vec<SftExample> = read_pairs(&arguments.data, &bars)?
+        .into_iter()
+        .map(|pair| SftExample {
+            key: pair.key,
+            prompt: vec![Message::user(pair.prompt)],
+            response: pair.response,
+            weight: 1.0,
+        })
+        .collect();
+    let (train, held_out) = split(&examples, settings.max_examples, settings.held_out);
+    let mut learner = learner(arguments, &settings.learner)?;
+    let report = train_sft(
+        learner.as_mut(),
+        Split { train, held_out },
+        &settings.train,
+        policy(arguments),
+        arguments.seed.get(),
+        &mut Observer { bars: &mut bars },
+    );
+    finish(arguments, learner.as_ref(), report, &mut bars, output)
+}
+
+fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let settings: PreferenceSettings = changed(&arguments.changes)?;
+    let mut bars = Bars::new(output);
+    let examples = preference_examples(arguments, &bars)?;
+    let (train, held_out) = split(&examples, settings.max_pairs, settings.held_out);
+    let mut learner = learner(arguments, &settings.learner)?;
+    let report = train_preference(
+        learner.as_mut(),
+        Split { train, held_out },
+        &settings.loss,
+        &settings.train,
+        policy(arguments),
+        arguments.seed.get(),
+        &mut std::collections::HashMap::new(),
+        &mut Observer { bars: &mut bars },
+    );
+    finish(arguments, learner.as_ref(), report, &mut bars, output)
+}
+
+fn preference_examples(arguments: &Arguments, bars: &Bars) -> Result<Vec<PreferenceExample>, Failure> {
+    let read = lancer_data::read_rows(&arguments.data)?;
+    let mut examples = Vec::new();
+    let mut unusable: Vec<String> =
+        read.rejects.iter().map(|reject| format!("{}: {}", reject.place, reject.reason)).collect();
+    for (place, row) in read.rows.into_iter().enumerate() {
+        match serde_json::from_value::<PreferenceRow>(row.into()) {
+            Ok(row) => examples.push(PreferenceExample {
+                key: row.key.unwrap_or_else(|| format!("row-{}", place + 1)),
+                prompt: vec![Message::user(row.prompt)],
+                chosen: row.chosen,
+                rejected: row.rejected,
+            }),
+            Err(error) => unusable.push(format!("row {}: {error}", place + 1)),
+        }
+    }
+    if let Some(first) = unusable.first() {
+        bars.say(&format!("note: {} rows cannot be used; {first}", unusable.len()));
+    }
+    if examples.is_empty() {
+        return Err(Failure::failed(format!(
+            "{} holds no row with the texts `prompt`, `chosen` and `rejected`",
+            arguments.data.display()
+        )));
+    }
+    Ok(examples)
+}
+
+/// The last part of the examples is held out.
+fn split<T>(examples: &[T], limit: Option<usize>, held_out: f64) -> (&[T], &[T]) {
+    let examples = &examples[..limit.unwrap_or(usize::MAX).min(examples.len())];
+    let held_out = (examples.len() as f64 * held_out.clamp(0.0, 1.0)) as usize;
+    examples.split_at(examples.len() - held_out)
+}
+
+fn learner(arguments: &Arguments, settings: &toml::Table) -> Result<Box<dyn Learner>, Failure> {
+    let model = arguments.model.clone().map_or_else(default_model, Ok)?;
+    Ok(engines::learner(&model, settings, arguments.seed.get())?)
+}
+
+fn policy(arguments: &Arguments) -> CheckpointPolicy<'_> {
+    arguments.checkpoints.as_deref().map_or(CheckpointPolicy::None, CheckpointPolicy::Within)
+}
+
+fn finish(
+    arguments: &Arguments,
+    learner: &dyn Learner,
+    report: Result<TrainingReport, lancer_prefer::TrainingError>,
+    bars: &mut Bars,
+    output: Output,
+) -> Result<(), Failure> {
+    bars.stop();
+    let report = report.map_err(|error| Failure::Failed(error.into()))?;
+    if let Outcome::Interrupted { step } = report.outcome {
+        let how = if arguments.checkpoints.is_some() { "; the same command goes on from there" } else { "" };
+        return Err(Failure::Interrupted(format!("interrupted after step {step}{how}")));
+    }
+    let is_file = arguments.to.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"));
+    let format = if is_file { WeightFormat::Half } else { WeightFormat::F32 };
+    learner.export(&arguments.to, format)?;
+    let report = Report {
+        path: arguments.to.clone(),
+        examples: report.plan.examples,
+        skipped: report.plan.skipped,
+        steps: report.steps,
+        held_out: report.evaluations,
+    };
+    output.print(&report, |report| {
+        if let (Some(first), Some(last)) = (report.steps.first(), report.steps.last()) {
+            println!("loss {:.4} at the first of {} steps, {:.4} at the last", first.loss, last.step, last.loss);
+        }
+        if let (Some(first), Some(last)) = (report.held_out.first(), report.held_out.last()) {
+            println!("held-out loss {:.4} before, {:.4} after", first.loss, last.loss);
+        }
+        for skipped in &report.skipped {
+            println!("not trained on: {}: {}", skipped.key, skipped.reason);
+        }
+        println!("{}: trained on {} examples", report.path.display(), report.examples);
+    });
+    Ok(())
+}
+
+struct Observer<'a> {
+    bars: &'a mut Bars,
+}
+
+impl TrainingObserver for Observer<'_> {
+    fn planned(&mut self, plan: &TrainingPlan) -> ControlFlow<()> {
+        self.bars.start("train".into(), "steps", plan.done as usize, plan.steps as usize);
+        self.bars.add(0, 0)
+    }
+
+    fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
+        self.bars.add(1, record.tokens as usize)
+    }
+
+    fn evaluated(&mut self, record: &EvaluationRecord) -> ControlFlow<()> {
+        self.bars.say(&format!("held-out loss {:.4} after {} steps", record.loss, record.step));
+        self.bars.add(0, 0)
+    }
+}

@@ -1,0 +1,77 @@
+//! What ends a command early, and its exit code.
+
+use std::{error::Error, process::ExitCode};
+
+use lancer_evolve::EvolveError;
+
+/// What ended a command early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something failed: exit code 1.
+    Failed(Box<dyn Error>),
+    /// What was asked for does not make sense: exit code 2.
+    Usage(Box<dyn Error>),
+    /// The user stopped it; the text says what to do to go on. Exit code 130.
+    Interrupted(String),
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into().into())
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::Failed(message.into().into())
+    }
+
+    /// Prints what happened and what caused it, a line each.
+    pub(crate) fn report(self) -> ExitCode {
+        let (error, code) = match self {
+            Self::Interrupted(text) => {
+                eprintln!("{text}");
+                return ExitCode::from(130);
+            }
+            Self::Usage(error) => (error, 2),
+            Self::Failed(error) => (error, 1),
+        };
+        eprintln!("error: {error}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            eprintln!("  caused by: {error}");
+            cause = error.source();
+        }
+        ExitCode::from(code)
+    }
+}
+
+impl From<EvolveError> for Failure {
+    fn from(error: EvolveError) -> Self {
+        match error {
+            EvolveError::Interrupted { .. } => Self::Interrupted(error.to_string()),
+            EvolveError::Recipe { .. } | EvolveError::Setting { .. } | EvolveError::OtherRecipe { .. } => {
+                Self::Usage(error.into())
+            }
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+/// Errors of the libraries, all of which mean that something failed.
+macro_rules! failed {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::Failed(error.into())
+            }
+        })*
+    };
+}
+
+failed!(
+    lancer_backend::BackendError,
+    lancer_backend::LearnerError,
+    lancer_data::DataError,
+    lancer_eval::EvalError,
+    lancer_model::ModelError,
+    std::io::Error
+);

@@ -1,0 +1,65 @@
+//! Options that several subcommands share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lancer_backend::{Backend, Seed};
+
+use crate::{engines::{self, EngineOptions}, failure::Failure};
+
+/// The model and the engine that runs it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModelOptions {
+    /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineOptions,
+}
+
+impl ModelOptions {
+    /// The model's path.
+    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
+        match &self.model {
+            Some(path) => Ok(path.clone()),
+            None => default_model(),
+        }
+    }
+
+    /// Loads the model.
+    pub(crate) fn load(&self) -> Result<Box<dyn Backend>, Failure> {
+        Ok(engines::backend(&self.engine, &self.path()?)?)
+    }
+}
+
+/// What decides random choices.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct SeedOption {
+    /// Decides everything that is drawn at random.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+}
+
+impl SeedOption {
+    pub(crate) fn get(self) -> Seed {
+        Seed(self.seed)
+    }
+}
+
+/// The model that `cargo xtask setup` fetches into the user's cache folder.
+pub(crate) fn default_model() -> Result<PathBuf, Failure> {
+    const FILE: &str = "lancer/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    cache.map(|cache| cache.join(FILE)).filter(|path| path.exists()).ok_or_else(|| {
+        Failure::usage("no model: give one with --model PATH, or fetch the default one with `cargo xtask setup`")
+    })
+}
+
+/// Settings of a library, changed on the command line.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Changes {
+    /// Change a setting, such as `--set temperature=1.0`; may be repeated.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+}

@@ -1,0 +1,189 @@
+//! The recipe: every number that decides the outcome of a run, as `run.toml` holds it.
+
+mod file;
+mod training;
+
+use std::path::{Path, PathBuf};
+
+use lancer_backend::{Seed, WeightFormat};
+use lancer_data::CleanSettings;
+use lancer_eval::BootstrapSettings;
+use lancer_generate::GenerateSettings;
+use lancer_review::{AnnotateSettings, ReviewSettings};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::training::draw;
+pub use self::training::{PreferenceSettings, SftSettings};
+use crate::error::EvolveError;
+
+/// Every setting of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// Decides everything that is drawn at random.
+    pub seed: Seed,
+    /// Number of iterations, at least 1.
+    pub iterations: u32,
+    /// The model to begin with: a GGUF file or a Hugging Face folder.
+    pub model: PathBuf,
+    /// The seeds: pairs of a prompt and a response, `.jsonl`, `.json` or `.parquet`.
+    pub seeds: PathBuf,
+    /// How the weights are held where the model is run, the same for all models of a run, so that they can be compared.
+    pub format: WeightFormat,
+    /// How pairs are reviewed.
+    pub review: ReviewSettings,
+    /// From what new data is written, and how much.
+    pub expand: ExpandSettings,
+    /// How new data is written.
+    pub generate: GenerateSettings,
+    /// What is dropped.
+    pub clean: CleanSettings,
+    /// What is trained on.
+    pub annotate: AnnotateSettings,
+    /// Fine-tuning.
+    pub sft: SftSettings,
+    /// Preference optimisation.
+    pub preference: PreferenceSettings,
+    /// What joins the seeds.
+    pub merge: MergeSettings,
+    /// Evaluation.
+    pub evaluate: EvaluateSettings,
+}
+
+/// From what new data is written, and how much of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExpandSettings {
+    /// Pairs of the pool that are expanded in an iteration, drawn at random; all of them where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<usize>,
+    /// Pairs with a score above this get worse responses, the others new prompts. 0 to 10.
+    pub worse_over: f64,
+    /// Worse responses to each pair above.
+    pub worse_responses: usize,
+    /// New prompts from each of the others.
+    pub prompts: usize,
+    /// Responses to each new prompt.
+    pub responses: usize,
+}
+
+impl Default for ExpandSettings {
+    fn default() -> Self {
+        Self { sources: None, worse_over: 7.0, worse_responses: 4, prompts: 4, responses: 4 }
+    }
+}
+
+/// What joins the pool of seeds after an iteration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MergeSettings {
+    /// New pairs that were kept and have at least this score join; of several responses to one prompt only the best.
+    /// 0 to 10.
+    pub threshold: f64,
+}
+
+impl Default for MergeSettings {
+    fn default() -> Self {
+        Self { threshold: 8.0 }
+    }
+}
+
+/// Which tasks the models are evaluated on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluateSettings {
+    /// Task files; see `lancer_eval::TaskSpec`.
+    pub tasks: Vec<PathBuf>,
+    /// Intervals.
+    pub bootstrap: BootstrapSettings,
+    /// What happens to a model that is worse than the one it came from.
+    pub gate: Gate,
+}
+
+/// What happens to a model that is worse than the one it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// The next iteration starts from it all the same, as in the paper.
+    Open,
+    /// Where it is worse on a task beyond doubt, and better on none, the next iteration starts from the older model.
+    KeepBetter,
+}
+
+impl Default for EvaluateSettings {
+    fn default() -> Self {
+        Self { tasks: Vec::new(), bootstrap: BootstrapSettings::default(), gate: Gate::Open }
+    }
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            seed: Seed(1),
+            iterations: 1,
+            model: PathBuf::new(),
+            seeds: PathBuf::new(),
+            format: WeightFormat::Half,
+            review: ReviewSettings::default(),
+            expand: ExpandSettings::default(),
+            generate: GenerateSettings::default(),
+            clean: CleanSettings::default(),
+            annotate: AnnotateSettings::default(),
+            sft: SftSettings::default(),
+            preference: PreferenceSettings::default(),
+            merge: MergeSettings::default(),
+            evaluate: EvaluateSettings::default(),
+        }
+    }
+}
+
+impl Recipe {
+    /// Checks the range of every setting.
+    ///
+    /// # Errors
+    /// [`EvolveError::Setting`] or [`EvolveError::Recipe`], naming the setting.
+    pub fn validate(&self) -> Result<(), EvolveError> {
+        let wrong = |field: &str, value: String, range: &str| {
+            Err(EvolveError::Setting { field: field.into(), value, range: range.into() })
+        };
+        if self.iterations == 0 {
+            return wrong("iterations", "0".into(), "at least 1");
+        }
+        for (field, path) in [("model", &self.model), ("seeds", &self.seeds)] {
+            if path.as_os_str().is_empty() {
+                return wrong(field, "not given".into(), "the path of a file");
+            }
+        }
+        for (field, score) in
+            [("expand.worse_over", self.expand.worse_over), ("merge.threshold", self.merge.threshold)]
+        {
+            if !(0.0..=10.0).contains(&score) {
+                return wrong(field, score.to_string(), "from 0 to 10");
+            }
+        }
+        let section = |name: &str, error: &dyn std::fmt::Display| EvolveError::Recipe {
+            path: PathBuf::from(format!("[{name}]")),
+            reason: error.to_string(),
+        };
+        self.review.validate().map_err(|error| section("review", &error))?;
+        self.generate.validate().map_err(|error| section("generate", &error))?;
+        self.clean.validate().map_err(|error| section("clean", &error))?;
+        self.annotate.validate().map_err(|error| section("annotate", &error))?;
+        self.evaluate.bootstrap.validate().map_err(|error| section("evaluate.bootstrap", &error))?;
+        self.sft.train.validate().map_err(|error| section("sft.train", &error))?;
+        self.preference.train.validate().map_err(|error| section("preference.train", &error))?;
+        self.preference.loss.validate().map_err(|error| section("preference.loss", &error))
+    }
+
+    /// Makes the paths of models, seeds and tasks absolute, those that are not being relative to `folder`.
+    #[must_use]
+    pub fn resolved(mut self, folder: &Path) -> Self {
+        let tasks = self.evaluate.tasks.iter_mut();
+        for path in [&mut self.model, &mut self.seeds].into_iter().chain(tasks) {
+            if !path.as_os_str().is_empty() && path.is_relative() {
+                *path = folder.join(&*path);
+            }
+        }
+        self
+    }
+}

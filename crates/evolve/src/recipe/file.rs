@@ -1,0 +1,167 @@
+//! Recipes as TOML: reading, changing single settings, comparing.
+
+use std::{fs, path::Path};
+
+use toml::{Table, Value};
+
+use super::Recipe;
+use crate::error::EvolveError;
+
+impl Recipe {
+    /// Reads a TOML file; what it leaves out has its default.
+    ///
+    /// # Errors
+    /// [`EvolveError::Recipe`] with the line and the field, and what the field may be.
+    pub fn load(path: &Path) -> Result<Self, EvolveError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| EvolveError::Io { action: "read", path: path.into(), source })?;
+        toml::from_str(&text)
+            .map_err(|error| EvolveError::Recipe { path: path.into(), reason: error.to_string() })
+    }
+
+    /// The recipe as TOML.
+    pub fn to_toml(&self) -> String {
+        // Maps have string keys and every value is one that TOML has.
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// The recipe with single settings changed, each as `section.name=value`, the value in TOML (a bare word is text).
+    ///
+    /// # Errors
+    /// [`EvolveError::Recipe`] naming the setting that does not exist or whose value does not fit.
+    pub fn with(self, changes: &[String]) -> Result<Self, EvolveError> {
+        let mut table = self.table();
+        for change in changes {
+            let wrong = |reason: String| EvolveError::Recipe { path: change.into(), reason };
+            let (name, value) = change
+                .split_once('=')
+                .ok_or_else(|| wrong("a setting is changed as `section.name=value`".into()))?;
+            set(&mut table, name.trim(), parse(value.trim())).map_err(wrong)?;
+        }
+        let all = changes.join(", ");
+        table.try_into().map_err(|error: toml::de::Error| EvolveError::Recipe {
+            path: all.into(),
+            reason: error.message().to_owned(),
+        })
+    }
+
+    /// The settings in which two recipes differ, as `name: theirs, now ours`.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        compare("", &Value::Table(other.table()), &Value::Table(self.table()), &mut found);
+        found
+    }
+
+    fn table(&self) -> Table {
+        Table::try_from(self).unwrap_or_default()
+    }
+}
+
+fn parse(value: &str) -> Value {
+    toml::from_str::<Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(value.to_owned()))
+}
+
+fn set(table: &mut Table, name: &str, value: Value) -> Result<(), String> {
+    let Some((section, rest)) = name.split_once('.') else {
+        table.insert(name.to_owned(), value);
+        return Ok(());
+    };
+    match table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
+        Value::Table(inner) => set(inner, rest, value),
+        _ => Err(format!("`{section}` is not a section")),
+    }
+}
+
+fn compare(name: &str, before: &Value, now: &Value, found: &mut Vec<String>) {
+    let (Value::Table(one), Value::Table(two)) = (before, now) else {
+        if before != now {
+            found.push(format!("{name}: {before}, now {now}"));
+        }
+        return;
+    };
+    let mut keys: Vec<&String> = one.keys().chain(two.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    for key in keys {
+        let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+        match (one.get(key), two.get(key)) {
+            (Some(before), Some(now)) => compare(&name, before, now, found),
+            (Some(before), None) => found.push(format!("{name}: {before}, now absent")),
+            (None, Some(now)) => found.push(format!("{name}: absent, now {now}")),
+            (None, None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(changes: &[&str]) -> Result<Recipe, EvolveError> {
+        let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
+        Recipe::default().with(&changes)
+    }
+
+    #[test]
+    fn the_default_is_written_and_read() {
+        let recipe = Recipe::default();
+        assert_eq!(toml::from_str::<Recipe>(&recipe.to_toml()).unwrap(), recipe);
+        assert_eq!(toml::from_str::<Recipe>("").unwrap(), recipe);
+    }
+
+    #[test]
+    fn single_settings_are_changed() {
+        let recipe = changed(&[
+            "iterations=3",
+            "expand.worse_over = 6.5",
+            "preference.loss.beta=0.2",
+            "model=/models/a b.gguf",
+            "sft.learner.activations=keep",
+            "expand.sources=4",
+        ])
+        .unwrap();
+        assert_eq!((recipe.iterations, recipe.expand.sources), (3, Some(4)));
+        assert!((recipe.expand.worse_over - 6.5).abs() < 1e-12);
+        assert_eq!(recipe.model, Path::new("/models/a b.gguf"));
+        assert_eq!(recipe.sft.learner["activations"].as_str(), Some("keep"));
+        let found = recipe.differences(&Recipe::default());
+        assert_eq!(found.len(), 6, "{found:?}");
+        assert!(found.contains(&"preference.loss.beta: 0.1, now 0.2".to_owned()), "{found:?}");
+        assert!(recipe.differences(&recipe).is_empty());
+    }
+
+    #[test]
+    fn what_does_not_exist_is_named() {
+        for (change, said) in [
+            ("itertions=3", "itertions"),
+            ("expand.worse=3", "worse"),
+            ("iterations=many", "iterations"),
+            ("preference.loss.kind=ppo", "ppo"),
+            ("iterations", "section.name=value"),
+            ("seed.a=1", "not a section"),
+        ] {
+            let error = changed(&[change]).unwrap_err().to_string();
+            assert!(error.contains(said), "{change}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let valid = ["model=a.gguf", "seeds=a.jsonl"];
+        changed(&valid).unwrap().validate().unwrap();
+        for (change, said) in [
+            ("iterations=0", "iterations"),
+            ("expand.worse_over=11.0", "worse_over"),
+            ("merge.threshold=-1.0", "merge.threshold"),
+            ("sft.train.epochs=0", "epochs"),
+            ("preference.loss.beta=0.0", "beta"),
+            ("model=''", "model"),
+        ] {
+            let error = changed(&[valid[0], valid[1], change]).unwrap().validate().unwrap_err().to_string();
+            assert!(error.contains(said), "{change}: {error}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Reviews become examples for fine-tuning and preference pairs.
+
+use std::collections::HashMap;
+
+use lancer_generate::WorseStyle;
+use lancer_review::{Kind, PairAnnotation, RejectedKind, Score, Scored, Worse, annotate};
+
+use super::Session;
+use crate::{
+    error::EvolveError,
+    ledger::{Origin, PairRow, SftKind, SftRow},
+};
+
+pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    let ledger = session.ledger;
+    let scores: HashMap<String, f64> = ledger
+        .reviews(iteration)?
+        .into_iter()
+        .filter_map(|row| Some((row.record, row.score?)))
+        .collect();
+    let records = ledger.pool(iteration)?.into_iter().chain(ledger.kept_records(iteration)?);
+    let worse = worse(session.recipe.generate.worse_style);
+    let scored: Vec<Scored> = records
+        .filter_map(|record| {
+            let score = Score::new(*scores.get(&record.key)?).ok()?;
+            Some(Scored {
+                kind: match record.origin {
+                    Origin::Seed => Kind::Seed,
+                    Origin::NewPrompt => Kind::NewPrompt,
+                    Origin::WorseResponse => Kind::Worse(worse),
+                },
+                source: record.source.unwrap_or_else(|| record.seed.clone()),
+                key: record.key,
+                prompt: record.prompt,
+                response: record.response,
+                score,
+            })
+        })
+        .collect();
+    let annotations = annotate(&scored, &session.recipe.annotate, session.seed(iteration, "annotate"));
+    ledger.together(|| {
+        for example in annotations.sft {
+            ledger.add_sft(
+                iteration,
+                &SftRow {
+                    record: example.key.clone(),
+                    key: example.key,
+                    kind: SftKind::Response,
+                    score: Some(example.score.get()),
+                    prompt: example.prompt,
+                    response: example.response,
+                },
+            )?;
+        }
+        for example in annotations.review {
+            ledger.add_sft(
+                iteration,
+                &SftRow {
+                    record: example.record,
+                    key: example.key,
+                    kind: SftKind::Review,
+                    score: None,
+                    prompt: example.prompt,
+                    response: example.response,
+                },
+            )?;
+        }
+        for pair in annotations.preference {
+            ledger.add_pair(
+                iteration,
+                &PairRow {
+                    key: pair.key,
+                    record: pair.chosen_key,
+                    rejected_record: ledger_record(&pair),
+                    rejected_kind: pair.rejected_kind.to_string(),
+                    chosen_score: Some(pair.chosen_score.get()),
+                    rejected_score: pair.rejected_score.map(Score::get),
+                    prompt: pair.prompt,
+                    chosen: pair.chosen,
+                    rejected: pair.rejected,
+                },
+            )?;
+        }
+        Ok(())
+    })
+}
+
+/// What the review crate calls the worse responses of a style.
+fn worse(style: WorseStyle) -> Worse {
+    match style {
+        WorseStyle::Auto | WorseStyle::Instructed | WorseStyle::PartPrompt => Worse::Written,
+        WorseStyle::Hot | WorseStyle::Sampled => Worse::Sampled,
+    }
+}
+
+/// The record that the rejected side is; none where it was made by damaging a response.
+fn ledger_record(pair: &PairAnnotation) -> Option<String> {
+    match pair.rejected_kind {
+        RejectedKind::Damaged(_) => None,
+        RejectedKind::Written | RejectedKind::Sampled => Some(pair.rejected_key.clone()),
+    }
+}

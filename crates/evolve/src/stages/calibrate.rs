@@ -1,0 +1,84 @@
+//! The reviewer of an iteration, chosen and calibrated on the seeds and damaged seeds.
+
+use std::ops::ControlFlow;
+
+use lancer_review::{CalibrationProgress, Item, Mode};
+
+use super::Session;
+use crate::{error::EvolveError, ledger::Record, progress::Progress, stage::Stage};
+
+pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    let model = session.ledger.start(iteration)?;
+    // The user's seeds alone: what the model wrote would teach the reviewer to like what the model writes.
+    let seeds: Vec<Item> = session.ledger.records(0)?.into_iter().map(item).collect();
+    let settings = session.recipe.review;
+    let seed = session.seed(iteration, "calibrate");
+    let ledger = session.ledger;
+    session.load(model)?;
+    if let Some((_, backend)) = &mut session.loaded {
+        let mut bar = Bar { progress: session.progress, iteration, mode: None, reviewed: 0, interrupted: false };
+        let result = lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |at| bar.at(at));
+        let interrupted = bar.end();
+        if interrupted {
+            return Err(EvolveError::Interrupted { iteration, stage: Stage::Calibrate });
+        }
+        let calibrated = result?;
+        session.usage += calibrated.usage;
+        ledger.set_calibration(iteration, &calibrated)?;
+    }
+    if let Some(calibrated) = ledger.calibration(iteration)? {
+        let used: Mode = calibrated.reviewer.mode();
+        for separation in &calibrated.separations {
+            if separation.mode == used && separation.auc < USEFUL_AUC {
+                session.progress.note(&format!(
+                    "the {used} review hardly tells seeds from damaged seeds (area under the ROC curve {:.2}, 0.5 is \
+                     chance): scores and what is trained on them are close to noise; try another review.mode or a \
+                     larger model",
+                    separation.auc
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Below this a user is warned.
+const USEFUL_AUC: f64 = 0.7;
+
+/// A record as the review takes it.
+pub(super) fn item(record: Record) -> Item {
+    Item { key: record.key, prompt: record.prompt, response: record.response }
+}
+
+/// The progress of each mode in turn.
+struct Bar<'a> {
+    progress: &'a mut dyn Progress,
+    iteration: u32,
+    mode: Option<Mode>,
+    reviewed: usize,
+    interrupted: bool,
+}
+
+impl Bar<'_> {
+    fn at(&mut self, at: CalibrationProgress) -> ControlFlow<()> {
+        if self.mode != Some(at.mode) {
+            if self.mode.is_some() {
+                self.progress.end();
+            }
+            self.progress.begin(self.iteration, Stage::Calibrate, "pairs", 0, at.total);
+            (self.mode, self.reviewed) = (Some(at.mode), 0);
+        }
+        let flow = self.progress.advance(at.reviewed - self.reviewed, 0);
+        self.reviewed = at.reviewed;
+        self.interrupted |= flow.is_break();
+        flow
+    }
+
+    /// Whether the run was interrupted.
+    fn end(self) -> bool {
+        if self.mode.is_some() {
+            self.progress.end();
+        }
+        self.interrupted
+    }
+}

@@ -1,0 +1,56 @@
+//! New records that are too short, too long or too like another are dropped.
+
+use lancer_data::{Candidate, Pair};
+
+use super::Session;
+use crate::{
+    error::EvolveError,
+    ledger::{Origin, VerdictRow},
+    stage::Stage,
+};
+
+pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    let ledger = session.ledger;
+    let pool: Vec<Pair> = ledger
+        .pool(iteration)?
+        .into_iter()
+        .map(|record| Pair { key: record.key, prompt: record.prompt, response: record.response })
+        .collect();
+    let candidates: Vec<Candidate> = ledger
+        .records(iteration)?
+        .into_iter()
+        .map(|record| Candidate {
+            family: record.source.unwrap_or(record.seed),
+            origin: match record.origin {
+                Origin::WorseResponse => lancer_data::Origin::OtherResponse,
+                Origin::Seed | Origin::NewPrompt => lancer_data::Origin::NewPrompt,
+            },
+            key: record.key,
+            prompt: record.prompt,
+            response: record.response,
+        })
+        .collect();
+    session.progress.begin(iteration, Stage::Clean, "records", 0, candidates.len());
+    let dropped = lancer_data::clean(&candidates, &pool, &session.recipe.clean);
+    let interrupted = session.progress.advance(candidates.len(), 0).is_break();
+    session.progress.end();
+    if interrupted {
+        return Err(EvolveError::Interrupted { iteration, stage: Stage::Clean });
+    }
+    ledger.together(|| {
+        for (candidate, dropped) in candidates.iter().zip(dropped) {
+            let (rule, resembles, detail) = match dropped {
+                None => (None, None, None),
+                Some(drop) => (Some(drop.rule.as_str().to_owned()), drop.resembles, Some(drop.detail)),
+            };
+            ledger.add_verdict(&VerdictRow {
+                record: candidate.key.clone(),
+                iteration,
+                rule,
+                resembles,
+                detail,
+            })?;
+        }
+        Ok(())
+    })
+}

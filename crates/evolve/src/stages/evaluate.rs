@@ -1,0 +1,75 @@
+//! The model of an iteration on held-out tasks.
+
+use std::{collections::HashSet, ops::ControlFlow};
+
+use lancer_eval::{EvalSink, ItemResult, Task, TaskSpec};
+
+use super::{Recording, Session};
+use crate::{comparison::metric_name, error::EvolveError, ledger::EvaluationRow, stage::Stage};
+
+pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    let tasks = load(session)?;
+    let answered: HashSet<(String, usize)> =
+        session.ledger.evaluations(iteration)?.into_iter().map(|row| (row.task, row.item)).collect();
+    for task in &tasks {
+        let metric = crate::ledger::json(&task.metric());
+        session.ledger.set_meta(&metric_name(task.name()), &metric)?;
+        let missing: Vec<usize> =
+            (0..task.len()).filter(|&item| !answered.contains(&(task.name().to_owned(), item))).collect();
+        // The same seed for every model: they are compared item by item.
+        let seed = session.seed(0, "evaluate");
+        let done = task.len() - missing.len();
+        session.work((iteration, Stage::Evaluate), iteration, ("items", done, task.len()), |backend, recording| {
+            let mut sink = Sink { recording, iteration, task: task.name() };
+            lancer_eval::evaluate(backend, task, &missing, seed, &mut sink)
+        })?;
+    }
+    Ok(())
+}
+
+fn load(session: &Session<'_>) -> Result<Vec<Task>, EvolveError> {
+    let mut tasks = Vec::new();
+    let mut names = HashSet::new();
+    for path in &session.recipe.evaluate.tasks {
+        let spec = TaskSpec::load(path)?;
+        if !names.insert(spec.name().to_owned()) {
+            return Err(EvolveError::Recipe {
+                path: path.clone(),
+                reason: format!("another task has the name `{}`; give each its own", spec.name()),
+            });
+        }
+        let rows = lancer_data::read_rows(spec.data())?;
+        if let Some(reject) = rows.rejects.first() {
+            return Err(EvolveError::Recipe {
+                path: spec.data().to_path_buf(),
+                reason: format!("line {}: {}", reject.place, reject.reason),
+            });
+        }
+        tasks.push(Task::new(spec, rows.rows)?);
+    }
+    Ok(tasks)
+}
+
+struct Sink<'a, 'b> {
+    recording: &'a mut Recording<'b>,
+    iteration: u32,
+    task: &'a str,
+}
+
+impl EvalSink for Sink<'_, '_> {
+    fn evaluated(&mut self, result: ItemResult) -> ControlFlow<()> {
+        let row = EvaluationRow {
+            task: self.task.to_owned(),
+            item: result.item,
+            value: result.value,
+            weight: result.weight,
+            detail: crate::ledger::json(&result.detail),
+        };
+        let written = self.recording.ledger.add_evaluation(self.iteration, &row);
+        self.recording.unit(written)
+    }
+
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        self.recording.tokens(tokens)
+    }
+}

@@ -1,0 +1,166 @@
+//! New prompts with responses, and worse responses, from the pairs that are expanded.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::ControlFlow,
+};
+
+use lancer_backend::Finish;
+use lancer_generate::{Job, Source, Writing, WritingSink, Written};
+
+use super::{Recording, Session};
+use crate::{
+    error::EvolveError,
+    ledger::{Origin, Record, Sample},
+    recipe::draw,
+    stage::Stage,
+};
+
+pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    let expand = session.recipe.expand.clone();
+    let pool = session.ledger.pool(iteration)?;
+    let examples: Vec<Source> = pool.iter().map(source).collect();
+    let scores = session.ledger.reviews(iteration)?;
+    let scores: HashMap<&str, Option<f64>> = scores.iter().map(|row| (row.record.as_str(), row.score)).collect();
+    let keys: Vec<&str> = pool.iter().map(|record| record.key.as_str()).collect();
+    let (taken, _) = draw(&keys, expand.sources, 0.0, session.seed(iteration, "expand"));
+    let (good, weak): (Vec<&Record>, Vec<&Record>) = taken.into_iter().map(|place| &pool[place]).partition(|record| {
+        scores.get(record.key.as_str()).copied().flatten().is_some_and(|score| score > expand.worse_over)
+    });
+
+    let sources = |records: &[&Record]| records.iter().map(|&record| source(record)).collect();
+    write(session, iteration, Writing::NewPrompt, sources(&weak), &examples, expand.prompts)?;
+    let prompts: Vec<Source> = usable(session, iteration, Writing::NewPrompt)?
+        .into_iter()
+        .map(|sample| Source { key: sample.key, prompt: sample.text, response: String::new() })
+        .collect();
+    write(session, iteration, Writing::Response, prompts, &examples, expand.responses)?;
+    write(session, iteration, Writing::WorseResponse, sources(&good), &examples, expand.worse_responses)?;
+    add_records(session, iteration, &pool)
+}
+
+fn source(record: &Record) -> Source {
+    Source { key: record.key.clone(), prompt: record.prompt.clone(), response: record.response.clone() }
+}
+
+/// The key of a sample: what it was written from, the iteration, what it is and its number.
+fn key(parent: &str, iteration: u32, writing: Writing, number: usize) -> String {
+    match writing {
+        Writing::NewPrompt => format!("{parent}/{iteration}/p{number}"),
+        // The prompt's own key has the iteration.
+        Writing::Response => format!("{parent}/r{number}"),
+        Writing::WorseResponse => format!("{parent}/{iteration}/w{number}"),
+    }
+}
+
+fn write(
+    session: &mut Session<'_>,
+    iteration: u32,
+    writing: Writing,
+    sources: Vec<Source>,
+    examples: &[Source],
+    count: usize,
+) -> Result<(), EvolveError> {
+    let there: HashSet<String> = session.ledger.samples(iteration)?.into_iter().map(|sample| sample.key).collect();
+    let total = sources.len() * count;
+    let jobs: Vec<Job> = sources
+        .into_iter()
+        .map(|source| {
+            let samples =
+                (0..count).filter(|&number| !there.contains(&key(&source.key, iteration, writing, number)));
+            Job { samples: samples.collect(), source }
+        })
+        .filter(|job| !job.samples.is_empty())
+        .collect();
+    let missing: usize = jobs.iter().map(|job| job.samples.len()).sum();
+    let settings = session.recipe.generate;
+    let (model, seed) = (session.ledger.start(iteration)?, session.seed(iteration, "generate"));
+    let unit = match writing {
+        Writing::NewPrompt => "prompts",
+        Writing::Response => "responses",
+        Writing::WorseResponse => "worse responses",
+    };
+    session.work((iteration, Stage::Generate), model, (unit, total - missing, total), |backend, recording| {
+        let mut sink = Sink { recording, iteration, writing, jobs: &jobs };
+        lancer_generate::write(backend, writing, &jobs, examples, &settings, seed, &mut sink)
+    })
+}
+
+struct Sink<'a, 'b> {
+    recording: &'a mut Recording<'b>,
+    iteration: u32,
+    writing: Writing,
+    jobs: &'a [Job],
+}
+
+impl WritingSink for Sink<'_, '_> {
+    fn written(&mut self, written: Written) -> ControlFlow<()> {
+        let parent = &self.jobs[written.job].source.key;
+        let (text, unusable) = match written.outcome {
+            Ok(text) => (text, None),
+            Err(reason) => (written.raw, Some(reason.as_str().to_owned())),
+        };
+        let row = Sample {
+            key: key(parent, self.iteration, self.writing, written.sample),
+            iteration: self.iteration,
+            writing: self.writing.as_str().into(),
+            parent: parent.clone(),
+            number: written.sample,
+            text,
+            unusable,
+            tokens: written.tokens,
+            finish: finish(written.finish).into(),
+        };
+        let kept = self.recording.ledger.add_sample(&row);
+        self.recording.unit(kept)
+    }
+
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        self.recording.tokens(tokens)
+    }
+}
+
+fn finish(finish: Finish) -> &'static str {
+    match finish {
+        Finish::EndOfTurn => "end_of_turn",
+        Finish::Stop => "stop",
+        Finish::MaxTokens => "max_tokens",
+        Finish::ContextFull => "context_full",
+    }
+}
+
+fn usable(session: &Session<'_>, iteration: u32, writing: Writing) -> Result<Vec<Sample>, EvolveError> {
+    let mut samples = session.ledger.samples(iteration)?;
+    samples.retain(|sample| sample.writing == writing.as_str() && sample.unusable.is_none());
+    Ok(samples)
+}
+
+/// Every usable response becomes a record.
+fn add_records(session: &Session<'_>, iteration: u32, pool: &[Record]) -> Result<(), EvolveError> {
+    let pool: BTreeMap<&str, &Record> = pool.iter().map(|record| (record.key.as_str(), record)).collect();
+    let prompts: BTreeMap<String, Sample> = usable(session, iteration, Writing::NewPrompt)?
+        .into_iter()
+        .map(|sample| (sample.key.clone(), sample))
+        .collect();
+    let record = |sample: Sample, origin, source: &Record, prompt: &str| Record {
+        key: sample.key.clone(),
+        iteration,
+        origin,
+        source: Some(source.key.clone()),
+        seed: source.seed.clone(),
+        sample: Some(sample.key),
+        prompt: prompt.to_owned(),
+        response: sample.text,
+    };
+    let mut records = Vec::new();
+    for sample in usable(session, iteration, Writing::Response)? {
+        let Some(prompt) = prompts.get(&sample.parent) else { continue };
+        let Some(source) = pool.get(prompt.parent.as_str()) else { continue };
+        records.push(record(sample, Origin::NewPrompt, source, &prompt.text));
+    }
+    for sample in usable(session, iteration, Writing::WorseResponse)? {
+        let Some(source) = pool.get(sample.parent.as_str()) else { continue };
+        records.push(record(sample, Origin::WorseResponse, source, &source.prompt));
+    }
+    session.ledger.together(|| records.iter().try_for_each(|record| session.ledger.add_record(record)))
+}

@@ -1,0 +1,65 @@
+//! Good new pairs join the pool, what was only needed within the iteration is removed, and the next one's model is set.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lancer_eval::Verdict;
+
+use super::Session;
+use crate::{
+    comparison, error::EvolveError, export, files, ledger::{Ledger, Origin, Phase}, models, recipe::Gate,
+};
+
+pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    let ledger = session.ledger;
+    export::write(ledger, session.recipe, session.folder, iteration)?;
+    let joining = joining(ledger, iteration, session.recipe.merge.threshold)?;
+    let (next, reason) = next_start(session, iteration)?;
+    ledger.together(|| {
+        for record in &joining {
+            ledger.add_to_pool(record, iteration + 1)?;
+        }
+        ledger.set_start(iteration + 1, next, &reason)
+    })?;
+    files::remove(&models::fine_tuned(session.folder, iteration))?;
+    for phase in [Phase::Sft, Phase::Preference] {
+        files::remove(&models::checkpoints(session.folder, iteration, phase.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Of each new prompt, the best response with a score of at least `threshold`.
+fn joining(ledger: &Ledger, iteration: u32, threshold: f64) -> Result<Vec<String>, EvolveError> {
+    let scores: HashMap<String, f64> = ledger
+        .reviews(iteration)?
+        .into_iter()
+        .filter_map(|row| Some((row.record, row.score?)))
+        .collect();
+    let mut best: BTreeMap<String, (f64, String)> = BTreeMap::new();
+    for record in ledger.kept_records(iteration)? {
+        let Some(&score) = scores.get(&record.key) else { continue };
+        if record.origin != Origin::NewPrompt || score < threshold {
+            continue;
+        }
+        let place = best.entry(record.prompt).or_insert_with(|| (score, record.key.clone()));
+        if score > place.0 {
+            *place = (score, record.key);
+        }
+    }
+    Ok(best.into_values().map(|(_, key)| key).collect())
+}
+
+/// The number of the model that the next iteration starts from, and why.
+fn next_start(session: &Session<'_>, iteration: u32) -> Result<(u32, String), EvolveError> {
+    let before = session.ledger.start(iteration)?;
+    if session.recipe.evaluate.gate == Gate::Open {
+        return Ok((iteration, "the newest model".into()));
+    }
+    let compared = comparison::between(session.ledger, &session.recipe.evaluate.bootstrap, before, iteration)?;
+    let with = |verdict| compared.iter().filter(move |(_, task)| task.verdict == verdict).count();
+    let (worse, better) = (with(Verdict::Worse), with(Verdict::Better));
+    Ok(if worse > 0 && better == 0 {
+        (before, format!("model {iteration} is worse than model {before} on {worse} tasks and better on none"))
+    } else {
+        (iteration, format!("model {iteration} is better on {better} tasks and worse on {worse}"))
+    })
+}

@@ -1,0 +1,85 @@
+//! Preference optimisation against the fine-tuned model: what comes out is the next model.
+
+use std::path::PathBuf;
+
+use lancer_prefer::{CheckpointPolicy, PreferenceExample, Split, train_preference};
+
+use super::{
+    Session,
+    training::{Observer, References, export, prompt},
+};
+use crate::{
+    error::EvolveError,
+    ledger::{PairRow, Phase},
+    models,
+    recipe::draw,
+    stage::Stage,
+};
+
+pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    session.unload();
+    let (runnable, trainable) =
+        (models::runnable(session.folder, iteration), models::trainable(session.folder, iteration));
+    if runnable.exists() && trainable.exists() {
+        return Ok(());
+    }
+    let rows = session.ledger.pairs(iteration)?;
+    let settings = &session.recipe.preference;
+    let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+    let (train, held_out) =
+        draw(&keys, settings.max_pairs, settings.held_out, session.seed(iteration, "pairs"));
+    let seed = session.seed(iteration, "preference");
+    let mut learner =
+        session.engines.learner(&start(session, iteration)?, &settings.learner, seed.derive("learner"))?;
+    if train.is_empty() {
+        session.progress.note("no pair to learn a preference from: the fine-tuned model is the next model");
+    } else {
+        let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
+        let (train, held_out) = (examples(&train), examples(&held_out));
+        let checkpoints = models::checkpoints(session.folder, iteration, Phase::Preference.as_str());
+        let mut references = References::new(session.ledger, iteration)?;
+        let mut observer = Observer::new(session.ledger, session.progress, iteration, Phase::Preference);
+        let report = train_preference(
+            learner.as_mut(),
+            Split { train: &train, held_out: &held_out },
+            &settings.loss,
+            &settings.train,
+            CheckpointPolicy::Within(&checkpoints),
+            seed.derive("batches"),
+            &mut references,
+            &mut observer,
+        )?;
+        let outcome = observer.outcome(&report);
+        if let Some(error) = references.failed {
+            return Err(error);
+        }
+        session.trained += outcome?;
+    }
+    session.progress.begin(iteration, Stage::Preference, "files", 0, 2);
+    export(learner.as_ref(), &trainable)?;
+    let interrupted = session.progress.advance(1, 0).is_break();
+    learner.export(&runnable, session.recipe.format)?;
+    session.progress.end();
+    if interrupted {
+        return Err(EvolveError::Interrupted { iteration, stage: Stage::Preference });
+    }
+    Ok(())
+}
+
+/// The fine-tuned model, or where nothing was fine-tuned the model that the iteration started from.
+fn start(session: &Session<'_>, iteration: u32) -> Result<PathBuf, EvolveError> {
+    let fine_tuned = models::fine_tuned(session.folder, iteration);
+    if fine_tuned.exists() {
+        return Ok(fine_tuned);
+    }
+    Ok(session.trainable(session.ledger.start(iteration)?))
+}
+
+fn example(row: &PairRow) -> PreferenceExample {
+    PreferenceExample {
+        key: row.key.clone(),
+        prompt: prompt(&row.prompt),
+        chosen: row.chosen.clone(),
+        rejected: row.rejected.clone(),
+    }
+}

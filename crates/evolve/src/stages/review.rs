@@ -1,0 +1,73 @@
+//! Reviews of the pool and of new records.
+
+use std::{collections::HashSet, ops::ControlFlow};
+
+use lancer_review::{Item, Outcome, Review, ReviewSink};
+
+use super::{Recording, Session, calibrate::item};
+use crate::{
+    error::EvolveError,
+    ledger::{Record, ReviewRow},
+    stage::Stage,
+};
+
+/// The pool of seeds, or as much of it as the iteration expands.
+pub(crate) fn seeds(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    let pool = session.ledger.pool(iteration)?;
+    review(session, iteration, Stage::ReviewSeeds, pool)
+}
+
+/// What cleaning has kept.
+pub(crate) fn new_records(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    let kept = session.ledger.kept_records(iteration)?;
+    review(session, iteration, Stage::ReviewNew, kept)
+}
+
+fn review(
+    session: &mut Session<'_>,
+    iteration: u32,
+    stage: Stage,
+    records: Vec<Record>,
+) -> Result<(), EvolveError> {
+    let Some(calibrated) = session.ledger.calibration(iteration)? else { return Ok(()) };
+    let model = session.ledger.start(iteration)?;
+    let reviewed: HashSet<String> =
+        session.ledger.reviews(iteration)?.into_iter().map(|row| row.record).collect();
+    let total = records.len();
+    let items: Vec<Item> =
+        records.into_iter().filter(|record| !reviewed.contains(&record.key)).map(item).collect();
+    let done = total - items.len();
+    let seed = session.seed(iteration, "review");
+    session.work((iteration, stage), model, ("pairs", done, total), |backend, recording| {
+        let mut sink = Sink { recording, iteration, items: &items };
+        lancer_review::review(backend, &calibrated.reviewer, &items, seed, &mut sink)
+    })
+}
+
+struct Sink<'a, 'b> {
+    recording: &'a mut Recording<'b>,
+    iteration: u32,
+    items: &'a [Item],
+}
+
+impl ReviewSink for Sink<'_, '_> {
+    fn reviewed(&mut self, review: Review) -> ControlFlow<()> {
+        let (score, reason) = match review.outcome {
+            Outcome::Scored(score) => (Some(score.get()), None),
+            Outcome::Unscored { reason } => (None, Some(reason)),
+        };
+        let row = ReviewRow {
+            iteration: self.iteration,
+            record: self.items[review.item].key.clone(),
+            score,
+            reason,
+            detail: crate::ledger::json(&review.detail),
+        };
+        let written = self.recording.ledger.add_review(&row);
+        self.recording.unit(written)
+    }
+
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        self.recording.tokens(tokens)
+    }
+}

@@ -1,0 +1,168 @@
+//! What both phases of training share: watching the steps, and writing them.
+
+use std::{
+    collections::HashMap,
+    ops::ControlFlow,
+    path::Path,
+};
+
+use lancer_backend::{Learner, Message, WeightFormat};
+use lancer_prefer::{
+    EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, StepRecord, TrainingObserver, TrainingPlan,
+    TrainingReport,
+};
+
+use crate::{
+    error::EvolveError,
+    ledger::{Ledger, Phase},
+    progress::Progress,
+    stage::Stage,
+};
+
+/// Writes steps into the ledger and shows them.
+pub(super) struct Observer<'a> {
+    ledger: &'a Ledger,
+    progress: &'a mut dyn Progress,
+    iteration: u32,
+    phase: Phase,
+    /// Tokens of the step that is being made, shown so far.
+    shown: u64,
+    trained: u64,
+    failed: Option<EvolveError>,
+}
+
+impl<'a> Observer<'a> {
+    pub(super) fn new(
+        ledger: &'a Ledger,
+        progress: &'a mut dyn Progress,
+        iteration: u32,
+        phase: Phase,
+    ) -> Self {
+        Self { ledger, progress, iteration, phase, shown: 0, trained: 0, failed: None }
+    }
+
+    fn stage(&self) -> Stage {
+        match self.phase {
+            Phase::Sft => Stage::Sft,
+            Phase::Preference => Stage::Preference,
+        }
+    }
+
+    /// The number of tokens trained on, if the run was finished.
+    pub(super) fn outcome(self, report: &TrainingReport) -> Result<u64, EvolveError> {
+        self.progress.end();
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        match report.outcome {
+            Outcome::Finished => Ok(self.trained),
+            Outcome::Interrupted { .. } => {
+                let stage = match self.phase {
+                    Phase::Sft => Stage::Sft,
+                    Phase::Preference => Stage::Preference,
+                };
+                Err(EvolveError::Interrupted { iteration: self.iteration, stage })
+            }
+        }
+    }
+
+    fn keep(&mut self, written: Result<(), EvolveError>) -> ControlFlow<()> {
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl TrainingObserver for Observer<'_> {
+    fn planned(&mut self, plan: &TrainingPlan) -> ControlFlow<()> {
+        for skipped in &plan.skipped {
+            self.progress.note(&format!("{}: not trained on: {}", skipped.key, skipped.reason));
+        }
+        self.progress.begin(self.iteration, self.stage(), "steps", plan.done as usize, plan.steps as usize);
+        ControlFlow::Continue(())
+    }
+
+    fn referenced(&mut self, done: usize, total: usize) -> ControlFlow<()> {
+        if done == 1 {
+            self.progress.begin(self.iteration, self.stage(), "reference log-probabilities", 0, total);
+        }
+        let flow = self.progress.advance(1, 0);
+        if done == total {
+            self.progress.end();
+        }
+        flow
+    }
+
+    fn advanced(&mut self, _: u64, done: u64, _: u64) {
+        let more = done.saturating_sub(self.shown);
+        self.shown = done;
+        self.trained += more;
+        // Whether to stop is asked after the step.
+        let _ = self.progress.advance(0, more as usize);
+    }
+
+    fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
+        self.shown = 0;
+        let written = self.ledger.add_step(self.iteration, self.phase, record);
+        self.keep(written)?;
+        self.progress.advance(1, 0)
+    }
+
+    fn evaluated(&mut self, record: &EvaluationRecord) -> ControlFlow<()> {
+        let written = self.ledger.add_held_out(self.iteration, self.phase, record);
+        self.keep(written)?;
+        self.progress.advance(0, 0)
+    }
+
+    fn saved(&mut self, _: &lancer_prefer::Checkpoint) -> ControlFlow<()> {
+        // The steps before a checkpoint must be in the ledger before a run can go on from it.
+        let written = self.ledger.flush();
+        self.keep(written)
+    }
+}
+
+/// Reference log-probabilities in the ledger.
+pub(super) struct References<'a> {
+    ledger: &'a Ledger,
+    iteration: u32,
+    known: HashMap<String, ReferenceLogProbs>,
+    pub(super) failed: Option<EvolveError>,
+}
+
+impl<'a> References<'a> {
+    pub(super) fn new(ledger: &'a Ledger, iteration: u32) -> Result<Self, EvolveError> {
+        let known = ledger.references(iteration)?.into_iter().collect();
+        Ok(Self { ledger, iteration, known, failed: None })
+    }
+}
+
+impl ReferenceStore for References<'_> {
+    fn get(&mut self, key: &str) -> Option<ReferenceLogProbs> {
+        self.known.get(key).cloned()
+    }
+
+    fn put(&mut self, key: &str, log_probs: &ReferenceLogProbs) -> ControlFlow<()> {
+        match self.ledger.add_reference(self.iteration, key, log_probs) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+/// A chat of one turn.
+pub(super) fn prompt(text: &str) -> Vec<Message> {
+    vec![Message::user(text)]
+}
+
+/// Writes the trained model as a folder to train on from.
+pub(super) fn export(learner: &dyn Learner, folder: &Path) -> Result<(), EvolveError> {
+    super::import::make_folder(folder)?;
+    Ok(learner.export(folder, WeightFormat::F32)?)
+}
