@@ -36,7 +36,8 @@ pub fn write_report(ledger: &Ledger, folder: &Path) -> Result<PathBuf, EvolveErr
 
 fn page(data: &PageData) -> String {
     let scripts = SCRIPTS.concat();
-    let parts = [("<!--style-->", STYLE), ("<!--data-->", &json_in_script(data)), ("<!--script-->", &scripts)];
+    let parts =
+        [("<!--style-->", STYLE), ("<!--data-->", &json_in_script(data)), ("<!--script-->", &scripts)];
     let (mut page, mut rest) = (String::new(), PAGE);
     // In one pass, so that a place's name within what was put in is left alone.
     for (place, part) in parts {

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use crate::{
     error::EvolveError,
-    ledger::{HeldOutRow, Ledger, PairRow, Phase, Record, RejectRow, ReviewRow, Sample, SftRow, StepRow, VerdictRow},
+    ledger::{
+        HeldOutRow, Ledger, PairRow, Phase, Record, RejectRow, ReviewRow, Sample, SftRow, StepRow, VerdictRow,
+    },
     stage::Stage,
     summary::{FunnelRow, Summary},
 };

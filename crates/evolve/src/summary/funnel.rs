@@ -158,14 +158,15 @@ impl Funnel {
     /// The stages as rows, in their order.
     pub fn rows(&self) -> Vec<FunnelRow> {
         let Self { review_seeds, generate, clean, review_new, annotate, merge } = self;
-        let row = |stage, (input, input_unit), (output, output_unit), parts: Vec<(String, usize)>| FunnelRow {
-            stage,
-            input,
-            input_unit,
-            output,
-            output_unit,
-            parts: parts.into_iter().filter(|part| part.1 > 0).collect(),
-        };
+        let row =
+            |stage, (input, input_unit), (output, output_unit), parts: Vec<(String, usize)>| FunnelRow {
+                stage,
+                input,
+                input_unit,
+                output,
+                output_unit,
+                parts: parts.into_iter().filter(|part| part.1 > 0).collect(),
+            };
         vec![
             row(
                 Stage::ReviewSeeds,
@@ -223,8 +224,9 @@ impl ReviewCounts {
     fn parts(&self) -> Vec<(String, usize)> {
         let not_yet = self.records.saturating_sub(self.scored + self.unscored.values().sum::<usize>());
         let reached = self.reached.iter();
-        let mut parts: Vec<(String, usize)> =
-            reached.map(|reached| (format!("score of at least {}", reached.score), reached.records)).collect();
+        let mut parts: Vec<(String, usize)> = reached
+            .map(|reached| (format!("score of at least {}", reached.score), reached.records))
+            .collect();
         parts.extend(named("no score: ", &self.unscored));
         parts.push(("not reviewed".into(), not_yet));
         parts
@@ -316,8 +318,7 @@ impl AnnotateCounts {
 
 /// The scores that decide what becomes of a record, the lowest first, each once.
 fn thresholds(recipe: &Recipe) -> Vec<f64> {
-    let mut scores =
-        vec![recipe.expand.worse_over, recipe.annotate.sft_threshold, recipe.merge.threshold];
+    let mut scores = vec![recipe.expand.worse_over, recipe.annotate.sft_threshold, recipe.merge.threshold];
     scores.sort_unstable_by(f64::total_cmp);
     scores.dedup();
     scores

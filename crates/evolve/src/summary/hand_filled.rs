@@ -158,7 +158,9 @@ impl HandFilled {
     }
 
     fn training(&self) {
-        for (key, kind) in [("a", SftKind::Response), ("d/1/p0/r0", SftKind::Response), ("review/a", SftKind::Review)] {
+        for (key, kind) in
+            [("a", SftKind::Response), ("d/1/p0/r0", SftKind::Response), ("review/a", SftKind::Review)]
+        {
             let row = SftRow {
                 key: key.into(),
                 kind,
@@ -205,10 +207,9 @@ impl HandFilled {
             chosen_log_prob: -20.0,
             rejected_log_prob: -30.0,
         };
-        for (phase, loss, preference) in [
-            (Phase::Sft, 3.0 - 0.1 * done, None),
-            (Phase::Preference, 0.7 - 0.01 * done, Some(preference)),
-        ] {
+        for (phase, loss, preference) in
+            [(Phase::Sft, 3.0 - 0.1 * done, None), (Phase::Preference, 0.7 - 0.01 * done, Some(preference))]
+        {
             let row = StepRow {
                 step,
                 loss,

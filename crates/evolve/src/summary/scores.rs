@@ -58,8 +58,7 @@ impl Scores {
 impl ScoreStatistics {
     fn of(mut scores: Vec<f64>) -> Option<Self> {
         scores.sort_unstable_by(f64::total_cmp);
-        let quartiles =
-            [quantile(&scores, 0.25)?, quantile(&scores, 0.5)?, quantile(&scores, 0.75)?];
+        let quartiles = [quantile(&scores, 0.25)?, quantile(&scores, 0.5)?, quantile(&scores, 0.75)?];
         let mut histogram = [0; 10];
         for score in &scores {
             // A score is from 0 to 10, so the bin is one of the ten.

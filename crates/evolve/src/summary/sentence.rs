@@ -105,7 +105,10 @@ mod tests {
 
     #[test]
     fn without_an_evaluation_it_says_why() {
-        assert!(conclusion(1, Some(Stage::Evaluate), &[task("t", Metric::Nll, &[1.0], &[1.0])], 0.95).starts_with("So far M_1"));
+        assert!(
+            conclusion(1, Some(Stage::Evaluate), &[task("t", Metric::Nll, &[1.0], &[1.0])], 0.95)
+                .starts_with("So far M_1")
+        );
         assert!(conclusion(1, Some(Stage::Generate), &[], 0.95).contains("next stage is \"generate\""));
         assert!(conclusion(1, None, &[], 0.95).contains("no task"));
     }

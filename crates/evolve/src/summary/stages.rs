@@ -80,7 +80,8 @@ fn begun(
     for &stage in stages {
         let finished = ledger.is_finished(iteration, stage)?;
         let timing = timings.iter().find(|timing| timing.iteration == iteration && timing.stage == stage);
-        let none = Timing { iteration, stage, seconds: 0.0, usage: lancer_backend::Usage::default(), trained: 0 };
+        let none =
+            Timing { iteration, stage, seconds: 0.0, usage: lancer_backend::Usage::default(), trained: 0 };
         if finished || timing.is_some() {
             begun.push(StageSummary::of(timing.unwrap_or(&none), finished));
         }
