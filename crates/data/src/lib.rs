@@ -1,18 +1,67 @@
-//! Cleaning of instruction data.
+//! Instruction data: reading, writing, cleaning and laying it out for trainers.
 //!
-//! * [`rouge`] gives ROUGE-L as the field's Python packages compute it, to the last digit.
-//! * [`near_copies`] finds the texts that are near copies of others.
+//! * [`read_pairs`] reads prompts with their responses ([`Pair`]) from JSONL, JSON or Parquet in the layouts that such
+//!   data comes in; what is none becomes a [`Reject`] and does not end the reading. [`read_rows`] reads any records,
+//!   [`write_rows`] writes them.
+//! * [`clean`] says of each generated [`Candidate`] whether it is kept, and if not, by which [`Rule`] and which record it
+//!   resembles: length, keywords, exact duplicates, near copies. [`clean_frame`] does it for a Polars frame.
+//! * [`write_export`] lays training data out for TRL, LLaMA-Factory and Axolotl, with a dataset card.
+//! * [`rouge`] gives ROUGE-L as the field's Python packages compute it, to the last digit; [`near_copies`] finds the
+//!   texts that are near copies of others by it.
 //!
 //! ```
-//! use lancer_data::{NearCopy, near_copies, rouge::Definition};
+//! use lancer_data::{Candidate, CleanSettings, Origin, Rule, clean, read_pairs};
 //!
-//! let pool = ["Name three kinds of bread.", "Why is the sky blue?"];
-//! let new = ["Name three kinds of bread, please.", "What is a comet?"];
-//! let found = near_copies(Definition::RougeScore, &pool, &new, 0.7);
-//! assert_eq!(found.iter().map(|copy| (copy.new, copy.pool)).collect::<Vec<_>>(), [(0, 0)]);
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("seeds.jsonl");
+//! std::fs::write(&path, concat!(
+//!     r#"{"id": "bread", "instruction": "Name three kinds of bread.", "input": "", "output": "Rye, pita, naan."}"#, "\n",
+//!     r#"{"id": "sky", "prompt": "Why is the sky blue?""#, "\n",
+//! ))?;
+//! let seeds = read_pairs(&path)?;
+//! assert_eq!(seeds.pairs[0].prompt, "Name three kinds of bread.");
+//! assert_eq!(seeds.rejects[0].place, 2);
+//!
+//! let written = |key: &str, prompt: &str, response: &str| Candidate {
+//!     key: key.into(),
+//!     family: "bread".into(),
+//!     prompt: prompt.into(),
+//!     response: response.into(),
+//!     origin: Origin::NewPrompt,
+//! };
+//! let candidates = [
+//!     written("a", "Name three kinds of bread, please.", "Rye, bagel and naan."),
+//!     written("b", "Which flour is best for a baguette?", "A white flour such as the French T55."),
+//! ];
+//! let verdicts = clean(&candidates, &seeds.pairs, &CleanSettings::default());
+//! let drop = verdicts[0].as_ref().unwrap();
+//! assert_eq!((drop.rule, drop.resembles.as_deref()), (Rule::NearCopyOfSource, Some("bread")));
+//! assert_eq!(verdicts[1], None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod clean;
+mod conversation;
+mod error;
+mod export;
+mod format;
+mod frame;
 mod near;
+mod read;
+mod record;
 pub mod rouge;
+mod schema;
+mod write;
 
+pub use clean::{
+    Candidate, CleanSettings, Drop, Origin, Rule, Scope, ShortResponses, clean, clean_frame, counts_by_rule,
+    rule_counts,
+};
+pub use error::{DataError, SettingError};
+pub use export::{Card, Count, Export, PreferenceRow, SftRow, write_export};
+pub use frame::{from_frame, to_frame};
 pub use near::{NearCopy, near_copies};
+pub use polars;
+pub use read::{MAX_LINE_BYTES, read_pairs, read_rows};
+pub use record::{Message, Pair, Pairs, Reject, Role, Rows};
+pub use write::write_rows;

@@ -4,8 +4,11 @@ mod google;
 mod lcs;
 mod pypi;
 
+use serde::{Deserialize, Serialize};
+
 /// How a ROUGE-L score is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Definition {
     /// PyPI `rouge` 1.0.1: sentences split at ".", the union of their longest common subsequences as sets of words,
     /// letters as they are. Where that package raises an error (a text without a sentence) or recurses too deep, the

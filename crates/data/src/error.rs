@@ -1,0 +1,93 @@
+//! What can go wrong with whole files, frames and settings. A single bad record is a [`Reject`](crate::Reject), no error.
+
+use std::{io, path::PathBuf};
+
+use polars::error::PolarsError;
+
+/// An error of reading, writing or laying out records.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file's name does not say what it holds.
+    #[error("{path} does not end in .jsonl, .json or .parquet; rename it to say what it holds")]
+    UnknownEnding {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds nothing at all.
+    #[error("{path} holds no record; give a file with at least one")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not a Parquet file, or a damaged one.
+    #[error("{path} cannot be read as Parquet; write it again, or convert it to .jsonl")]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What Polars said.
+        source: PolarsError,
+    },
+    /// A Parquet column has a type that no record has.
+    #[error("{path}: column `{column}` is of the type {found}; cast it to text or a number, or leave it out")]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type, as Arrow calls it.
+        found: String,
+    },
+    /// The file or folder could not be written. What stood there before still does.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A row is not one that can be written.
+    #[error("row {row} cannot be written as a JSON object")]
+    Row {
+        /// The row, from 1.
+        row: usize,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The rows do not fit into columns.
+    #[error(
+        "column `{column}`, row {row}: {reason}; write .jsonl instead, where every row stands for itself"
+    )]
+    Column {
+        /// The column.
+        column: String,
+        /// The row, from 1, at which this was found.
+        row: usize,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A frame lacks a column, or Polars refused it.
+    #[error("the frame cannot be used")]
+    Frame {
+        /// What Polars said.
+        #[from]
+        source: PolarsError,
+    },
+}
+
+/// A setting outside its range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct SettingError {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// What is wrong with it, and what would be right.
+    pub reason: String,
+}

@@ -1,0 +1,88 @@
+//! The rows of a Parquet file.
+
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use polars::{
+    error::{PolarsError, polars_err},
+    frame::DataFrame,
+    io::SerReader,
+    prelude::{ArrowDataType, ParquetReader},
+};
+
+use super::Record;
+use crate::{DataError, frame};
+
+pub(super) fn records(
+    path: &Path,
+    file: File,
+    columns: Option<&[&str]>,
+    sink: &mut dyn FnMut(Record<'_>),
+) -> Result<(), DataError> {
+    // Damaged files make Polars panic in places; here they are an error like any other.
+    let frame = catch_unwind(AssertUnwindSafe(|| read(path, file, columns))).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        Err(damaged(path, polars_err!(ComputeError: "{}", said.unwrap_or_else(|| "damaged".into()))))
+    })?;
+    for (place, row) in (1..).zip(frame::objects(&frame)) {
+        sink(Record { place, line: &[], row });
+    }
+    Ok(())
+}
+
+fn read(path: &Path, file: File, columns: Option<&[&str]>) -> Result<DataFrame, DataError> {
+    let mut reader = ParquetReader::new(file);
+    let schema = reader.schema().map_err(|source| damaged(path, source))?;
+    let all = || schema.iter().map(|(name, field)| (name.to_string(), &field.dtype));
+    let mut wanted: Vec<_> =
+        all().filter(|(name, _)| columns.is_none_or(|columns| columns.contains(&name.as_str()))).collect();
+    if wanted.is_empty() {
+        // Each row is then a reject that says which fields there are.
+        wanted = all().filter(|(_, found)| unread(found).is_none()).collect();
+    }
+    // Polars is built without the types that text data does not need, and panics at some of them.
+    for (column, found) in &wanted {
+        if let Some(found) = unread(found) {
+            let (column, found) = (column.clone(), format!("{found:?}"));
+            return Err(DataError::ColumnType { path: path.to_owned(), column, found });
+        }
+    }
+    let wanted: Vec<String> = wanted.into_iter().map(|(name, _)| name).collect();
+    if wanted.is_empty() {
+        return Ok(DataFrame::empty());
+    }
+    reader.with_columns(Some(wanted)).finish().map_err(|source| damaged(path, source))
+}
+
+fn damaged(path: &Path, source: PolarsError) -> DataError {
+    DataError::Parquet { path: path.to_owned(), source }
+}
+
+/// The type within a type that is not read.
+fn unread(found: &ArrowDataType) -> Option<&ArrowDataType> {
+    use ArrowDataType as T;
+    match found {
+        T::Null
+        | T::Boolean
+        | T::Int32
+        | T::Int64
+        | T::UInt32
+        | T::UInt64
+        | T::Float32
+        | T::Float64
+        | T::Utf8
+        | T::LargeUtf8
+        | T::Utf8View
+        | T::Binary
+        | T::LargeBinary
+        | T::BinaryView => None,
+        T::List(field) | T::LargeList(field) => unread(&field.dtype),
+        T::Struct(fields) => fields.iter().find_map(|field| unread(&field.dtype)),
+        T::Dictionary(_, values, _) => unread(values),
+        other => Some(other),
+    }
+}

@@ -1,0 +1,142 @@
+//! The folder that trainers read.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::{fs, path::Path};
+
+use lancer_data::{
+    Card, Count, DataError, Export, PreferenceRow, SftRow, read_pairs, read_rows, write_export,
+};
+use serde_json::{Value, json};
+
+fn sft() -> Vec<SftRow> {
+    let row = |key: &str, score| SftRow {
+        key: key.into(),
+        seed: "bread".into(),
+        iteration: 1,
+        score,
+        prompt: format!("The prompt of {key}, \"quoted\"\nand broken."),
+        response: "A response.".into(),
+    };
+    vec![row("a", Some(8.5)), row("b", None)]
+}
+
+fn preference() -> Vec<PreferenceRow> {
+    vec![PreferenceRow {
+        key: "c".into(),
+        seed: "bread".into(),
+        iteration: 2,
+        chosen_score: Some(9.0),
+        rejected_score: Some(4.25),
+        prompt: "p".into(),
+        chosen: "good".into(),
+        rejected: "bad".into(),
+    }]
+}
+
+fn card() -> Card {
+    Card {
+        title: "Bread: \"a\" test".into(),
+        summary: "What a test writes.".into(),
+        license: Some("apache-2.0".into()),
+        languages: vec!["en".into()],
+        lineage: vec![("model".into(), "SmolLM2 | 135M".into())],
+        counts: vec![Count { stage: "generated".into(), records: 12 }],
+        settings: "beta = 0.1 # ```\n".into(),
+    }
+}
+
+fn rows(path: &Path) -> Vec<Value> {
+    read_rows(path).unwrap().rows.into_iter().map(Value::Object).collect()
+}
+
+#[test]
+fn an_export_has_the_layouts_of_the_trainers() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("made/on the way");
+    let written =
+        write_export(&folder, &Export { sft: &sft(), preference: &preference(), card: card() }).unwrap();
+    assert_eq!(written.len(), 10);
+    assert!(written.iter().all(|path| path.is_file()));
+
+    let prompt = "The prompt of a, \"quoted\"\nand broken.";
+    let (user, assistant) = (
+        |text: &str| json!({"role": "user", "content": text}),
+        |text: &str| json!({"role": "assistant", "content": text}),
+    );
+    let of = json!({"key": "a", "seed": "bread", "iteration": 1, "score": 8.5});
+    let with = |mut row: Value, more: &Value| {
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        row
+    };
+    let of_pair =
+        json!({"key": "c", "seed": "bread", "iteration": 2, "score_chosen": 9.0, "score_rejected": 4.25});
+    for ending in ["jsonl", "parquet"] {
+        let read = |name: &str| rows(&folder.join(format!("{name}.{ending}")))[0].clone();
+        assert_eq!(read("sft"), with(json!({"messages": [user(prompt), assistant("A response.")]}), &of));
+        assert_eq!(read("plain/sft"), with(json!({"prompt": prompt, "completion": "A response."}), &of));
+        assert_eq!(
+            read("preference"),
+            with(
+                json!({"prompt": [user("p")], "chosen": [assistant("good")], "rejected": [assistant("bad")]}),
+                &of_pair
+            )
+        );
+        assert_eq!(
+            read("plain/preference"),
+            with(json!({"prompt": "p", "chosen": "good", "rejected": "bad"}), &of_pair)
+        );
+        // What is exported can be the seeds of another run.
+        for name in ["sft", "plain/sft"] {
+            let pairs = read_pairs(&folder.join(format!("{name}.{ending}"))).unwrap();
+            assert_eq!((pairs.pairs.len(), pairs.pairs[1].key.as_str()), (2, "b"));
+        }
+    }
+
+    let info: Value = serde_json::from_slice(&fs::read(folder.join("dataset_info.json")).unwrap()).unwrap();
+    for dataset in info.as_object().unwrap().values() {
+        assert!(folder.join(dataset["file_name"].as_str().unwrap()).is_file());
+    }
+    assert_eq!(info["lancer_preference"]["ranking"], true);
+
+    let card = fs::read_to_string(folder.join("README.md")).unwrap();
+    assert!(card.starts_with(
+        "---\npretty_name: \"Bread: \\\"a\\\" test\"\nlicense: \"apache-2.0\"\nlanguage:\n- \"en\"\n"
+    ));
+    for part in [
+        "- config_name: preference\n  data_files: preference.parquet\n",
+        "\n# Bread: \"a\" test\n",
+        "| model | SmolLM2 \\| 135M |\n",
+        "| generated | 12 |\n",
+        "\n````toml\nbeta = 0.1 # ```\n````\n",
+        "2 examples for supervised fine-tuning and 1 preference pairs",
+    ] {
+        assert!(card.contains(part), "{part} is not in\n{card}");
+    }
+}
+
+#[test]
+fn of_an_empty_kind_no_file_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (sft, preference) = (sft(), preference());
+    write_export(folder, &Export { sft: &sft, preference: &preference, card: card() }).unwrap();
+    let written =
+        write_export(folder, &Export { sft: &sft, preference: &[], card: Card::default() }).unwrap();
+    assert_eq!(written.len(), 6);
+    assert!(!folder.join("preference.jsonl").exists() && !folder.join("plain/preference.parquet").exists());
+    let card = fs::read_to_string(folder.join("README.md")).unwrap();
+    assert!(card.contains("config_name: sft\n") && !card.contains("config_name: preference"));
+    let info: Value = serde_json::from_slice(&fs::read(folder.join("dataset_info.json")).unwrap()).unwrap();
+    assert_eq!(info.as_object().unwrap().keys().collect::<Vec<_>>(), ["lancer_sft"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = write_export(&file, &Export { sft: &sft(), preference: &[], card: card() }).unwrap_err();
+    assert!(matches!(error, DataError::Write { .. }), "{error}");
+    assert!(error.to_string().contains("file"));
+}

@@ -1,0 +1,260 @@
+//! Files that are read: every layout, damaged and hostile ones.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use lancer_data::{DataError, MAX_LINE_BYTES, Pair, Pairs, read_pairs, read_rows};
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/data").join(name)
+}
+
+fn expected(name: &str) -> Vec<Map<String, Value>> {
+    let all: Value = serde_json::from_slice(&fs::read(fixture("expected.json")).unwrap()).unwrap();
+    serde_json::from_value(all[name].clone()).unwrap()
+}
+
+fn pair(key: &str, prompt: &str, response: &str) -> Pair {
+    Pair { key: key.into(), prompt: prompt.into(), response: response.into() }
+}
+
+/// Reads bytes as a file of that name.
+fn read(name: &str, bytes: &[u8]) -> Result<Pairs, DataError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    read_pairs(&path)
+}
+
+/// The places of the rejects, each with its reason.
+fn rejects(pairs: &Pairs) -> Vec<(u64, &str)> {
+    pairs.rejects.iter().map(|reject| (reject.place, reject.reason.as_str())).collect()
+}
+
+#[test]
+fn rows_of_pyarrow_are_those_that_pyarrow_reads() {
+    for name in ["pairs", "types"] {
+        let read = read_rows(&fixture(&format!("{name}.parquet"))).unwrap();
+        assert_eq!(read.rows, expected(name), "{name}");
+        assert_eq!(read.rejects, []);
+    }
+}
+
+#[test]
+fn pairs_are_read_from_parquet() {
+    let read = read_pairs(&fixture("pairs.parquet")).unwrap();
+    assert_eq!(read.pairs, [pair("3", "Red or blue?", "Red."), pair("pairs-4", "Now or later?", "Now.")]);
+    assert_eq!(read.rejects.iter().map(|reject| reject.place).collect::<Vec<_>>(), [2, 3]);
+    assert!(read.rejects[0].reason.starts_with("found `id`, `prompt`; a pair is"), "{:?}", read.rejects[0]);
+    assert_eq!(read.rejects[1].reason, "an earlier pair has the key `3`");
+    assert_eq!(read.rejects[1].text, r#"{"id":3,"prompt":"Left or right?","response":"Left."}"#);
+}
+
+#[test]
+fn conversations_are_read_from_parquet_beside_columns_of_other_types() {
+    let path = fixture("conversations.parquet");
+    let read = read_pairs(&path).unwrap();
+    assert_eq!(
+        read.pairs,
+        [
+            pair("conversations-1", "Name a river in Asia.", "The Mekong."),
+            pair("conversations-2", "You are brief.\n\nSay hello in French.", "Bonjour\u{a0}! \u{1f44b}"),
+        ]
+    );
+    assert_eq!(rejects(&read), [(3, "nothing after the first user turn")]);
+    // All columns cannot be read, and the error names the first that cannot.
+    let error = read_rows(&path).unwrap_err();
+    assert!(matches!(&error, DataError::ColumnType { column, .. } if column == "made"), "{error}");
+}
+
+#[test]
+fn a_damaged_parquet_file_is_an_error() {
+    for path in [fixture("damaged.parquet"), fixture("expected.json")] {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("copy.parquet");
+        fs::copy(path, &copy).unwrap();
+        assert!(matches!(read_pairs(&copy), Err(DataError::Parquet { .. })));
+    }
+}
+
+#[test]
+fn a_malformed_line_does_not_end_the_reading() {
+    let mut lines: Vec<&[u8]> = vec![
+        b"\xef\xbb\xbf{\"prompt\":\"a\",\"response\":\"b\"}\r",
+        b"",
+        b"  \t",
+        b"{\"prompt\":\"a\"",
+        b"{\"prompt\":\"\xff\",\"response\":\"b\"}",
+        b"42",
+        b"{\"id\":1,\"id\":2,\"prompt\":\"a\",\"response\":\"b\"}",
+        b"{\"prompt\":\"a\",\"response\":\"b\0c\"}",
+        b"{\"key\":\"pairs-1\",\"prompt\":\"a\",\"response\":\"b\"}",
+        b"{\"prompt\":\"a\",\"response\":\"b\"}{}",
+        b"\0\0\0\0",
+        br#"{"id":"last","prompt":"a","response":"b"}"#,
+    ];
+    let deep = [&b"[".repeat(100_000)[..], &b"]".repeat(100_000)[..]].concat();
+    lines.insert(3, &deep);
+    let read = read("pairs.jsonl", &lines.join(&b"\n"[..])).unwrap();
+    assert_eq!(read.pairs, [pair("pairs-1", "a", "b"), pair("last", "a", "b")]);
+    let found = rejects(&read);
+    let expected = [
+        (4, "not JSON: recursion limit exceeded"),
+        (5, "not JSON: EOF while parsing an object"),
+        (6, "not UTF-8 from byte 12"),
+        (7, "a number, not a JSON object"),
+        (8, "the field `id` is there twice"),
+        (9, "not JSON: control character"),
+        (10, "an earlier pair has the key `pairs-1`"),
+        (11, "not JSON: trailing characters"),
+        (12, "not JSON: expected value"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.0 == expected.0 && found.1.starts_with(expected.1), "{found:?}, expected {expected:?}");
+    }
+    assert_eq!(read.rejects[0].text, "[".repeat(200));
+    assert_eq!(read.rejects[2].text, "{\"prompt\":\"\u{fffd}\",\"response\":\"b\"}");
+}
+
+#[test]
+fn a_line_of_100_mb_is_a_reject() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pairs.jsonl");
+    let long = format!("{{\"prompt\":\"{}\",\"response\":\"b\"}}", "a".repeat(100_000_000));
+    fs::write(&path, format!("{long}\n{{\"prompt\":\"a\",\"response\":\"b\"}}\n")).unwrap();
+    let read = read_pairs(&path).unwrap();
+    assert_eq!(read.pairs, [pair("pairs-2", "a", "b")]);
+    assert_eq!(
+        rejects(&read),
+        [(1, format!("the line has {} bytes; at most {MAX_LINE_BYTES} are read", long.len() + 1).as_str())]
+    );
+}
+
+#[test]
+fn a_line_of_the_longest_length_is_read() {
+    let empty = r#"{"prompt":"a","response":""}"#;
+    for (over, pairs) in [(0, 1), (1, 0)] {
+        let response = "b".repeat(MAX_LINE_BYTES - empty.len() + over);
+        let read =
+            read("pairs.jsonl", format!(r#"{{"prompt":"a","response":"{response}"}}"#).as_bytes()).unwrap();
+        assert_eq!((read.pairs.len(), read.rejects.len()), (pairs, 1 - pairs));
+    }
+}
+
+#[test]
+fn json_is_an_array_or_lines() {
+    let array = b" \n[{\"prompt\":\"a\",\"response\":\"b\"}, 1, {\"prompt\":\"c\"},\n {\"prompt\":\"e\",\"response\":\"f\"}]\n";
+    let read_array = read("pairs.json", array).unwrap();
+    assert_eq!(read_array.pairs, [pair("pairs-1", "a", "b"), pair("pairs-4", "e", "f")]);
+    assert_eq!(rejects(&read_array)[0], (2, "a number, not a JSON object"));
+    assert_eq!(read_array.rejects[1].place, 3);
+
+    let read_lines = read("pairs.json", b"\n{\"prompt\":\"a\",\"response\":\"b\"}\n{}\n").unwrap();
+    assert_eq!(read_lines.pairs, [pair("pairs-2", "a", "b")]);
+    assert_eq!(read_lines.rejects[0].place, 3);
+}
+
+#[test]
+fn of_a_broken_array_what_comes_before_is_read() {
+    let good = r#"{"prompt":"a","response":"b"}"#;
+    for broken in [format!("[{good},{{\"prompt\":"), format!("[{good} {good}]"), format!("[{good}] x")] {
+        let read = read("pairs.json", broken.as_bytes()).unwrap();
+        assert_eq!(read.pairs, [pair("pairs-1", "a", "b")], "{broken}");
+        assert!(
+            matches!(rejects(&read)[..], [(2, reason)] if reason.ends_with("not read any further")),
+            "{broken}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
+    for (name, bytes) in [("a.jsonl", &b""[..]), ("a.jsonl", b"\n \n"), ("a.json", b""), ("a.json", b"[]")] {
+        let error = read(name, bytes).unwrap_err();
+        assert!(matches!(error, DataError::Empty { .. }), "{name}: {error}");
+        assert!(error.to_string().contains(name));
+    }
+    assert!(matches!(read("a.parquet", b""), Err(DataError::Parquet { .. })));
+    for name in ["a.txt", "a", "jsonl"] {
+        assert!(matches!(read(name, b"{}"), Err(DataError::UnknownEnding { .. })), "{name}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("a.jsonl");
+    assert!(matches!(read_pairs(&inside), Err(DataError::Read { .. })));
+    fs::create_dir(&inside).unwrap();
+    assert!(matches!(read_pairs(&inside), Err(DataError::Read { .. })));
+}
+
+#[test]
+fn the_ending_may_be_in_capitals() {
+    assert_eq!(read("A.JSONL", br#"{"prompt":"a","response":"b"}"#).unwrap().pairs[0].key, "A-1");
+}
+
+/// Bytes that are anything, or close to a file of pairs.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just(r#"{"prompt":"a","response":"b"}"#.as_bytes().to_vec()),
+        Just(br#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#.to_vec()),
+        Just(br#"{"id":1,"instruction":"a","output":"b"}"#.to_vec()),
+        Just(b"\n".to_vec()),
+        Just(b",".to_vec()),
+        Just(b"[".to_vec()),
+        Just(b"]".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn every_line_that_is_not_empty_is_a_pair_or_a_reject(bytes in bytes()) {
+        let lines: Vec<u64> = (1..)
+            .zip(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).split(|&byte| byte == b'\n'))
+            .filter(|(_, line)| !line.trim_ascii().is_empty())
+            .map(|(place, _)| place)
+            .collect();
+        match read("pairs.jsonl", &bytes) {
+            Ok(read) => {
+                prop_assert_eq!(read.pairs.len() + read.rejects.len(), lines.len());
+                prop_assert!(read.rejects.iter().all(|reject| lines.contains(&reject.place)));
+            }
+            Err(error) => {
+                prop_assert!(matches!(error, DataError::Empty { .. }), "{}", error);
+                prop_assert!(lines.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_json_reader_fail(bytes in bytes()) {
+        match read("pairs.json", &bytes) {
+            Ok(read) => prop_assert!(read.pairs.len() + read.rejects.len() > 0),
+            Err(error) => prop_assert!(matches!(error, DataError::Empty { .. }), "{}", error),
+        }
+    }
+
+    #[test]
+    fn a_parquet_file_with_changed_bytes_is_read_or_an_error(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        length in prop_oneof![3 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)],
+        name in prop_oneof![Just("pairs.parquet"), Just("types.parquet"), Just("conversations.parquet")],
+    ) {
+        let mut bytes = fs::read(fixture(name)).unwrap();
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if let Some(length) = length {
+            bytes.truncate(length.index(bytes.len()));
+        }
+        // An abort or an allocation as large as the file claims would end the test.
+        let _ = read("changed.parquet", &bytes);
+    }
+}
