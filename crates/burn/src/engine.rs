@@ -1,0 +1,76 @@
+//! The transformer as a [`Backend`].
+
+mod generate;
+mod reader;
+mod score;
+
+use std::{ops::ControlFlow, path::Path};
+
+use burn::tensor::Device;
+use lancer_backend::{
+    Backend, BackendError, CompletionSink, GenerateRequest, ModelInfo, Prompt, ScoreRequest,
+    ScoredContinuation, TokenId, Usage,
+};
+use lancer_model::Model;
+
+use self::reader::Reader;
+use crate::{
+    reading,
+    transformer::{Trained, Transformer},
+};
+
+/// A loaded model that generates and scores, in 32-bit floats.
+pub struct BurnBackend {
+    model: Model,
+    reader: Reader,
+}
+
+impl BurnBackend {
+    /// Loads a GGUF file or a Hugging Face folder, on the CPU. Quantised weights become 32-bit floats.
+    pub fn load(path: &Path) -> Result<Self, BackendError> {
+        let failed = |source| BackendError::Load { path: path.into(), source };
+        let model = Model::open(path).map_err(|error| failed(error.into()))?;
+        let transformer = Transformer::load(&model, &Trained::None, &Device::flex())
+            .map_err(|error| failed(error.into()))?;
+        Ok(Self { model, reader: Reader::new(transformer) })
+    }
+}
+
+impl Backend for BurnBackend {
+    fn info(&self) -> ModelInfo {
+        let transformer = self.reader.transformer();
+        let name = self.model.path().file_stem().unwrap_or_default();
+        ModelInfo {
+            engine: "burn".into(),
+            name: name.to_string_lossy().into_owned(),
+            format: "F32".into(),
+            parameters: transformer.size(),
+            vocabulary: transformer.config.vocab_size,
+            context_length: transformer.config.context_length,
+        }
+    }
+
+    fn tokenize(&self, prompt: &Prompt) -> Result<Vec<TokenId>, BackendError> {
+        reading::prompt(&self.model, prompt).map_err(BackendError::ChatTemplate)
+    }
+
+    fn detokenize(&self, tokens: &[TokenId]) -> Result<String, BackendError> {
+        Ok(reading::text(&self.model, tokens))
+    }
+
+    fn generate(
+        &mut self,
+        requests: &[GenerateRequest],
+        sink: &mut dyn CompletionSink,
+    ) -> Result<Usage, BackendError> {
+        generate::generate(&self.model, &mut self.reader, requests, sink)
+    }
+
+    fn score(
+        &mut self,
+        requests: &[ScoreRequest],
+        sink: &mut dyn FnMut(usize, Vec<ScoredContinuation>) -> ControlFlow<()>,
+    ) -> Result<Usage, BackendError> {
+        score::score(&self.model, &mut self.reader, requests, sink)
+    }
+}

@@ -1,0 +1,206 @@
+//! Causal attention with grouped queries (Ainslie et al. 2023, arXiv 2305.13245), forward and backward.
+//!
+//! With `S = Q Kᵀ / √head_dim`, `P = softmax(S)` row by row, `O = P V`, and `dO` the gradient by the output:
+//! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = dS K / √head_dim`, `dK = dSᵀ Q / √head_dim`. The queries that
+//! share a key-value head are rows of one product, so their gradients are summed by it.
+
+use std::{ops::Range, sync::Arc};
+
+use burn::{backend::Flex, tensor::Tensor};
+use rayon::prelude::*;
+
+use super::tensor;
+use crate::numbers::{Floats, change, primitive, read};
+
+/// The heads of an attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heads {
+    /// Number of query heads.
+    pub(crate) heads: usize,
+    /// Number of key and value heads, of which `heads` is a multiple.
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+}
+
+impl Heads {
+    fn groups(self) -> usize {
+        self.heads / self.kv_heads
+    }
+}
+
+/// Some queries, and the keys over which they go. A query sees all keys but those that come after its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Rows of the queries.
+    pub(crate) queries: Range<usize>,
+    /// Rows of the keys that come before `keys`, none where empty.
+    pub(crate) prefix: Range<usize>,
+    /// Rows of the last keys. The last of them is the last query's.
+    pub(crate) keys: Range<usize>,
+}
+
+impl Reach {
+    fn rows(&self) -> usize {
+        self.queries.len()
+    }
+
+    fn keys(&self) -> usize {
+        self.prefix.len() + self.keys.len()
+    }
+}
+
+/// What the backward pass needs.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) query: Floats,
+    pub(super) key: Floats,
+    pub(super) value: Floats,
+    pub(super) heads: Heads,
+    pub(super) reaches: Arc<[Reach]>,
+    /// `P` of each reach, `[kv_heads, groups · rows, keys]`.
+    pub(super) probabilities: Vec<Tensor<3>>,
+}
+
+/// The output `[rows, heads · head_dim]`, and `P` of each reach.
+pub(super) fn forward(
+    query: Floats,
+    key: Floats,
+    value: Floats,
+    heads: Heads,
+    reaches: &[Reach],
+) -> (Floats, Vec<Tensor<3>>) {
+    let (query, key, value) = (matrix(query), matrix(key), matrix(value));
+    let (outputs, probabilities): (Vec<_>, Vec<_>) = reaches
+        .par_iter()
+        .map(|reach| {
+            let queries = by_kv_head(&query, &reach.queries, heads);
+            let keys = known(&key, reach, heads);
+            let values = known(&value, reach, heads);
+            let probabilities = softmax(queries.matmul(keys.swap_dims(1, 2)), reach, heads);
+            (by_row(probabilities.clone().matmul(values), heads), probabilities)
+        })
+        .unzip();
+    (joined(outputs), probabilities)
+}
+
+/// The gradients by query, key and value.
+pub(super) fn backward(kept: Kept, by_output: Floats) -> [Floats; 3] {
+    let Kept { query, key, value, heads, reaches, probabilities } = kept;
+    let (query, key, value) = (matrix(query), matrix(key), matrix(value));
+    let by_output = matrix(by_output);
+    let found: Vec<[Tensor<2>; 3]> = reaches
+        .par_iter()
+        .zip(probabilities)
+        .map(|(reach, probabilities)| {
+            let queries = by_kv_head(&query, &reach.queries, heads);
+            let by_output = by_kv_head(&by_output, &reach.queries, heads);
+            let keys = known(&key, reach, heads);
+            let values = known(&value, reach, heads);
+            let by_values = probabilities.clone().swap_dims(1, 2).matmul(by_output.clone());
+            let by_probabilities = by_output.matmul(values.swap_dims(1, 2));
+            let by_scores = softmax_backward(&probabilities, by_probabilities, heads);
+            let by_keys = by_scores.clone().swap_dims(1, 2).matmul(queries);
+            let by_queries = by_scores.matmul(keys);
+            [by_row(by_queries, heads), by_token(by_keys), by_token(by_values)]
+        })
+        .collect();
+    let (rows, width) = (key.dims()[0], heads.kv_heads * heads.head_dim);
+    let (mut by_key, mut by_value) = (vec![0.0; rows * width], vec![0.0; rows * width]);
+    let mut by_query = Vec::with_capacity(found.len());
+    for (reach, [queries, keys, values]) in reaches.iter().zip(found) {
+        by_query.push(queries);
+        for (sum, part) in [(&mut by_key, keys), (&mut by_value, values)] {
+            read(&part, |part| {
+                let (prefix, own) = part.split_at(reach.prefix.len() * width);
+                for (range, part) in [(&reach.prefix, prefix), (&reach.keys, own)] {
+                    let sum = &mut sum[range.start * width..range.end * width];
+                    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                }
+            });
+        }
+    }
+    [joined(by_query), tensor(by_key, [rows, width]), tensor(by_value, [rows, width])]
+}
+
+/// Some rows of `[all, heads · head_dim]` as `[kv_heads, groups · rows, head_dim]`.
+fn by_kv_head(all: &Tensor<2>, rows: &Range<usize>, heads: Heads) -> Tensor<3> {
+    let Heads { kv_heads, head_dim, .. } = heads;
+    let groups = heads.groups();
+    all.clone()
+        .narrow(0, rows.start, rows.len())
+        .reshape([rows.len(), kv_heads, groups, head_dim])
+        .permute([1, 2, 0, 3])
+        .reshape([kv_heads, groups * rows.len(), head_dim])
+}
+
+/// The other way: `[kv_heads, groups · rows, head_dim]` as `[rows, heads · head_dim]`.
+fn by_row(states: Tensor<3>, heads: Heads) -> Tensor<2> {
+    let Heads { kv_heads, head_dim, .. } = heads;
+    let groups = heads.groups();
+    let rows = states.dims()[1] / groups;
+    states
+        .reshape([kv_heads, groups, rows, head_dim])
+        .permute([2, 0, 1, 3])
+        .reshape([rows, kv_heads * groups * head_dim])
+}
+
+/// The keys or values of a reach, `[kv_heads, keys, head_dim]`.
+fn known(all: &Tensor<2>, reach: &Reach, heads: Heads) -> Tensor<3> {
+    let part = |rows: &Range<usize>| all.clone().narrow(0, rows.start, rows.len());
+    let rows = if reach.prefix.is_empty() {
+        part(&reach.keys)
+    } else {
+        Tensor::cat(vec![part(&reach.prefix), part(&reach.keys)], 0)
+    };
+    rows.reshape([reach.keys(), heads.kv_heads, heads.head_dim]).swap_dims(0, 1)
+}
+
+/// The other way: `[kv_heads, keys, head_dim]` as `[keys, kv_heads · head_dim]`.
+fn by_token(states: Tensor<3>) -> Tensor<2> {
+    let [kv_heads, keys, head_dim] = states.dims();
+    states.swap_dims(0, 1).reshape([keys, kv_heads * head_dim])
+}
+
+/// `softmax(scores / √head_dim)` over the keys that each query sees; 0 for the others. Of `[kv_heads, groups · rows, keys]`.
+fn softmax(scores: Tensor<3>, reach: &Reach, heads: Heads) -> Tensor<3> {
+    let (rows, keys) = (reach.rows(), reach.keys());
+    let scale = (heads.head_dim as f32).sqrt().recip();
+    change(scores, |all| {
+        for (place, row) in all.chunks_exact_mut(keys).enumerate() {
+            let (seen, unseen) = row.split_at_mut(keys - rows + place % rows + 1);
+            let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let mut sum = 0.0;
+            for score in seen.iter_mut() {
+                *score = ((*score - max) * scale).exp();
+                sum += *score;
+            }
+            let scale = 1.0 / sum;
+            seen.iter_mut().for_each(|probability| *probability *= scale);
+            unseen.fill(0.0);
+        }
+    })
+}
+
+/// The gradient by the scores before they were divided.
+fn softmax_backward(probabilities: &Tensor<3>, by_probabilities: Tensor<3>, heads: Heads) -> Tensor<3> {
+    let keys = probabilities.dims()[2];
+    let scale = (heads.head_dim as f32).sqrt().recip();
+    change(by_probabilities, |all| {
+        read(probabilities, |probabilities| {
+            for (by, probabilities) in all.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)) {
+                let sum: f32 = by.iter().zip(probabilities).map(|(by, p)| by * p).sum();
+                for (by, p) in by.iter_mut().zip(probabilities) {
+                    *by = p * (*by - sum) * scale;
+                }
+            }
+        });
+    })
+}
+
+fn joined(mut parts: Vec<Tensor<2>>) -> Floats {
+    primitive(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) })
+}
+
+fn matrix(states: Floats) -> Tensor<2> {
+    Tensor::from_primitive::<Flex>(states)
+}

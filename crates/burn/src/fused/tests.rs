@@ -1,0 +1,164 @@
+//! Each kernel against the same composed of Burn's own operations, forward and backward.
+
+use burn::tensor::{Device, activation};
+
+use super::*;
+
+fn numbers(shape: [usize; 2], phase: f32) -> Tensor<2> {
+    let numbers: Vec<f32> = (0..shape[0] * shape[1]).map(|i| (i as f32 * 1.7 + phase).sin()).collect();
+    Tensor::from_data(TensorData::new(numbers, shape), &Device::flex())
+}
+
+fn assert_close(found: Tensor<2>, expected: Tensor<2>, tolerance: f32) {
+    assert_eq!(found.dims(), expected.dims());
+    let (found, expected): (Vec<f32>, Vec<f32>) =
+        (found.into_data().try_into_vec().unwrap(), expected.into_data().try_into_vec().unwrap());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() < tolerance, "{found}, expected {expected}");
+    }
+}
+
+/// Both functions of the same inputs: their outputs, and the gradients by each input of a weighted sum of the output.
+fn compare<const N: usize>(
+    inputs: [Tensor<2>; N],
+    fused: impl Fn([Tensor<2>; N]) -> Tensor<2>,
+    composed: impl Fn([Tensor<2>; N]) -> Tensor<2>,
+) {
+    assert_close(fused(inputs.clone()), composed(inputs.clone()), 1e-5);
+    let gradients = |function: &dyn Fn([Tensor<2>; N]) -> Tensor<2>| {
+        let leaves = inputs.clone().map(|input| input.autodiff().require_grad());
+        let output = function(leaves.clone());
+        let weights = numbers(output.dims(), 0.9);
+        let gradients = (output.clone() * weights).sum().backward();
+        (output.inner(), leaves.map(|leaf| leaf.grad(&gradients).unwrap()))
+    };
+    let ((found, by), (expected, expected_by)) = (gradients(&fused), gradients(&composed));
+    assert_close(found, expected, 1e-5);
+    for (by, expected) in by.into_iter().zip(expected_by) {
+        assert_close(by, expected, 1e-4);
+    }
+}
+
+#[test]
+fn rms_norm_is_its_formula() {
+    compare(
+        [numbers([70, 24], 0.1), numbers([1, 24], 0.2)],
+        |[states, weight]| rms_norm(states, weight, 1e-3),
+        |[states, weight]| {
+            let mean_square = (states.clone() * states.clone()).mean_dim(1);
+            states * (mean_square + 1e-3).sqrt().recip() * weight
+        },
+    );
+}
+
+#[test]
+fn swiglu_is_its_formula() {
+    compare(
+        [numbers([33, 24], 0.1) * 3.0, numbers([33, 24], 0.2)],
+        |[gate, up]| swiglu(gate, up),
+        |[gate, up]| activation::silu(gate) * up,
+    );
+}
+
+/// The rotary embedding by its formula in transformers: `x · cos + rotate_half(x) · sin`.
+fn composed_rotation(states: Tensor<2>, positions: &[usize], head_dim: usize, theta: f32) -> Tensor<2> {
+    let [rows, width] = states.dims();
+    let half = head_dim / 2;
+    let table = |of: fn(f32) -> f32| {
+        let angles = positions.iter().flat_map(|&position| {
+            (0..width).map(move |i| position as f32 / theta.powf((2 * (i % half)) as f32 / head_dim as f32))
+        });
+        let table: Vec<f32> = angles.map(of).collect();
+        Tensor::<2>::from_data(TensorData::new(table, [rows, width]), &states.device().inner())
+    };
+    let heads = states.clone().reshape([rows, width / head_dim, head_dim]);
+    let (first, second) = (heads.clone().narrow(2, 0, half), heads.narrow(2, half, half));
+    let turned = Tensor::cat(vec![second.neg(), first], 2).reshape([rows, width]);
+    states * table(f32::cos) + turned * table(f32::sin)
+}
+
+fn config() -> lancer_model::Config {
+    lancer_model::Config {
+        family: lancer_model::Family::Llama,
+        vocab_size: 7,
+        hidden_size: 32,
+        intermediate_size: 16,
+        layers: 1,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 8,
+        rope_theta: 500.0,
+        rms_norm_eps: 1e-5,
+        context_length: 64,
+        head: lancer_model::Head::Tied,
+    }
+}
+
+#[test]
+fn the_rotary_embedding_is_its_formula() {
+    let positions = [0, 1, 2, 7, 30, 2];
+    let turns = Arc::new(Turns::new(&config(), &positions));
+    compare(
+        [numbers([6, 32], 0.3)],
+        |[states]| rotate(states, turns.clone()),
+        |[states]| composed_rotation(states, &positions, 8, 500.0),
+    );
+}
+
+/// Attention of one reach, head by head.
+fn composed_attention([query, key, value]: [Tensor<2>; 3], heads: Heads, reach: &Reach) -> Tensor<2> {
+    let (rows, keys, width) = (reach.queries.len(), reach.prefix.len() + reach.keys.len(), heads.head_dim);
+    let mask: Vec<f32> = (0..rows)
+        .flat_map(|row| (0..keys).map(move |key| if key > keys - rows + row { -1e9 } else { 0.0 }))
+        .collect();
+    let mask = Tensor::<2>::from_data(TensorData::new(mask, [rows, keys]), &Device::flex());
+    let seen = |all: &Tensor<2>, head: usize| {
+        let of_head = all.clone().narrow(1, head * width, width);
+        let part = |rows: &Range<usize>| of_head.clone().narrow(0, rows.start, rows.len());
+        if reach.prefix.is_empty() {
+            part(&reach.keys)
+        } else {
+            Tensor::cat(vec![part(&reach.prefix), part(&reach.keys)], 0)
+        }
+    };
+    let outputs = (0..heads.heads).map(|head| {
+        let query = query.clone().narrow(0, reach.queries.start, rows).narrow(1, head * width, width);
+        let kv_head = head / (heads.heads / heads.kv_heads);
+        let scores = query.matmul(seen(&key, kv_head).transpose()) / (width as f32).sqrt() + mask.clone();
+        activation::softmax(scores, 1).matmul(seen(&value, kv_head))
+    });
+    Tensor::cat(outputs.collect(), 1)
+}
+
+use std::ops::Range;
+
+#[test]
+fn attention_is_its_formula() {
+    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 8 };
+    let reaches: Arc<[Reach]> = [
+        Reach { queries: 0..5, prefix: 0..0, keys: 0..5 },
+        Reach { queries: 5..8, prefix: 0..5, keys: 5..8 },
+        Reach { queries: 8..9, prefix: 0..5, keys: 8..9 },
+        Reach { queries: 9..13, prefix: 0..0, keys: 9..13 },
+    ]
+    .into();
+    compare(
+        [numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
+        |[query, key, value]| attend(query, key, value, heads, reaches.clone()),
+        |inputs| {
+            let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+            Tensor::cat(parts.collect(), 0)
+        },
+    );
+}
+
+#[test]
+fn attention_reaches_back_into_a_cache() {
+    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 8 };
+    let reach = Reach { queries: 0..3, prefix: 0..0, keys: 0..7 };
+    compare(
+        [numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
+        |[query, key, value]| attend(query, key, value, heads, [reach.clone()].into()),
+        |inputs| composed_attention(inputs, heads, &reach),
+    );
+}

@@ -1,0 +1,42 @@
+//! Llama and Qwen2 transformers in [Burn](https://burn.dev), on the CPU (Burn's `flex` device), in 32-bit floats.
+//!
+//! * [`BurnLearner`] trains a model, in full or through low-rank adapters ([`TrainSettings`]): a
+//!   [`Learner`](lancer_backend::Learner).
+//! * [`BurnBackend`] generates text and scores it: a [`Backend`](lancer_backend::Backend). It is simple rather than fast;
+//!   its use is to check other engines and to read a model between training steps.
+//!
+//! Sequences are packed as rows of one matrix for the linear layers, and attention is done for each by itself, so nothing
+//! is computed for padding. The head is computed for target tokens only and some hundred rows at a time, so the logits of
+//! a batch never stand in memory.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use lancer_backend::{Learner, Message, StepSettings};
+//! use lancer_burn::{BurnLearner, TrainSettings};
+//!
+//! # let model = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tiny-llama"));
+//! let mut learner = BurnLearner::load(model, &TrainSettings::default())?;
+//! let batch = [learner.encode(&[Message::user("Name a colour.")], "Blue.")?];
+//! let log_probs = learner.forward(&batch)?;
+//! // The loss is the negative log-likelihood: its derivative by each log-probability is -1.
+//! let weights: Vec<Vec<f32>> = log_probs.iter().map(|sequence| vec![-1.0; sequence.len()]).collect();
+//! learner.backward(&weights)?;
+//! learner.step(&StepSettings { learning_rate: 1e-3, ..StepSettings::default() })?;
+//!
+//! let after = learner.log_probs(&batch)?;
+//! assert!(after[0].iter().sum::<f32>() > log_probs[0].iter().sum::<f32>());
+//! # Ok::<(), lancer_backend::LearnerError>(())
+//! ```
+
+mod engine;
+mod fused;
+mod numbers;
+mod reading;
+mod settings;
+mod training;
+mod transformer;
+
+pub use engine::BurnBackend;
+pub use settings::{Activations, LoraSettings, Method, Projection, SettingError, TrainSettings};
+pub use training::BurnLearner;

@@ -1,0 +1,195 @@
+//! What is trained, and how.
+
+use std::collections::BTreeSet;
+
+use lancer_backend::Seed;
+use serde::{Deserialize, Serialize};
+
+/// The settings of a [`BurnLearner`](crate::BurnLearner).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Which weights are trained.
+    pub method: Method,
+    /// What of the forward pass is kept for the backward pass.
+    pub activations: Activations,
+    /// Decides the adapters' first weights and the dropout.
+    pub seed: Seed,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self { method: Method::Full, activations: Activations::Keep, seed: Seed(0) }
+    }
+}
+
+impl TrainSettings {
+    /// Adapters of these settings, everything else by default.
+    pub fn lora(settings: LoraSettings) -> Self {
+        Self { method: Method::Lora(settings), ..Self::default() }
+    }
+
+    /// Checks that every number is in its range.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        match &self.method {
+            Method::Full => Ok(()),
+            Method::Lora(lora) => lora.validate(),
+        }
+    }
+
+    pub(crate) fn adapters(&self) -> Option<&LoraSettings> {
+        match &self.method {
+            Method::Full => None,
+            Method::Lora(lora) => Some(lora),
+        }
+    }
+}
+
+/// Which weights are trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// All of them.
+    Full,
+    /// Low-rank adapters beside frozen weights.
+    Lora(LoraSettings),
+}
+
+/// What of the forward pass is kept for the backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activations {
+    /// Everything.
+    Keep,
+    /// The input of each layer; the rest is computed again, one layer at a time (gradient checkpointing, Chen et al.
+    /// 2016, arXiv 1604.06174). A third more arithmetic for a fraction of the memory.
+    Recompute,
+}
+
+/// Low-rank adapters (LoRA; Hu et al. 2021, arXiv 2106.09685): a frozen matrix `W` becomes `W + alpha / rank · B A`, with
+/// `A: [rank, input]` and `B: [output, rank]`. `B` begins as zero, so training begins at the model itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoraSettings {
+    /// Rank of the adapters, at least 1.
+    pub rank: usize,
+    /// Scale of the adapters, above 0; they are multiplied by `alpha / rank`.
+    pub alpha: f64,
+    /// The probability with which an adapter's input is set to zero in training, from 0 to below 1.
+    pub dropout: f64,
+    /// The matrices that get adapters, at least one.
+    pub targets: BTreeSet<Projection>,
+}
+
+impl Default for LoraSettings {
+    fn default() -> Self {
+        Self { rank: 16, alpha: 32.0, dropout: 0.0, targets: Projection::ALL.into() }
+    }
+}
+
+impl LoraSettings {
+    fn validate(&self) -> Result<(), SettingError> {
+        if self.rank == 0 {
+            return Err(SettingError::Rank);
+        }
+        if !(self.alpha > 0.0 && self.alpha.is_finite()) {
+            return Err(SettingError::Alpha(self.alpha));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(SettingError::Dropout(self.dropout));
+        }
+        if self.targets.is_empty() {
+            return Err(SettingError::NoTargets);
+        }
+        Ok(())
+    }
+}
+
+/// A matrix of each layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Projection {
+    /// Queries.
+    QProj,
+    /// Keys.
+    KProj,
+    /// Values.
+    VProj,
+    /// The attention's output.
+    OProj,
+    /// The MLP's gate.
+    GateProj,
+    /// The MLP's way up.
+    UpProj,
+    /// The MLP's way down.
+    DownProj,
+}
+
+impl Projection {
+    /// All of them, the usual choice.
+    pub const ALL: [Self; 7] =
+        [Self::QProj, Self::KProj, Self::VProj, Self::OProj, Self::GateProj, Self::UpProj, Self::DownProj];
+
+    /// Its name after `model.layers.N.`.
+    pub(crate) fn module(self) -> &'static str {
+        match self {
+            Self::QProj => "self_attn.q_proj",
+            Self::KProj => "self_attn.k_proj",
+            Self::VProj => "self_attn.v_proj",
+            Self::OProj => "self_attn.o_proj",
+            Self::GateProj => "mlp.gate_proj",
+            Self::UpProj => "mlp.up_proj",
+            Self::DownProj => "mlp.down_proj",
+        }
+    }
+
+    pub(crate) fn has_bias(self, config: &lancer_model::Config) -> bool {
+        matches!(self, Self::QProj | Self::KProj | Self::VProj) && config.family.has_attention_bias()
+    }
+}
+
+/// A setting that is out of its range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SettingError {
+    /// Adapters of rank 0.
+    #[error("lora.rank is 0; take at least 1")]
+    Rank,
+    /// A scale that is not above 0.
+    #[error("lora.alpha is {0}; it must be above 0, often twice the rank")]
+    Alpha(f64),
+    /// A probability that is none, or 1.
+    #[error("lora.dropout is {0}; it must be at least 0 and below 1")]
+    Dropout(f64),
+    /// No matrix has adapters.
+    #[error("lora.targets is empty; name at least one, such as `q_proj`")]
+    NoTargets,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_and_unknown_ones_refused() {
+        let text = r#"{"method": {"lora": {"rank": 4, "targets": ["q_proj", "down_proj"]}}, "seed": 3}"#;
+        let settings: TrainSettings = serde_json::from_str(text).unwrap();
+        let lora = settings.adapters().unwrap();
+        assert_eq!((lora.rank, lora.targets.len(), settings.seed), (4, 2, Seed(3)));
+        assert!(serde_json::from_str::<TrainSettings>(r#"{"rnak": 4}"#).is_err());
+        assert!(serde_json::from_str::<TrainSettings>(r#"{"method": {"lora": {"rnak": 4}}}"#).is_err());
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let of = |change: fn(&mut LoraSettings)| {
+            let mut settings = LoraSettings::default();
+            change(&mut settings);
+            TrainSettings::lora(settings).validate()
+        };
+        assert_eq!(of(|_| ()), Ok(()));
+        assert_eq!(of(|lora| lora.rank = 0), Err(SettingError::Rank));
+        assert_eq!(of(|lora| lora.alpha = 0.0), Err(SettingError::Alpha(0.0)));
+        assert_eq!(of(|lora| lora.dropout = 1.0), Err(SettingError::Dropout(1.0)));
+        assert_eq!(of(|lora| lora.targets.clear()), Err(SettingError::NoTargets));
+    }
+}

@@ -1,0 +1,202 @@
+//! The transformer as a [`Learner`].
+
+mod adamw;
+#[cfg(test)]
+mod against_pytorch;
+mod checkpoint;
+mod export;
+mod gradients;
+mod kept;
+mod packed;
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use lancer_backend::{
+    Learner, LearnerError, Message, StepReport, StepSettings, TrainingSequence, WeightFormat, check_weights,
+};
+use lancer_model::Model;
+
+use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
+use crate::{
+    reading,
+    settings::TrainSettings,
+    transformer::{Dropping, OfWeight, Trained, Transformer},
+};
+
+/// A model being trained.
+///
+/// Weights, gradients and the optimizer's two moments are 32-bit floats: full fine-tuning takes 16 bytes a weight beside
+/// the activations, adapters 4 bytes a frozen weight.
+pub struct BurnLearner {
+    /// Its files: tokenizer, template, and all that an export takes over.
+    model: Model,
+    transformer: Transformer,
+    settings: TrainSettings,
+    optimizer: AdamW,
+    gradients: Gradients,
+    /// Number of forward passes made: each has dropout of its own.
+    passes: u64,
+    last: Option<LastPass>,
+    fingerprint: String,
+    device: Device,
+}
+
+/// The forward pass that a backward pass may follow.
+struct LastPass {
+    batch: Vec<TrainingSequence>,
+    packed: Packed,
+    /// States of the rows that predict targets, `[targets, hidden]`, and `ln Σ exp(logit)` of each.
+    states: Tensor<2>,
+    normalisers: Vec<f32>,
+    kept: Kept,
+}
+
+impl BurnLearner {
+    /// Loads a GGUF file or a Hugging Face folder, on the CPU. Quantised weights become 32-bit floats.
+    pub fn load(path: &Path, settings: &TrainSettings) -> Result<Self, LearnerError> {
+        let failed = |source| LearnerError::Load { path: path.into(), source };
+        settings.validate().map_err(|error| failed(error.into()))?;
+        let model = Model::open(path).map_err(|error| failed(error.into()))?;
+        let device = Device::flex();
+        let trained = match settings.adapters() {
+            Some(lora) => Trained::Adapters(lora, settings.seed),
+            None => Trained::All,
+        };
+        let transformer =
+            Transformer::load(&model, &trained, &device).map_err(|error| failed(error.into()))?;
+        Ok(Self {
+            optimizer: AdamW::new(&transformer.parameters()),
+            gradients: Gradients::new(transformer.parameters().len()),
+            fingerprint: checkpoint::fingerprint(&transformer),
+            passes: 0,
+            last: None,
+            settings: settings.clone(),
+            model,
+            transformer,
+            device,
+        })
+    }
+
+    /// The settings it was loaded with.
+    pub fn settings(&self) -> &TrainSettings {
+        &self.settings
+    }
+
+    /// Number of weights that are trained.
+    pub fn trained_weights(&self) -> u64 {
+        let trained = self.transformer.parameters().into_iter().filter(|parameter| parameter.is_trained());
+        trained.map(|parameter| parameter.size() as u64).sum()
+    }
+
+    fn validate(&self, batch: &[TrainingSequence]) -> Result<(), LearnerError> {
+        let config = &self.transformer.config;
+        batch.iter().enumerate().try_for_each(|(index, sequence)| {
+            sequence.validate(index, config.vocab_size, config.context_length)
+        })
+    }
+
+    fn dropping(&self) -> Dropping {
+        match self.settings.adapters() {
+            Some(lora) if lora.dropout > 0.0 => {
+                Dropping::Under(self.settings.seed.derive(&format!("dropout of pass {}", self.passes)))
+            }
+            _ => Dropping::Never,
+        }
+    }
+}
+
+impl Learner for BurnLearner {
+    fn context_length(&self) -> usize {
+        self.transformer.config.context_length
+    }
+
+    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
+        let mut tokens = reading::chat(&self.model, prompt).map_err(LearnerError::ChatTemplate)?;
+        let prompt_length = tokens.len();
+        tokens.extend(reading::plain(&self.model, response));
+        tokens.push(reading::end_of_turn(&self.model));
+        Ok(TrainingSequence { tokens, prompt_length })
+    }
+
+    fn log_probs(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {
+        self.validate(batch)?;
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let packed = Packed::new(batch);
+        let states = kept::without_graph(&self.transformer, &packed, &self.device);
+        let scored = self.transformer.head().score(&states, &packed.targets);
+        Ok(packed.by_sequence(scored.iter().map(|scored| scored.log_prob)))
+    }
+
+    fn forward(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {
+        self.last = None;
+        self.validate(batch)?;
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let packed = Packed::new(batch);
+        let activations = self.settings.activations;
+        let (kept, states) =
+            Kept::forward(&self.transformer, &packed, activations, self.dropping(), &self.device);
+        self.passes += 1;
+        let scored = self.transformer.head().score(&states, &packed.targets);
+        let log_probs = packed.by_sequence(scored.iter().map(|scored| scored.log_prob));
+        let normalisers = scored.iter().map(|scored| scored.normaliser).collect();
+        self.last = Some(LastPass { batch: batch.to_vec(), packed, states, normalisers, kept });
+        Ok(log_probs)
+    }
+
+    fn backward(&mut self, weights: &[Vec<f32>]) -> Result<(), LearnerError> {
+        if weights.is_empty() && self.last.is_none() {
+            return Ok(());
+        }
+        let last = self.last.take().ok_or_else(|| {
+            LearnerError::InvalidBackward("no forward pass came before, or it failed".into())
+        })?;
+        check_weights(&last.batch, weights)?;
+        let weights: Vec<f32> = weights.concat();
+        let head_index = self.transformer.head_index();
+        let of_weight = if self.transformer.parameters()[head_index].is_trained() {
+            OfWeight::Wanted
+        } else {
+            OfWeight::Unwanted
+        };
+        let by_head = self.transformer.head().backward(
+            &last.states,
+            &last.packed.targets,
+            &last.normalisers,
+            &weights,
+            of_weight,
+        );
+        if let Some(gradient) = by_head.weight {
+            self.gradients.add(head_index, gradient);
+        }
+        let by_embeddings =
+            last.kept.backward(&self.transformer, by_head.states, &mut self.gradients, &self.device);
+        if let Some(by_embeddings) = by_embeddings {
+            self.gradients.add_to_rows(0, &self.transformer.embedding, &last.packed.tokens, &by_embeddings);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, settings: &StepSettings) -> Result<StepReport, LearnerError> {
+        // A graph that is still there holds the weights.
+        self.last = None;
+        let gradients = self.gradients.take();
+        self.optimizer.step(self.transformer.parameters_mut(), gradients, settings)
+    }
+
+    fn save_checkpoint(&self, folder: &Path) -> Result<(), LearnerError> {
+        checkpoint::save(self, folder)
+    }
+
+    fn load_checkpoint(&mut self, folder: &Path) -> Result<(), LearnerError> {
+        checkpoint::load(self, folder)
+    }
+
+    fn export(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError> {
+        export::export(self, path, format)
+    }
+}

@@ -1,0 +1,120 @@
+//! AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) after clipping the gradient's norm, as PyTorch computes them.
+
+use burn::tensor::Tensor;
+use lancer_backend::{LearnerError, StepReport, StepSettings};
+use rayon::prelude::*;
+
+use crate::{numbers::read, transformer::Parameter};
+
+/// Numbers that one thread takes at a time. Fixed, so that sums do not depend on the number of threads.
+const CHUNK: usize = 1 << 16;
+
+/// What `torch.nn.utils.clip_grad_norm_` adds to the norm before dividing by it.
+const CLIP_EPSILON: f64 = 1e-6;
+
+/// The optimizer's state.
+pub(crate) struct AdamW {
+    /// Number of steps made.
+    pub(crate) steps: u64,
+    /// In the order of the transformer's parameters; `None` for those that are frozen.
+    pub(crate) moments: Vec<Option<Moments>>,
+}
+
+/// Running means of the gradient and of its square, in the order of memory.
+pub(crate) struct Moments {
+    pub(crate) first: Vec<f32>,
+    pub(crate) second: Vec<f32>,
+}
+
+/// The numbers of one step, the same for every weight.
+#[derive(Clone, Copy)]
+struct Update {
+    gradient_scale: f32,
+    beta_1: f32,
+    beta_2: f32,
+    /// What is left of a weight after decay.
+    kept: f32,
+    step_size: f32,
+    /// `√(1 - beta_2^steps)`.
+    correction: f32,
+    epsilon: f32,
+}
+
+impl AdamW {
+    pub(crate) fn new(parameters: &[&Parameter]) -> Self {
+        let moments = parameters
+            .iter()
+            .map(|parameter| {
+                let size = parameter.size();
+                parameter.is_trained().then(|| Moments { first: vec![0.0; size], second: vec![0.0; size] })
+            })
+            .collect();
+        Self { steps: 0, moments }
+    }
+
+    /// One step. A weight without a gradient has one of zero.
+    pub(crate) fn step(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        gradients: Vec<Option<Tensor<2>>>,
+        settings: &StepSettings,
+    ) -> Result<StepReport, LearnerError> {
+        let step = self.steps + 1;
+        let norm = norm(&gradients);
+        if !norm.is_finite() {
+            return Err(LearnerError::NotFinite { step });
+        }
+        self.steps = step;
+        let correction = |beta: f64| 1.0 - beta.powf(step as f64);
+        let clip = settings.max_gradient_norm.map_or(1.0, |max| (max / (norm + CLIP_EPSILON)).min(1.0));
+        let update = Update {
+            gradient_scale: clip as f32,
+            beta_1: settings.beta_1 as f32,
+            beta_2: settings.beta_2 as f32,
+            kept: 1.0,
+            step_size: (settings.learning_rate / correction(settings.beta_1)) as f32,
+            correction: correction(settings.beta_2).sqrt() as f32,
+            epsilon: settings.epsilon as f32,
+        };
+        let decayed = (1.0 - settings.learning_rate * settings.weight_decay) as f32;
+        for ((parameter, moments), gradient) in parameters.into_iter().zip(&mut self.moments).zip(gradients) {
+            let Some(moments) = moments else { continue };
+            let update = Update { kept: if parameter.is_matrix() { decayed } else { 1.0 }, ..update };
+            let gradient = gradient.unwrap_or_else(|| parameter.value.zeros_like());
+            parameter.change(|weights| {
+                read(&gradient, |gradient| {
+                    weights
+                        .par_chunks_mut(CHUNK)
+                        .zip(gradient.par_chunks(CHUNK))
+                        .zip(moments.first.par_chunks_mut(CHUNK))
+                        .zip(moments.second.par_chunks_mut(CHUNK))
+                        .for_each(|(((weights, gradient), first), second)| {
+                            update.apply(weights, gradient, first, second);
+                        });
+                });
+            });
+        }
+        Ok(StepReport { step, gradient_norm: norm })
+    }
+}
+
+impl Update {
+    fn apply(self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
+        let moments = first.iter_mut().zip(second);
+        for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
+            let gradient = gradient * self.gradient_scale;
+            *first += (gradient - *first) * (1.0 - self.beta_1);
+            *second = *second * self.beta_2 + gradient * gradient * (1.0 - self.beta_2);
+            let denominator = second.sqrt() / self.correction + self.epsilon;
+            *weight = *weight * self.kept - self.step_size * (*first / denominator);
+        }
+    }
+}
+
+/// The L2 norm over all gradients.
+fn norm(gradients: &[Option<Tensor<2>>]) -> f64 {
+    let square = |chunk: &[f32]| -> f64 { chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum() };
+    let squares = |gradient: &[f32]| -> Vec<f64> { gradient.par_chunks(CHUNK).map(square).collect() };
+    let sums = gradients.iter().flatten().map(|gradient| read(gradient, squares).iter().sum::<f64>());
+    sums.sum::<f64>().sqrt()
+}

@@ -1,0 +1,59 @@
+//! The gradient, summed over backward passes until a step.
+
+use burn::tensor::Tensor;
+use lancer_backend::TokenId;
+
+use crate::{
+    numbers::{change, read},
+    transformer::Parameter,
+};
+
+/// One gradient a parameter, in the order of the transformer's parameters; `None` where nothing has been added.
+pub(crate) struct Gradients {
+    sums: Vec<Option<Tensor<2>>>,
+}
+
+impl Gradients {
+    pub(crate) fn new(parameters: usize) -> Self {
+        Self { sums: vec![None; parameters] }
+    }
+
+    pub(crate) fn add(&mut self, parameter: usize, gradient: Tensor<2>) {
+        let sum = &mut self.sums[parameter];
+        *sum = Some(match sum.take() {
+            Some(known) => known + gradient,
+            None => gradient,
+        });
+    }
+
+    /// Adds the gradients of the rows of an embedding that were looked up, `[tokens, hidden]`.
+    pub(crate) fn add_to_rows(
+        &mut self,
+        parameter: usize,
+        embedding: &Parameter,
+        tokens: &[TokenId],
+        by_row: &Tensor<2>,
+    ) {
+        let hidden = embedding.value.dims()[1];
+        let sum = self.sums[parameter].take().unwrap_or_else(|| embedding.value.zeros_like());
+        self.sums[parameter] = Some(change(sum, |sum| {
+            read(by_row, |by_row| {
+                for (token, gradient) in tokens.iter().zip(by_row.chunks_exact(hidden)) {
+                    let row = token.0 as usize * hidden;
+                    for (sum, gradient) in sum[row..row + hidden].iter_mut().zip(gradient) {
+                        *sum += gradient;
+                    }
+                }
+            });
+        }));
+    }
+
+    /// The sums, which are then zero again.
+    pub(crate) fn take(&mut self) -> Vec<Option<Tensor<2>>> {
+        self.sums.iter_mut().map(Option::take).collect()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.sums.fill(None);
+    }
+}

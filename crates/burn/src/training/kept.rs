@@ -1,0 +1,152 @@
+//! The passes through the layers, and what a forward pass keeps for its backward pass.
+//!
+//! The embedding's and the head's gradients are computed by hand outside of here: both are as large as the rest of a small
+//! model, and most of their rows are zero or belong to one matrix product.
+
+use burn::tensor::{Device, Gradients as BurnGradients, Int, Tensor, TensorData};
+
+use super::{gradients::Gradients, packed::Packed};
+use crate::{
+    settings::Activations,
+    transformer::{Dropping, Layout, Parameter, Pass, Transformer},
+};
+
+/// What a forward pass keeps.
+pub(crate) enum Kept {
+    /// The whole graph.
+    Graph {
+        watched: Box<Transformer>,
+        /// The embeddings, watched where the embedding is trained.
+        embeddings: Tensor<2>,
+        /// The normed states of the rows that predict targets.
+        states: Tensor<2>,
+    },
+    /// The input of each layer, and of the last norm.
+    Inputs {
+        inputs: Vec<Tensor<2>>,
+        last: Tensor<2>,
+        predicting: Vec<usize>,
+        layout: Layout,
+        dropping: Dropping,
+    },
+}
+
+/// The normed states of the rows that predict targets, `[targets, hidden]`, without a graph.
+pub(crate) fn without_graph(transformer: &Transformer, packed: &Packed, device: &Device) -> Tensor<2> {
+    let layout = layout(transformer, packed);
+    let mut pass = Pass { layout: &layout, caches: None, dropping: Dropping::Never };
+    let states = transformer.layers(transformer.embed(&packed.tokens), &mut pass);
+    transformer.norm.forward(rows(states, &packed.predicting, device))
+}
+
+impl Kept {
+    /// What is kept, and the normed states of the rows that predict targets, `[targets, hidden]`, outside of the graph.
+    pub(crate) fn forward(
+        transformer: &Transformer,
+        packed: &Packed,
+        activations: Activations,
+        dropping: Dropping,
+        device: &Device,
+    ) -> (Self, Tensor<2>) {
+        let layout = layout(transformer, packed);
+        let mut pass = Pass { layout: &layout, caches: None, dropping };
+        let embeddings = transformer.embed(&packed.tokens);
+        match activations {
+            Activations::Keep => {
+                let watched = Box::new(transformer.watched());
+                let embeddings =
+                    if transformer.embedding.is_trained() { leaf(embeddings) } else { embeddings };
+                let states = watched.layers(embeddings.clone(), &mut pass);
+                let states = watched.norm.forward(rows(states, &packed.predicting, device));
+                let plain = states.clone().inner();
+                (Self::Graph { watched, embeddings, states }, plain)
+            }
+            Activations::Recompute => {
+                let mut inputs = Vec::with_capacity(transformer.blocks.len());
+                let mut states = embeddings;
+                for (layer, block) in transformer.blocks.iter().enumerate() {
+                    inputs.push(states.clone());
+                    states = block.forward(states, layer, &mut pass);
+                }
+                let normed = transformer.norm.forward(rows(states.clone(), &packed.predicting, device));
+                let predicting = packed.predicting.clone();
+                (Self::Inputs { inputs, last: states, predicting, layout, dropping }, normed)
+            }
+        }
+    }
+
+    /// Adds the gradients of the layers and the last norm, from that by the normed states. Gives the gradient by the
+    /// embeddings, `[rows, hidden]`, where the embedding is trained.
+    pub(crate) fn backward(
+        self,
+        transformer: &Transformer,
+        by_states: Tensor<2>,
+        gradients: &mut Gradients,
+        device: &Device,
+    ) -> Option<Tensor<2>> {
+        match self {
+            Self::Graph { watched, embeddings, states } => {
+                let mut found = backward(states, by_states);
+                let outer = watched.outer_parameters();
+                add(gradients, outer, &watched.parameters()[outer..], &mut found);
+                if embeddings.is_autodiff() { embeddings.grad_remove(&mut found) } else { None }
+            }
+            Self::Inputs { mut inputs, last, predicting, layout, dropping } => {
+                let mut norm = transformer.norm.clone();
+                norm.weight.watch();
+                let last = leaf(last);
+                let states = norm.forward(rows(last.clone(), &predicting, device));
+                let mut found = backward(states, by_states);
+                let count = transformer.parameters().len();
+                add(gradients, count - 1, &[&norm.weight], &mut found);
+                let mut by_output = last.grad_remove(&mut found);
+                drop((last, found));
+                for (layer, block) in transformer.blocks.iter().enumerate().rev() {
+                    let (Some(input), Some(by)) = (inputs.pop(), by_output.take()) else { return None };
+                    let wanted = layer > 0 || transformer.embedding.is_trained();
+                    let input = if wanted { leaf(input) } else { input };
+                    let mut block = block.clone();
+                    for parameter in block.parameters_mut() {
+                        parameter.watch();
+                    }
+                    let mut pass = Pass { layout: &layout, caches: None, dropping };
+                    let output = block.forward(input.clone(), layer, &mut pass);
+                    let mut found = backward(output, by);
+                    add(gradients, transformer.first_parameter(layer), &block.parameters(), &mut found);
+                    by_output = if wanted { input.grad_remove(&mut found) } else { None };
+                }
+                by_output
+            }
+        }
+    }
+}
+
+fn layout(transformer: &Transformer, packed: &Packed) -> Layout {
+    Layout::new(&transformer.config, &packed.spans)
+}
+
+fn leaf(states: Tensor<2>) -> Tensor<2> {
+    states.autodiff().require_grad()
+}
+
+fn rows(states: Tensor<2>, indices: &[usize], device: &Device) -> Tensor<2> {
+    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+    let indices = TensorData::new(indices.clone(), [indices.len()]);
+    states.select(0, Tensor::<1, Int>::from_data(indices, device))
+}
+
+/// Goes back from `output`, given the gradient by it.
+fn backward(output: Tensor<2>, by_output: Tensor<2>) -> BurnGradients {
+    // The derivative of this sum by the output is `by_output`.
+    (output * by_output).sum().backward()
+}
+
+fn add(gradients: &mut Gradients, first: usize, watched: &[&Parameter], found: &mut BurnGradients) {
+    for (place, parameter) in watched.iter().enumerate() {
+        if parameter.is_trained()
+            && let Some(gradient) = parameter.gradient(found)
+        {
+            gradients.add(first + place, gradient);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Causal self-attention with grouped queries (Ainslie et al. 2023, arXiv 2305.13245).
+
+use burn::tensor::{Device, Tensor};
+use lancer_model::{Config, Model, ModelError};
+
+use super::{Pass, Trained, Training, dropout::Dropout, linear::Linear};
+use crate::{
+    fused::{self, Heads, Reach},
+    settings::Projection,
+};
+
+#[derive(Clone)]
+pub(crate) struct Attention {
+    pub(crate) query: Linear,
+    pub(crate) key: Linear,
+    pub(crate) value: Linear,
+    pub(crate) output: Linear,
+    heads: Heads,
+}
+
+impl Attention {
+    pub(crate) fn load(
+        model: &Model,
+        layer: usize,
+        trained: &Trained<'_>,
+        training: Training,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let linear = |projection| Linear::load(model, layer, projection, trained, training, device);
+        let &Config { heads, kv_heads, head_dim, .. } = model.config();
+        Ok(Self {
+            query: linear(Projection::QProj)?,
+            key: linear(Projection::KProj)?,
+            value: linear(Projection::VProj)?,
+            output: linear(Projection::OProj)?,
+            heads: Heads { heads, kv_heads, head_dim },
+        })
+    }
+
+    /// `[rows, hidden]` to the same.
+    pub(crate) fn forward(
+        &self,
+        states: Tensor<2>,
+        layer: usize,
+        pass: &mut Pass<'_>,
+        mut dropout: Option<&mut Dropout>,
+    ) -> Tensor<2> {
+        let layout = pass.layout;
+        let query = self.query.forward(states.clone(), dropout.as_deref_mut());
+        let key = self.key.forward(states.clone(), dropout.as_deref_mut());
+        let value = self.value.forward(states, dropout.as_deref_mut());
+        let query = fused::rotate(query, layout.turns.clone());
+        let key = fused::rotate(key, layout.turns.clone());
+        let attended = match &mut pass.caches {
+            None => fused::attend(query, key, value, self.heads, layout.reaches.clone()),
+            Some(caches) => {
+                let spans = layout.rows.iter().zip(caches.iter_mut());
+                let attended = spans.map(|(rows, cache)| {
+                    let own = |all: &Tensor<2>| all.clone().narrow(0, rows.start, rows.len());
+                    let (keys, values) = cache.extend(layer, own(&key), own(&value));
+                    let known = keys.dims()[0];
+                    let reach = Reach { queries: 0..rows.len(), prefix: 0..0, keys: 0..known };
+                    fused::attend(own(&query), keys, values, self.heads, [reach].into())
+                });
+                Tensor::cat(attended.collect(), 0)
+            }
+        };
+        self.output.forward(attended, dropout)
+    }
+
+    pub(crate) fn linears(&self) -> [&Linear; 4] {
+        [&self.query, &self.key, &self.value, &self.output]
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 4] {
+        [&mut self.query, &mut self.key, &mut self.value, &mut self.output]
+    }
+}

@@ -1,0 +1,75 @@
+//! One layer: attention and MLP, each after a norm and added to what came in.
+
+use burn::tensor::{Device, Tensor};
+use lancer_model::{Model, ModelError};
+
+use super::{
+    Parameter, Pass, Trained, Training, attention::Attention, linear::Linear, mlp::Mlp, norm::RmsNorm,
+    parameter::Order,
+};
+
+#[derive(Clone)]
+pub(crate) struct Block {
+    attention_norm: RmsNorm,
+    attention: Attention,
+    mlp_norm: RmsNorm,
+    mlp: Mlp,
+}
+
+impl Block {
+    pub(crate) fn load(
+        model: &Model,
+        layer: usize,
+        trained: &Trained<'_>,
+        training: Training,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let norm = |name: &str| {
+            let name = format!("model.layers.{layer}.{name}.weight");
+            Ok::<_, ModelError>(RmsNorm::new(
+                Parameter::read(model, &name, Order::AsInFiles, training, device)?,
+                model.config(),
+            ))
+        };
+        Ok(Self {
+            attention_norm: norm("input_layernorm")?,
+            attention: Attention::load(model, layer, trained, training, device)?,
+            mlp_norm: norm("post_attention_layernorm")?,
+            mlp: Mlp::load(model, layer, trained, training, device)?,
+        })
+    }
+
+    pub(crate) fn forward(&self, states: Tensor<2>, layer: usize, pass: &mut Pass<'_>) -> Tensor<2> {
+        let mut dropout = pass.dropping.in_layer(layer);
+        let normed = self.attention_norm.forward(states.clone());
+        let states = states + self.attention.forward(normed, layer, pass, dropout.as_mut());
+        let normed = self.mlp_norm.forward(states.clone());
+        states + self.mlp.forward(normed, dropout.as_mut())
+    }
+
+    pub(crate) fn parameters(&self) -> Vec<&Parameter> {
+        let mut all = vec![&self.attention_norm.weight, &self.mlp_norm.weight];
+        all.extend(self.linears().flat_map(Linear::parameters));
+        all
+    }
+
+    pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        let mut all = vec![&mut self.attention_norm.weight, &mut self.mlp_norm.weight];
+        let linears = self.attention.linears_mut().into_iter().chain(self.mlp.linears_mut());
+        all.extend(linears.flat_map(Linear::parameters_mut));
+        all
+    }
+
+    pub(crate) fn adapter_size(&self) -> usize {
+        self.linears().map(Linear::adapter_size).sum()
+    }
+
+    /// The weight of this name with its adapter added, if one of this layer has the name and an adapter.
+    pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
+        self.linears().find_map(|linear| linear.merged(name))
+    }
+
+    fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.attention.linears().into_iter().chain(self.mlp.linears())
+    }
+}

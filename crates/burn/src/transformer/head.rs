@@ -1,0 +1,268 @@
+//! The vocabulary head and its log-softmax, forward and backward, some thousand tokens of the vocabulary at a time.
+//!
+//! With logits `z = h Wᵀ` and `p = softmax(z)`, the log-probability of a target `t` is `z_t − ln Σ exp(z)`, and the
+//! derivative of `Σ w · log-probability` by the logits is `w · (onehot(t) − p)`. The sum is taken over parts of the
+//! vocabulary one after another (Milakov & Gimelshein 2018, arXiv 1805.02867), so no more than `rows × TOKENS` logits are
+//! ever in memory, and each part of the weights' gradient is written once.
+
+use burn::tensor::Tensor;
+use lancer_backend::TokenId;
+use rayon::prelude::*;
+
+use crate::numbers::{change, read, to_vec};
+
+/// Tokens of the vocabulary whose logits are in memory at once: of 1,000 rows they are 16 MB.
+const TOKENS: usize = 4096;
+
+/// The head's weights, `[vocabulary, hidden]`.
+pub(crate) struct Head<'a> {
+    weight: &'a Tensor<2>,
+    /// Size of a part.
+    tokens: usize,
+}
+
+/// What the head says of one target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Scored {
+    pub(crate) log_prob: f32,
+    /// `ln Σ exp(logit)` of its row.
+    pub(crate) normaliser: f32,
+    /// Whether no logit is larger than the target's, and none before it as large.
+    pub(crate) is_best: bool,
+}
+
+/// The derivatives of one backward pass through the head.
+pub(crate) struct HeadGradients {
+    /// By the states, `[rows, hidden]`.
+    pub(crate) states: Tensor<2>,
+    /// By the weights, where asked for.
+    pub(crate) weight: Option<Tensor<2>>,
+}
+
+/// Whether the head's weights are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfWeight {
+    Wanted,
+    Unwanted,
+}
+
+/// A row of logits so far.
+#[derive(Clone, Copy)]
+struct Row {
+    max: f32,
+    best: usize,
+    /// `Σ exp(logit − max)`.
+    sum: f64,
+    /// The target's logit, once it has come.
+    chosen: f32,
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn new(weight: &'a Tensor<2>) -> Self {
+        Self { weight, tokens: TOKENS }
+    }
+
+    /// The logits `[rows, vocabulary]` of few rows.
+    pub(crate) fn logits(&self, states: Tensor<2>) -> Vec<f32> {
+        to_vec(&states.matmul(self.weight.clone().transpose()))
+    }
+
+    /// The log-probability of a target for each row of `states: [rows, hidden]`.
+    pub(crate) fn score(&self, states: &Tensor<2>, targets: &[TokenId]) -> Vec<Scored> {
+        let mut rows = vec![Row { max: f32::NEG_INFINITY, best: 0, sum: 0.0, chosen: 0.0 }; targets.len()];
+        for (first, weight) in self.parts() {
+            let count = weight.dims()[0];
+            read(&states.clone().matmul(weight.transpose()), |logits| {
+                rows.par_iter_mut()
+                    .zip(logits.par_chunks(count))
+                    .zip(targets)
+                    .for_each(|((row, logits), target)| row.add(first, logits, target.0 as usize));
+            });
+        }
+        rows.iter().zip(targets).map(|(row, target)| row.scored(target.0 as usize)).collect()
+    }
+
+    /// The gradient of `Σ weight · log-probability` over the rows. `normalisers` are those of
+    /// [`score`](Self::score).
+    pub(crate) fn backward(
+        &self,
+        states: &Tensor<2>,
+        targets: &[TokenId],
+        normalisers: &[f32],
+        weights: &[f32],
+        of_weight: OfWeight,
+    ) -> HeadGradients {
+        let mut by_states: Option<Tensor<2>> = None;
+        let mut by_weight = Vec::new();
+        for (first, weight) in self.parts() {
+            let count = weight.dims()[0];
+            let logits = states.clone().matmul(weight.clone().transpose());
+            let by_logits = change(logits, |logits| {
+                logits.par_chunks_mut(count).zip(targets).zip(normalisers).zip(weights).for_each(
+                    |(((row, target), &normaliser), &weight)| {
+                        differentiate(row, (target.0 as usize).checked_sub(first), normaliser, weight);
+                    },
+                );
+            });
+            if of_weight == OfWeight::Wanted {
+                by_weight.push(by_logits.clone().transpose().matmul(states.clone()));
+            }
+            let more = by_logits.matmul(weight);
+            by_states = Some(match by_states {
+                Some(known) => known + more,
+                None => more,
+            });
+        }
+        HeadGradients {
+            // A vocabulary has at least one part.
+            states: by_states.unwrap_or_else(|| states.zeros_like()),
+            weight: (of_weight == OfWeight::Wanted).then(|| Tensor::cat(by_weight, 0)),
+        }
+    }
+
+    /// The weights in parts, each with its first token.
+    fn parts(&self) -> impl Iterator<Item = (usize, Tensor<2>)> {
+        let vocabulary = self.weight.dims()[0];
+        (0..vocabulary).step_by(self.tokens).map(move |first| {
+            let count = self.tokens.min(vocabulary - first);
+            (first, self.weight.clone().narrow(0, first, count))
+        })
+    }
+}
+
+impl Row {
+    /// Adds the logits of the tokens from `first` on.
+    fn add(&mut self, first: usize, logits: &[f32], target: usize) {
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if max > self.max {
+            self.best = first + logits.iter().position(|&logit| logit == max).unwrap_or(0);
+            self.sum *= f64::from((self.max - max).exp());
+            self.max = max;
+        }
+        self.sum += sum_of_exp(logits, self.max);
+        if let Some(&chosen) = target.checked_sub(first).and_then(|place| logits.get(place)) {
+            self.chosen = chosen;
+        }
+    }
+
+    fn scored(&self, target: usize) -> Scored {
+        let normaliser = self.max + self.sum.ln() as f32;
+        let log_prob = self.chosen - normaliser;
+        // The rounding of a sum may take it above 0; `min` would hide what is not a number.
+        let log_prob = if log_prob > 0.0 { 0.0 } else { log_prob };
+        Scored { log_prob, normaliser, is_best: self.best == target }
+    }
+}
+
+/// `Σ exp(logit − max)`.
+fn sum_of_exp(logits: &[f32], max: f32) -> f64 {
+    // Sums side by side keep the digits of a long sum, and the loop free of a chain of additions.
+    let mut sums = [0.0_f32; 64];
+    let (whole, rest) = logits.as_chunks::<64>();
+    for chunk in whole {
+        for (sum, logit) in sums.iter_mut().zip(chunk) {
+            *sum += (logit - max).exp();
+        }
+    }
+    let rest: f64 = rest.iter().map(|logit| f64::from((logit - max).exp())).sum();
+    sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + rest
+}
+
+/// Makes the derivatives by some logits of a row out of them; `target` is the target's place, if it is among them.
+fn differentiate(row: &mut [f32], target: Option<usize>, normaliser: f32, weight: f32) {
+    if weight == 0.0 {
+        row.fill(0.0);
+        return;
+    }
+    for logit in row.iter_mut() {
+        *logit = -weight * (*logit - normaliser).exp();
+    }
+    if let Some(logit) = target.and_then(|target| row.get_mut(target)) {
+        *logit += weight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::numbers::matrix;
+
+    /// Some numbers between -1 and 1.
+    fn numbers(count: usize, phase: f32) -> Vec<f32> {
+        (0..count).map(|i| (i as f32 * 1.7 + phase).sin()).collect()
+    }
+
+    fn weighted_sum(head: &Head<'_>, states: &Tensor<2>, targets: &[TokenId], weights: &[f32]) -> f64 {
+        let scored = head.score(states, targets);
+        scored
+            .iter()
+            .zip(weights)
+            .map(|(scored, &weight)| f64::from(scored.log_prob) * f64::from(weight))
+            .sum()
+    }
+
+    #[test]
+    fn parts_of_the_vocabulary_make_up_the_whole() {
+        let (device, rows, hidden, vocabulary) = (Device::flex(), 6, 4, 23);
+        let states = matrix(numbers(rows * hidden, 0.1), [rows, hidden], &device);
+        let weight = matrix(numbers(vocabulary * hidden, 0.2), [vocabulary, hidden], &device);
+        let targets: Vec<TokenId> = [0, 22, 5, 6, 7, 11].map(TokenId).to_vec();
+        let (parts, whole) = (Head { weight: &weight, tokens: 5 }, Head::new(&weight));
+        let logits = whole.logits(states.clone());
+        for (row, (one, two)) in
+            parts.score(&states, &targets).iter().zip(whole.score(&states, &targets)).enumerate()
+        {
+            let logits = &logits[row * vocabulary..][..vocabulary];
+            let expected = lancer_backend::score_token(logits, targets[row]);
+            for found in [*one, two] {
+                assert!((found.log_prob - expected.log_prob).abs() < 1e-5);
+                assert_eq!(found.is_best, expected.is_greedy);
+            }
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_finite_differences() {
+        let (device, rows, hidden, vocabulary) = (Device::flex(), 3, 4, 11);
+        let (states, weight) = (numbers(rows * hidden, 0.3), numbers(vocabulary * hidden, 0.4));
+        let targets: Vec<TokenId> = [10, 0, 4].map(TokenId).to_vec();
+        let weights = [0.5, -2.0, 1.5];
+        let value = |states: &[f32], weight: &[f32]| {
+            let weight = matrix(weight.to_vec(), [vocabulary, hidden], &device);
+            let states = matrix(states.to_vec(), [rows, hidden], &device);
+            weighted_sum(&Head { weight: &weight, tokens: 4 }, &states, &targets, &weights)
+        };
+        let tensors = (
+            matrix(states.clone(), [rows, hidden], &device),
+            matrix(weight.clone(), [vocabulary, hidden], &device),
+        );
+        let head = Head { weight: &tensors.1, tokens: 4 };
+        let normalisers: Vec<f32> =
+            head.score(&tensors.0, &targets).iter().map(|scored| scored.normaliser).collect();
+        let found = head.backward(&tensors.0, &targets, &normalisers, &weights, OfWeight::Wanted);
+        let (by_states, by_weight) = (to_vec(&found.states), to_vec(&found.weight.unwrap()));
+        let step = 1e-2;
+        let moved = |numbers: &[f32], place: usize, by: f32| {
+            let mut numbers = numbers.to_vec();
+            numbers[place] += by;
+            numbers
+        };
+        for (place, &found) in by_states.iter().enumerate() {
+            let difference =
+                value(&moved(&states, place, step), &weight) - value(&moved(&states, place, -step), &weight);
+            let expected = difference / f64::from(2.0 * step);
+            assert!((f64::from(found) - expected).abs() < 1e-3, "{found}, expected {expected}");
+        }
+        for (place, &found) in by_weight.iter().enumerate() {
+            let difference =
+                value(&states, &moved(&weight, place, step)) - value(&states, &moved(&weight, place, -step));
+            let expected = difference / f64::from(2.0 * step);
+            assert!((f64::from(found) - expected).abs() < 1e-3, "{found}, expected {expected}");
+        }
+        let unwanted = head.backward(&tensors.0, &targets, &normalisers, &weights, OfWeight::Unwanted);
+        assert!(unwanted.weight.is_none());
+        assert_eq!(to_vec(&unwanted.states), by_states);
+    }
+}

@@ -1,0 +1,122 @@
+//! A linear layer `x Wᵀ + b`, and its adapter.
+
+use burn::tensor::{Device, Tensor};
+use lancer_backend::Seed;
+use lancer_model::{Model, ModelError};
+use rand::Rng;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
+use crate::settings::{LoraSettings, Projection};
+
+#[derive(Clone)]
+pub(crate) struct Linear {
+    /// `[input, output]` in memory.
+    weight: Parameter,
+    bias: Option<Parameter>,
+    adapter: Option<Adapter>,
+}
+
+/// `scale · B A` beside a matrix (LoRA).
+#[derive(Clone)]
+struct Adapter {
+    /// `Aᵀ: [input, rank]` in memory.
+    down: Parameter,
+    /// `Bᵀ: [rank, output]` in memory.
+    up: Parameter,
+    scale: f64,
+    dropout: f64,
+}
+
+impl Linear {
+    pub(crate) fn load(
+        model: &Model,
+        layer: usize,
+        projection: Projection,
+        trained: &Trained<'_>,
+        training: Training,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let name = format!("model.layers.{layer}.{}", projection.module());
+        let read =
+            |part: &str, order| Parameter::read(model, &format!("{name}.{part}"), order, training, device);
+        let weight = read("weight", Order::Transposed)?;
+        let bias = projection.has_bias(model.config()).then(|| read("bias", Order::AsInFiles)).transpose()?;
+        let adapter = match trained {
+            Trained::Adapters(lora, seed) if lora.targets.contains(&projection) => {
+                Some(Adapter::new(&name, &weight.shape, lora, *seed, device))
+            }
+            _ => None,
+        };
+        Ok(Self { weight, bias, adapter })
+    }
+
+    /// `dropout` is `None` outside of training.
+    pub(crate) fn forward(&self, states: Tensor<2>, dropout: Option<&mut Dropout>) -> Tensor<2> {
+        let adapted = self.adapter.as_ref().map(|adapter| adapter.forward(states.clone(), dropout));
+        let mut output = states.matmul(self.weight.value.clone());
+        if let Some(bias) = &self.bias {
+            output = output + bias.value.clone();
+        }
+        match adapted {
+            Some(adapted) => output + adapted,
+            None => output,
+        }
+    }
+
+    pub(crate) fn parameters(&self) -> Vec<&Parameter> {
+        let adapter = self.adapter.iter().flat_map(|adapter| [&adapter.down, &adapter.up]);
+        std::iter::once(&self.weight).chain(&self.bias).chain(adapter).collect()
+    }
+
+    pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        let adapter = self.adapter.iter_mut().flat_map(|adapter| [&mut adapter.down, &mut adapter.up]);
+        std::iter::once(&mut self.weight).chain(&mut self.bias).chain(adapter).collect()
+    }
+
+    pub(crate) fn adapter_size(&self) -> usize {
+        self.adapter.as_ref().map_or(0, |adapter| adapter.down.size() + adapter.up.size())
+    }
+
+    /// The weight with the adapter added, if it has this name and an adapter.
+    pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
+        let adapter = self.adapter.as_ref().filter(|_| self.weight.name == name)?;
+        let product = adapter.down.value.clone().matmul(adapter.up.value.clone());
+        let value = self.weight.value.clone() + product * adapter.scale;
+        Some(self.weight.with_value(value))
+    }
+}
+
+impl Adapter {
+    fn new(name: &str, shape: &[usize], lora: &LoraSettings, seed: Seed, device: &Device) -> Self {
+        let (output, input, rank) = (shape[0], shape[1], lora.rank);
+        let down_name = format!("{name}.lora_A.weight");
+        // Uniform within ±1/√input, as PEFT's default (Kaiming with a = √5).
+        let bound = 1.0 / (input as f32).sqrt();
+        let mut random = ChaCha8Rng::seed_from_u64(seed.derive(&down_name).0);
+        let down = (0..rank * input).map(|_| random.random_range(-bound..=bound)).collect();
+        let (order, trained) = (Order::Transposed, Training::Trained);
+        Self {
+            down: Parameter::new(down_name, vec![rank, input], down, order, trained, device),
+            up: Parameter::new(
+                format!("{name}.lora_B.weight"),
+                vec![output, rank],
+                vec![0.0; output * rank],
+                order,
+                trained,
+                device,
+            ),
+            scale: lora.alpha / rank as f64,
+            dropout: lora.dropout,
+        }
+    }
+
+    fn forward(&self, states: Tensor<2>, dropout: Option<&mut Dropout>) -> Tensor<2> {
+        let states = match dropout {
+            Some(dropout) => dropout.apply(states, self.dropout),
+            None => states,
+        };
+        let low = states.matmul(self.down.value.clone()) * self.scale;
+        low.matmul(self.up.value.clone())
+    }
+}

@@ -1,0 +1,45 @@
+//! SwiGLU (Shazeer 2020, arXiv 2002.05202): `down(silu(gate(x)) · up(x))`.
+
+use burn::tensor::{Device, Tensor};
+use lancer_model::{Model, ModelError};
+
+use super::{Trained, Training, dropout::Dropout, linear::Linear};
+use crate::{fused, settings::Projection};
+
+#[derive(Clone)]
+pub(crate) struct Mlp {
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+}
+
+impl Mlp {
+    pub(crate) fn load(
+        model: &Model,
+        layer: usize,
+        trained: &Trained<'_>,
+        training: Training,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let linear = |projection| Linear::load(model, layer, projection, trained, training, device);
+        Ok(Self {
+            gate: linear(Projection::GateProj)?,
+            up: linear(Projection::UpProj)?,
+            down: linear(Projection::DownProj)?,
+        })
+    }
+
+    pub(crate) fn forward(&self, states: Tensor<2>, mut dropout: Option<&mut Dropout>) -> Tensor<2> {
+        let gate = self.gate.forward(states.clone(), dropout.as_deref_mut());
+        let up = self.up.forward(states, dropout.as_deref_mut());
+        self.down.forward(fused::swiglu(gate, up), dropout)
+    }
+
+    pub(crate) fn linears(&self) -> [&Linear; 3] {
+        [&self.gate, &self.up, &self.down]
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 3] {
+        [&mut self.gate, &mut self.up, &mut self.down]
+    }
+}

@@ -1,0 +1,161 @@
+//! One weight matrix or vector.
+
+use burn::tensor::{Device, Gradients, Tensor};
+use lancer_model::{Model, ModelError};
+
+use crate::numbers::{self, matrix, to_vec};
+
+/// Whether a weight is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Training {
+    Frozen,
+    Trained,
+}
+
+/// How a matrix stands in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// As in files: `[output, input]` for a linear layer, `[vocabulary, hidden]` for an embedding; `[1, width]` for a
+    /// vector.
+    AsInFiles,
+    /// `[input, output]`. A linear layer is then `x W`, and its gradient `xᵀ dy` comes out in the order of the weights,
+    /// so the optimizer reads both without a transposed copy.
+    Transposed,
+}
+
+/// One weight matrix or vector.
+#[derive(Clone)]
+pub(crate) struct Parameter {
+    /// Its Hugging Face name.
+    pub(crate) name: String,
+    /// Its shape in files; a vector has one dimension here.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) value: Tensor<2>,
+    pub(crate) training: Training,
+    order: Order,
+}
+
+impl Parameter {
+    pub(crate) fn read(
+        model: &Model,
+        name: &str,
+        order: Order,
+        training: Training,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let tensor = model.tensor(name)?;
+        Ok(Self::new(name.to_owned(), tensor.shape, tensor.data, order, training, device))
+    }
+
+    /// `data` is in the order of files.
+    pub(crate) fn new(
+        name: String,
+        shape: Vec<usize>,
+        data: Vec<f32>,
+        order: Order,
+        training: Training,
+        device: &Device,
+    ) -> Self {
+        let [rows, columns] = rows_and_columns(&shape);
+        let value = match order {
+            Order::AsInFiles => matrix(data, [rows, columns], device),
+            Order::Transposed => matrix(transposed(&data, rows, columns), [columns, rows], device),
+        };
+        Self { name, shape, value, training, order }
+    }
+
+    /// The same matrix with other weights.
+    pub(crate) fn with_value(&self, value: Tensor<2>) -> Self {
+        Self { value, ..self.clone() }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub(crate) fn is_trained(&self) -> bool {
+        self.training == Training::Trained
+    }
+
+    pub(crate) fn is_matrix(&self) -> bool {
+        self.shape.len() == 2
+    }
+
+    /// Replaces the weights by others in the order of memory.
+    pub(crate) fn put(&mut self, data: Vec<f32>) {
+        self.value = matrix(data, self.value.dims(), &self.value.device());
+    }
+
+    /// Changes the weights in the order of memory, in place where nothing else holds them.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut [f32])) {
+        let nothing = matrix(Vec::new(), [0, 0], &self.value.device());
+        let value = std::mem::replace(&mut self.value, nothing);
+        self.value = numbers::change(value, change);
+    }
+
+    /// The weights in the order of files.
+    pub(crate) fn in_files(&self) -> Vec<f32> {
+        match self.order {
+            Order::AsInFiles => to_vec(&self.value),
+            Order::Transposed => {
+                let [columns, rows] = self.value.dims();
+                numbers::read(&self.value, |weights| transposed(weights, columns, rows))
+            }
+        }
+    }
+
+    /// Makes autodiff watch a weight that is trained.
+    pub(crate) fn watch(&mut self) {
+        if self.is_trained() {
+            self.value = self.value.clone().autodiff().require_grad();
+        }
+    }
+
+    /// The gradient of a watched parameter, which leaves `gradients`.
+    pub(crate) fn gradient(&self, gradients: &mut Gradients) -> Option<Tensor<2>> {
+        self.value.grad_remove(gradients)
+    }
+}
+
+fn transposed(data: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    /// Squares of this side fit into the first cache.
+    const SIDE: usize = 32;
+    let mut result = vec![0.0; data.len()];
+    for top in (0..rows).step_by(SIDE) {
+        for left in (0..columns).step_by(SIDE) {
+            for row in top..rows.min(top + SIDE) {
+                for column in left..columns.min(left + SIDE) {
+                    result[column * rows + row] = data[row * columns + column];
+                }
+            }
+        }
+    }
+    result
+}
+
+fn rows_and_columns(shape: &[usize]) -> [usize; 2] {
+    match *shape {
+        [rows, columns] => [rows, columns],
+        _ => [1, shape.iter().product()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transposed_matrix_is_written_as_it_was_read() {
+        let data: Vec<f32> = (0..40 * 70).map(|i| i as f32).collect();
+        let parameter = Parameter::new(
+            "one".into(),
+            vec![40, 70],
+            data.clone(),
+            Order::Transposed,
+            Training::Frozen,
+            &Device::flex(),
+        );
+        assert_eq!(parameter.value.dims(), [70, 40]);
+        assert_eq!(parameter.in_files(), data);
+    }
+}

@@ -1,0 +1,140 @@
+//! The backend on the tiny models: the conformance suite, and what transformers says.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use lancer_backend::{
+    Backend, BackendError, Collect, Continuation, Finish, GenerateRequest, Prompt, Sampling, ScoreRequest,
+    Seed, TokenId, conformance,
+};
+use lancer_burn::BurnBackend;
+use lancer_model::{ConvertFormat, Model, convert};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Expected {
+    prompt: String,
+    response: String,
+    prompt_tokens: Vec<TokenId>,
+    response_tokens: Vec<TokenId>,
+    log_probs: Vec<f32>,
+    greedy_tokens: Vec<TokenId>,
+    greedy_text: String,
+}
+
+const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
+}
+
+#[test]
+fn conforms() {
+    for name in MODELS {
+        let mut engine = BurnBackend::load(&fixture(name)).unwrap();
+        for case in conformance::BACKEND {
+            println!("{name}: {}", case.name);
+            (case.run)(&mut engine);
+        }
+    }
+}
+
+fn compare(engine: &mut dyn Backend, name: &str) {
+    let text = fs::read(fixture(name).join("expected.json")).unwrap();
+    let rows: Vec<Expected> = serde_json::from_slice(&text).unwrap();
+    let requests: Vec<_> = rows
+        .iter()
+        .map(|row| ScoreRequest {
+            prompt: Prompt::user(&row.prompt),
+            continuations: vec![Continuation::closed(&row.response)],
+        })
+        .collect();
+    let mut given = 0;
+    engine
+        .score(&requests, &mut |request, scored| {
+            given += 1;
+            let row = &rows[request];
+            assert_eq!(scored[0].tokens, row.response_tokens, "{name}: {}", row.response);
+            for (found, expected) in scored[0].log_probs.iter().zip(&row.log_probs) {
+                assert!((found - expected).abs() < 1e-3, "{name}: {found}, expected {expected}");
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(given, rows.len());
+
+    let requests: Vec<_> =
+        rows.iter().map(|row| GenerateRequest::new(Prompt::user(&row.prompt)).max_tokens(24)).collect();
+    let mut collected = Collect::default();
+    engine.generate(&requests, &mut collected).unwrap();
+    assert_eq!(collected.0.len(), rows.len());
+    for completion in collected.0 {
+        let row = &rows[completion.request];
+        assert_eq!(engine.tokenize(&requests[completion.request].prompt).unwrap(), row.prompt_tokens);
+        assert_eq!(completion.tokens, row.greedy_tokens, "{name}: {}", row.prompt);
+        assert_eq!(completion.text, row.greedy_text);
+    }
+}
+
+#[test]
+fn tokens_and_log_probabilities_are_those_of_transformers() {
+    for name in MODELS {
+        compare(&mut BurnBackend::load(&fixture(name)).unwrap(), name);
+    }
+}
+
+#[test]
+fn a_gguf_file_is_read_as_the_folder_it_was_made_from() {
+    for name in MODELS {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.gguf");
+        convert(&Model::open(&fixture(name)).unwrap(), &path, ConvertFormat::F32).unwrap();
+        compare(&mut BurnBackend::load(&path).unwrap(), name);
+    }
+}
+
+#[test]
+fn a_full_context_ends_a_sample() {
+    let mut engine = BurnBackend::load(&fixture("tiny-llama")).unwrap();
+    let context = engine.info().context_length;
+    let prompt = Prompt::Tokens((0..context as u32 - 5).map(|i| TokenId(100 + i % 50)).collect());
+    let request = GenerateRequest::new(prompt)
+        .sampling(Sampling::Nucleus { temperature: 5.0, top_p: 1.0 })
+        .samples(Seed(1), 4);
+    let mut collected = Collect::default();
+    engine.generate(&[request], &mut collected).unwrap();
+    let full: Vec<_> = collected.0.iter().filter(|one| one.finish == Finish::ContextFull).collect();
+    assert!(!full.is_empty(), "four samples at temperature 5 all ended by themselves");
+    assert!(full.iter().all(|one| one.tokens.len() == 5));
+}
+
+#[test]
+fn what_prompts_have_in_common_is_read_once() {
+    let mut engine = BurnBackend::load(&fixture("tiny-llama")).unwrap();
+    let requests: Vec<_> = (0..4)
+        .map(|number| {
+            let text = format!("{}Sentence {number}.", "Judge the sentence that follows. ".repeat(4));
+            GenerateRequest::new(Prompt::text(text)).samples(Seed(number), 3).max_tokens(2)
+        })
+        .collect();
+    let lengths: Vec<u64> =
+        requests.iter().map(|one| engine.tokenize(&one.prompt).unwrap().len() as u64).collect();
+    let usage = engine.generate(&requests, &mut Collect::default()).unwrap();
+    assert!(usage.read < lengths[0] + 4 * 8, "{usage:?} of {lengths:?}");
+    assert_eq!(usage.read + usage.reused, 3 * lengths.iter().sum::<u64>(), "{usage:?}");
+}
+
+#[test]
+fn a_file_that_is_no_model_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no-model.gguf");
+    fs::write(&path, "no model, whatever its name says").unwrap();
+    let Err(error) = BurnBackend::load(&path) else { panic!("it was loaded") };
+    assert!(matches!(error, BackendError::Load { .. }), "{error}");
+    assert!(error.to_string().contains("no-model.gguf"), "{error}");
+}
