@@ -47,6 +47,8 @@ pub struct Summary {
     pub confidence: f64,
     /// `M_0` on each task.
     pub baseline: Vec<TaskEstimate>,
+    /// Number of iterations that the run is to have.
+    pub planned: u32,
     /// Each iteration that has begun.
     pub iterations: Vec<IterationSummary>,
     /// Wall-clock seconds of all stages together.
@@ -117,14 +119,16 @@ impl Summary {
             before: stages::before(ledger, &timings)?,
             confidence: bootstrap.confidence,
             baseline: evaluation::estimates(ledger, 0, bootstrap)?,
+            planned: recipe.iterations,
             iterations,
             seconds: timings.iter().map(|timing| timing.seconds).sum(),
         })
     }
 
-    /// Whether the last iteration that was begun is whole.
+    /// Whether every iteration that was planned is whole.
     pub fn is_whole(&self) -> bool {
-        self.iterations.last().is_some_and(|last| last.unfinished.is_none())
+        let finished = self.iterations.iter().filter(|iteration| iteration.unfinished.is_none());
+        finished.count() >= self.planned as usize
     }
 }
 
@@ -229,7 +233,7 @@ mod tests {
         assert_eq!(funnel.merge, PoolCounts { before: 4, joined: 1, after: 5 });
         let rows = funnel.rows();
         assert_eq!((rows[1].input, rows[1].output), (3, 6));
-        assert!(rows[1].parts.contains(&("worse responses unusable: echo".into(), 1)));
+        assert!(rows[1].parts.contains(&("worse responses unusable (echo 1)".into(), 1)));
         assert!(rows[2].parts.contains(&("dropped: response near copy".into(), 1)));
     }
 

@@ -4,7 +4,7 @@ const PAGE_OF_ITEMS = 100;
 
 const items = [
   ...data.records.map((record) => ({
-    key: record.key, origin: record.origin, iteration: record.iteration, title: record.prompt,
+    key: record.key, origin: record.origin, iteration: record.iteration, title: title(record),
     text: `${record.key}\n${record.prompt}\n${record.response}`.toLowerCase(),
   })),
   ...data.samples.filter((sample) => sample.unusable).map((sample) => ({

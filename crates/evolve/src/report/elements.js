@@ -36,7 +36,9 @@ function placed(className, from, to) {
 
 function fixed(value, digits) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  const text = value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  // Zero has no sign, nor has what is shown as zero.
+  const near = Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value;
+  const text = near.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return text.replace("-", "−");
 }
 

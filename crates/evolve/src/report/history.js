@@ -34,11 +34,16 @@ function firstWords(text, length) {
   return line.length > length ? `${line.slice(0, length)}…` : line || "(empty)";
 }
 
+// What tells a record from its siblings: responses to one prompt differ in the response.
+function title(record) {
+  return record.origin === "worse_response" ? record.response : record.prompt;
+}
+
 function linkTo(key) {
   const record = recordsByKey.get(key);
   const sample = samplesByKey.get(key);
   if (!record && !sample?.unusable) return el("code", {}, key);
-  const words = record ? firstWords(record.prompt, 60) : firstWords(sample.text, 60);
+  const words = firstWords(record ? title(record) : sample.text, 60);
   return el("a", { href: `#record=${encodeURIComponent(key)}` }, el("code", {}, key), " ", el("span", { class: "muted" }, words));
 }
 
@@ -160,7 +165,7 @@ function pairOf(pair, key) {
   const other = pair.record === key ? pair.rejected_record : pair.record;
   return el("details", {},
     el("summary", {}, `iteration ${pair.iteration}: rejected side ${plain(pair.rejected_kind)}, `,
-      `${fixed(pair.chosen_score, 2)} against ${fixed(pair.rejected_score, 2)}`),
+      `score ${fixed(pair.chosen_score, 2)} against ${pair.rejected_score === null ? "none" : fixed(pair.rejected_score, 2)}`),
     other && other !== key && el("p", {}, "The other side is ", linkTo(other)),
     el("div", { class: "sides" }, quote("Chosen", pair.chosen), quote("Rejected", pair.rejected)));
 }
@@ -170,11 +175,8 @@ function descendants(key) {
   const prompts = samplesFrom.get(key) ?? [];
   const unusable = [...prompts, ...prompts.flatMap((prompt) => samplesFrom.get(prompt.key) ?? [])]
     .filter((sample) => sample.unusable).map((sample) => sample.key);
-  return [...written, ...unusable].map((child) => {
-    const score = latestScore(child);
-    const fates = fate(child).map(([name]) => name).join(", ");
-    return el("p", { class: "child" }, linkTo(child), el("small", {}, ` ${fates}`, score !== null && ` · ${fixed(score, 2)}`));
-  });
+  return [...written, ...unusable].map((child) =>
+    el("p", { class: "child" }, linkTo(child), el("small", {}, fate(child).map(([name]) => name).join(", "))));
 }
 
 // What became of a record or sample: names with their colours.

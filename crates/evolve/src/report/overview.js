@@ -10,10 +10,10 @@ function drawHeader() {
   document.title = `${name} · lancer report`;
   document.getElementById("title").textContent = name;
   const last = iterations.at(-1);
-  const state = !last ? "No iteration has begun."
-    : last.unfinished ? `Interrupted in iteration ${last.iteration}; the next stage is “${data.stages[last.unfinished]}”.`
-      : `${iterations.length} ${iterations.length === 1 ? "iteration" : "iterations"}, finished.`;
-  document.getElementById("state").textContent = state;
+  const finished = iterations.filter((iteration) => !iteration.unfinished).length;
+  const state = `${finished} of ${summary.planned} ${summary.planned === 1 ? "iteration" : "iterations"} finished`;
+  const next = last?.unfinished ? `; iteration ${last.iteration} stopped before the end of “${data.stages[last.unfinished]}”.` : ".";
+  document.getElementById("state").textContent = state + next;
   document.getElementById("conclusions").append(
     ...iterations.map((iteration) => el("p", { class: "conclusion" }, withModels(iteration.conclusion))));
   document.getElementById("confidence").textContent = `${fixed(100 * summary.confidence, 0)} %`;
@@ -22,13 +22,15 @@ function drawHeader() {
   const kept = sum(iterations.map((iteration) => iteration.funnel.clean.kept));
   const made = sum(iterations.map((iteration) => iteration.funnel.clean.records));
   const arrow = ({ start, end }) => `${fixed(start, 3)} → ${fixed(end, 3)}`;
-  const accuracy = last?.preference?.held_out_accuracy ?? last?.preference?.accuracy;
+  const { sft } = iterations.findLast((iteration) => iteration.sft) ?? {};
+  const { preference } = iterations.findLast((iteration) => iteration.preference) ?? {};
+  const accuracy = preference?.held_out_accuracy ?? preference?.accuracy;
   const figures = document.getElementById("figures");
   figures.append(
     figure("Seeds", count(summary.seeds), rejectedNote()),
     figure("New records kept", count(kept), `of ${count(made)}`));
-  if (last?.sft) figures.append(figure("SFT loss", arrow(last.sft.held_out_loss ?? last.sft.loss), last.sft.held_out_loss ? "held out" : "training"));
-  if (accuracy) figures.append(figure("Preference accuracy", `${fixed(100 * accuracy.start, 0)} → ${fixed(100 * accuracy.end, 0)} %`, last.preference.held_out_accuracy ? "held out" : "training"));
+  if (sft) figures.append(figure("SFT loss", arrow(sft.held_out_loss ?? sft.loss), sft.held_out_loss ? "held out" : "training"));
+  if (accuracy) figures.append(figure("Pairs ranked right", `${fixed(100 * accuracy.start, 0)} → ${fixed(100 * accuracy.end, 0)} %`, preference.held_out_accuracy ? "held out" : "training"));
   figures.append(
     figure("Time", duration(summary.seconds)),
     figure("Tokens", count(sum(allStages.map(tokensOf)))));

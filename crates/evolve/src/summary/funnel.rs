@@ -265,7 +265,10 @@ impl GenerateCounts {
             ("worse responses", &self.worse_responses),
         ] {
             parts.push((format!("{name} written"), written.samples));
-            parts.extend(named(&format!("{name} unusable: "), &written.unusable));
+            let reasons: Vec<String> =
+                named("", &written.unusable).map(|(reason, count)| format!("{reason} {count}")).collect();
+            let unusable = written.unusable.values().sum();
+            parts.push((format!("{name} unusable ({})", reasons.join(", ")), unusable));
         }
         parts
     }

@@ -16,7 +16,7 @@ pub(super) fn conclusion(
     if tasks.is_empty() {
         return match unfinished {
             Some(stage) if stage <= Stage::Evaluate => {
-                format!("Iteration {iteration} has not been evaluated yet: its next stage is \"{stage}\".")
+                format!("Iteration {iteration} has not been evaluated yet: its next stage is “{stage}”.")
             }
             _ => format!("M_{iteration} was not evaluated: the recipe names no task."),
         };
@@ -109,7 +109,7 @@ mod tests {
             conclusion(1, Some(Stage::Evaluate), &[task("t", Metric::Nll, &[1.0], &[1.0])], 0.95)
                 .starts_with("So far M_1")
         );
-        assert!(conclusion(1, Some(Stage::Generate), &[], 0.95).contains("next stage is \"generate\""));
+        assert!(conclusion(1, Some(Stage::Generate), &[], 0.95).contains("next stage is “generate”"));
         assert!(conclusion(1, None, &[], 0.95).contains("no task"));
     }
 }
