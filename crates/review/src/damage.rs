@@ -48,12 +48,13 @@ pub fn damage(kind: Damage, key: &str, response: &str, others: &[&str], seed: Se
         return None;
     }
     let seed = seed.derive(key);
-    match kind {
+    let damaged = match kind {
         Damage::Mismatched => mismatched(response, others, seed),
         Damage::FirstHalf => first_half(response, &words),
         Damage::Shuffled => shuffled(&words, seed),
         Damage::Repeated => Some(vec![words[..words.len().div_ceil(3)].join(" "); 3].join(" ")),
-    }
+    };
+    damaged.filter(|text| !text.split_whitespace().eq(words.iter().copied()))
 }
 
 fn mismatched(response: &str, others: &[&str], seed: Seed) -> Option<String> {
@@ -117,6 +118,7 @@ mod tests {
         assert_eq!(of(Damage::Shuffled, "word"), None);
         assert_eq!(of(Damage::Shuffled, "no no no"), None);
         assert_eq!(of(Damage::Repeated, " "), None);
+        assert_eq!(of(Damage::Repeated, "no no  no"), None);
         assert_eq!(damage(Damage::Mismatched, "k", "a", &["a", " "], Seed(1)), None);
     }
 

@@ -17,8 +17,7 @@ impl Score {
 
     /// The nearest score to `value`; 0 for NaN.
     pub(crate) fn nearest(value: f64) -> Self {
-        // `max` gives the other operand for NaN.
-        Self(value.max(0.0).min(10.0))
+        Self(if value.is_nan() { 0.0 } else { value.clamp(0.0, 10.0) })
     }
 
     /// The value, 0 to 10.

@@ -51,7 +51,10 @@ impl Separation {
             .map(|(kind, scores)| (kind, area_under_roc(&seeds, &scores)))
             .collect();
         let from = |scores: &[Option<f64>], least: f64| {
-            part(scores.iter().filter(|score| score.is_some_and(|score| score >= least)).count(), scores.len())
+            part(
+                scores.iter().filter(|score| score.is_some_and(|score| score >= least)).count(),
+                scores.len(),
+            )
         };
         Self {
             mode,
@@ -72,7 +75,7 @@ fn part(of: usize, all: usize) -> f64 {
 
 /// How often one of `good` is above one of `bad`, a tie or a missing score counted half; 0.5 if either is empty. The
 /// Mann-Whitney statistic over all pairs.
-fn area_under_roc(good: &[Option<f64>], bad: &[Option<f64>]) -> f64 {
+pub(crate) fn area_under_roc(good: &[Option<f64>], bad: &[Option<f64>]) -> f64 {
     if good.is_empty() || bad.is_empty() {
         return 0.5;
     }

@@ -2,8 +2,26 @@
 
 /// Special tokens of common models that neither stand in `<|...|>` nor have an underscore in angle brackets.
 const NAMED: [&str; 20] = [
-    "<s>", "</s>", "<bos>", "<eos>", "<pad>", "<unk>", "<mask>", "<think>", "</think>", "<reponame>",
-    "<filename>", "<<SYS>>", "<</SYS>>", "[INST]", "[/INST]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "[UNK]",
+    "<s>",
+    "</s>",
+    "<bos>",
+    "<eos>",
+    "<pad>",
+    "<unk>",
+    "<mask>",
+    "<think>",
+    "</think>",
+    "<reponame>",
+    "<filename>",
+    "<<SYS>>",
+    "<</SYS>>",
+    "[INST]",
+    "[/INST]",
+    "[CLS]",
+    "[SEP]",
+    "[PAD]",
+    "[MASK]",
+    "[UNK]",
 ];
 
 /// `text` with a space inside everything that looks like a special token: `<|im_end|>` becomes `< |im_end| >`.
@@ -13,7 +31,8 @@ const NAMED: [&str; 20] = [
 /// another would else speak in the model's own name.
 pub(crate) fn neutralise(text: &str) -> String {
     // The bars of DeepSeek's tokens are full-width.
-    let mut text = text.replace("<|", "< |").replace("|>", "| >").replace("<｜", "< ｜").replace("｜>", "｜ >");
+    let mut text =
+        text.replace("<|", "< |").replace("|>", "| >").replace("<｜", "< ｜").replace("｜>", "｜ >");
     for name in NAMED {
         if text.contains(name) {
             let (first, rest) = name.split_at(1);
@@ -31,7 +50,8 @@ fn break_underscored(text: &str) -> String {
         let (before, after) = rest.split_at(at + 1);
         out.push_str(before);
         let name = after.strip_prefix('/').unwrap_or(after);
-        let word = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(|end| name.split_at(end));
+        let word =
+            name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(|end| name.split_at(end));
         if let Some((word, end)) = word
             && end.starts_with('>')
             && word.contains('_')

@@ -1,0 +1,159 @@
+//! From scored pairs to training examples, after the paper (arXiv 2412.15151): examples for fine-tuning, preference pairs,
+//! and reviews to learn from.
+
+mod pairs;
+mod reviews;
+mod settings;
+
+use lancer_backend::Seed;
+use serde::{Deserialize, Serialize};
+
+pub use settings::{AnnotateSettings, RejectedSide};
+
+use crate::{Damage, Score};
+
+/// A pair with its score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// What the pair is called in its run.
+    pub key: String,
+    /// Key of the seed it is or comes from.
+    pub source: String,
+    /// The prompt.
+    pub prompt: String,
+    /// The response.
+    pub response: String,
+    /// Its score.
+    pub score: Score,
+    /// Where it comes from.
+    pub kind: Kind,
+}
+
+/// Where a pair comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The seed pool.
+    Seed,
+    /// A new prompt with one of the model's responses to it.
+    NewPrompt,
+    /// A seed's prompt with another response of the model.
+    Worse(Worse),
+}
+
+/// How a response to a seed's prompt was made that is to be rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Worse {
+    /// The model was asked to write a bad response.
+    Written,
+    /// The model was asked the prompt as it stands.
+    Sampled,
+}
+
+/// What a rejected response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectedKind {
+    /// Written badly on purpose.
+    Written,
+    /// The model's sample.
+    Sampled,
+    /// The chosen response, damaged; [`Damage::Mismatched`] is another prompt's response.
+    Damaged(Damage),
+}
+
+/// An example for fine-tuning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SftAnnotation {
+    /// The pair's key.
+    pub key: String,
+    /// Key of the seed it is or comes from.
+    pub source: String,
+    /// The prompt.
+    pub prompt: String,
+    /// The response.
+    pub response: String,
+    /// Its score.
+    pub score: Score,
+}
+
+/// A preference pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairAnnotation {
+    /// Made of the keys of both sides.
+    pub key: String,
+    /// Key of the seed the chosen side is or comes from.
+    pub source: String,
+    /// The prompt of both sides.
+    pub prompt: String,
+    /// Key of the chosen side.
+    pub chosen_key: String,
+    /// The better response.
+    pub chosen: String,
+    /// Its score.
+    pub chosen_score: Score,
+    /// Key of the rejected side: that of a pair, or the chosen one's with the damage.
+    pub rejected_key: String,
+    /// The worse response.
+    pub rejected: String,
+    /// Its score; `None` for a damaged response, which is known to be bad without one.
+    pub rejected_score: Option<Score>,
+    /// What the rejected response is.
+    pub rejected_kind: RejectedKind,
+}
+
+/// A review to learn from: what [`Mode::Expected`](crate::Mode::Expected) asks, and the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewExample {
+    /// The reviewed pair's key.
+    pub key: String,
+    /// Key of the seed it is or comes from.
+    pub source: String,
+    /// The user's turn: the rubric and the pair.
+    pub prompt: String,
+    /// The model's turn, `score: N`.
+    pub response: String,
+}
+
+/// What comes of a run's scored pairs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Annotations {
+    /// For fine-tuning, in the order of the scored pairs.
+    pub sft: Vec<SftAnnotation>,
+    /// For preference training, in the order in which their prompts first appear.
+    pub preference: Vec<PairAnnotation>,
+    /// For fine-tuning too, so that the next model reviews better.
+    pub review: Vec<ReviewExample>,
+}
+
+/// Makes training examples of scored pairs.
+///
+/// - **Fine-tuning**: seeds and new pairs that score at least `sft_threshold`.
+/// - **Preference pairs**: two responses to one prompt whose scores differ by at least `pair_gap`, the higher one chosen.
+///   A seed's response is only ever the chosen side, and two of the model's own are compared with each other, since a model
+///   rates its own words above a person's.
+/// - **Damaged sides**: a seed that scores at least `sft_threshold` against another prompt's response, or its own damaged.
+///   These need no generation. A mismatched response is of like length, so a pair says nothing of length; a first half
+///   always loses, so such pairs also teach to write more.
+/// - **Reviews to learn from**, spread over the scores there are.
+///
+/// `seed` decides how responses are damaged and which pairs become review examples.
+pub fn annotate(scored: &[Scored], settings: &AnnotateSettings, seed: Seed) -> Annotations {
+    let sft = scored
+        .iter()
+        .filter(|pair| pair.score.get() >= settings.sft_threshold && !matches!(pair.kind, Kind::Worse(_)))
+        .map(|pair| SftAnnotation {
+            key: pair.key.clone(),
+            source: pair.source.clone(),
+            prompt: pair.prompt.clone(),
+            response: pair.response.clone(),
+            score: pair.score,
+        })
+        .collect();
+    Annotations {
+        sft,
+        preference: pairs::preference(scored, settings, seed),
+        review: reviews::examples(scored, settings.review_examples, seed),
+    }
+}

@@ -1,0 +1,162 @@
+//! Preference pairs.
+
+use std::collections::HashMap;
+
+use lancer_backend::Seed;
+
+use super::{AnnotateSettings, Kind, PairAnnotation, RejectedKind, RejectedSide, Scored, Worse};
+use crate::{Damage, damage};
+
+/// The preference pairs of each prompt, in the order in which prompts first appear.
+pub(super) fn preference(scored: &[Scored], settings: &AnnotateSettings, seed: Seed) -> Vec<PairAnnotation> {
+    let seeds: Vec<&Scored> = scored.iter().filter(|pair| pair.kind == Kind::Seed).collect();
+    by_prompt(scored)
+        .into_iter()
+        .flat_map(|responses| {
+            let mut pairs = by_score(&responses, settings);
+            pairs.extend(responses.iter().flat_map(|pair| damaged(pair, &seeds, settings, seed)));
+            spread(pairs, settings.max_pairs_per_prompt)
+        })
+        .collect()
+}
+
+/// The responses to each prompt.
+fn by_prompt(scored: &[Scored]) -> Vec<Vec<&Scored>> {
+    let mut place: HashMap<&str, usize> = HashMap::new();
+    let mut groups: Vec<Vec<&Scored>> = Vec::new();
+    for pair in scored {
+        let next = groups.len();
+        match place.entry(&pair.prompt).or_insert(next) {
+            // A new prompt's place is the next one.
+            &mut new if new == next => groups.push(vec![pair]),
+            &mut known => groups[known].push(pair),
+        }
+    }
+    groups
+}
+
+/// Pairs of responses whose scores are far enough apart, the widest gap first.
+fn by_score(responses: &[&Scored], settings: &AnnotateSettings) -> Vec<PairAnnotation> {
+    let mut found = Vec::new();
+    for chosen in responses {
+        for rejected in responses {
+            let gap = chosen.score.get() - rejected.score.get();
+            if gap >= settings.pair_gap
+                && chosen.response.trim() != rejected.response.trim()
+                && let Some(kind) = rejected_kind(chosen.kind, rejected.kind)
+                && settings.allows(side(kind))
+            {
+                found.push((gap, *chosen, *rejected, kind));
+            }
+        }
+    }
+    found.sort_by(|one, two| two.0.total_cmp(&one.0));
+    found
+        .into_iter()
+        .map(|(_, chosen, rejected, kind)| PairAnnotation {
+            key: format!("{}>{}", chosen.key, rejected.key),
+            rejected_key: rejected.key.clone(),
+            rejected: rejected.response.clone(),
+            rejected_score: Some(rejected.score),
+            rejected_kind: kind,
+            ..with_chosen(chosen)
+        })
+        .collect()
+}
+
+/// What `rejected` is beside `chosen`; `None` where their scores are not to be compared.
+fn rejected_kind(chosen: Kind, rejected: Kind) -> Option<RejectedKind> {
+    match (chosen, rejected) {
+        (Kind::Seed | Kind::NewPrompt | Kind::Worse(Worse::Sampled), Kind::Worse(Worse::Written)) => {
+            Some(RejectedKind::Written)
+        }
+        (Kind::Seed | Kind::Worse(Worse::Sampled), Kind::Worse(Worse::Sampled))
+        | (Kind::NewPrompt, Kind::NewPrompt) => Some(RejectedKind::Sampled),
+        _ => None,
+    }
+}
+
+fn side(kind: RejectedKind) -> RejectedSide {
+    match kind {
+        RejectedKind::Written => RejectedSide::Written,
+        RejectedKind::Sampled => RejectedSide::Sampled,
+        RejectedKind::Damaged(Damage::Mismatched) => RejectedSide::Mismatched,
+        RejectedKind::Damaged(_) => RejectedSide::Damaged,
+    }
+}
+
+/// A good seed against another seed's response and against its own damaged.
+fn damaged(pair: &Scored, seeds: &[&Scored], settings: &AnnotateSettings, seed: Seed) -> Vec<PairAnnotation> {
+    if pair.kind != Kind::Seed || pair.score.get() < settings.sft_threshold {
+        return Vec::new();
+    }
+    let others: Vec<&str> = seeds
+        .iter()
+        .filter(|other| other.prompt != pair.prompt)
+        .map(|other| other.response.as_str())
+        .collect();
+    let seed = seed.derive("rejected");
+    let make = |kind: Damage| Some((kind, damage(kind, &pair.key, &pair.response, &others, seed)?));
+    let mut made = Vec::new();
+    if settings.allows(RejectedSide::Mismatched) {
+        made.extend(make(Damage::Mismatched));
+    }
+    if settings.allows(RejectedSide::Damaged) {
+        // The key chooses where to begin; the first damage from there that changes the response.
+        let begin = seed.derive(&pair.key).0 as usize % settings.damage.len().max(1);
+        made.extend(
+            settings
+                .damage
+                .iter()
+                .cycle()
+                .skip(begin)
+                .take(settings.damage.len())
+                .find_map(|&kind| make(kind)),
+        );
+    }
+    made.into_iter()
+        .map(|(kind, response)| {
+            let rejected_key = format!("{}/{kind:?}", pair.key);
+            PairAnnotation {
+                key: format!("{}>{rejected_key}", pair.key),
+                rejected_key,
+                rejected: response,
+                rejected_score: None,
+                rejected_kind: RejectedKind::Damaged(kind),
+                ..with_chosen(pair)
+            }
+        })
+        .collect()
+}
+
+/// At most `count` of the pairs, in turn one of each side, so that no side crowds out the others.
+fn spread(pairs: Vec<PairAnnotation>, count: usize) -> Vec<PairAnnotation> {
+    let mut turns: HashMap<RejectedSide, usize> = HashMap::new();
+    let mut ranked: Vec<(usize, PairAnnotation)> = pairs
+        .into_iter()
+        .map(|pair| {
+            let turn = turns.entry(side(pair.rejected_kind)).or_insert(0);
+            *turn += 1;
+            (*turn, pair)
+        })
+        .collect();
+    // Stable: within a turn as they came.
+    ranked.sort_by_key(|(turn, _)| *turn);
+    ranked.into_iter().take(count).map(|(_, pair)| pair).collect()
+}
+
+/// A pair of which only the rejected side is still to be filled in.
+fn with_chosen(chosen: &Scored) -> PairAnnotation {
+    PairAnnotation {
+        key: String::new(),
+        source: chosen.source.clone(),
+        prompt: chosen.prompt.clone(),
+        chosen_key: chosen.key.clone(),
+        chosen: chosen.response.clone(),
+        chosen_score: chosen.score,
+        rejected_key: String::new(),
+        rejected: String::new(),
+        rejected_score: None,
+        rejected_kind: RejectedKind::Sampled,
+    }
+}

@@ -1,0 +1,35 @@
+//! The four texts whose log-probabilities are compared.
+
+use lancer_backend::{Continuation, Message, Prompt};
+
+use crate::special_tokens::neutralise;
+
+/// Before a response: its prompt.
+pub(super) fn prompt(prompt: &str) -> Prompt {
+    Prompt::user(neutralise(prompt))
+}
+
+/// Before a response without its prompt.
+pub(super) fn no_prompt() -> Prompt {
+    Prompt::user("Write something.")
+}
+
+/// Before a prompt: its response.
+pub(super) fn response(response: &str) -> Prompt {
+    Prompt::Chat(vec![Message::user(format!("{}\n\nWhat was the question?", neutralise(response)))])
+}
+
+/// Before a prompt without its response.
+pub(super) fn no_response() -> Prompt {
+    Prompt::user("What was the question?")
+}
+
+/// A response as the model's turn, with its end.
+pub(super) fn as_response(response: &str) -> Continuation {
+    Continuation::closed(neutralise(response.trim()))
+}
+
+/// A prompt as the model's turn.
+pub(super) fn as_prompt(prompt: &str) -> Continuation {
+    Continuation::open(neutralise(prompt.trim()))
+}

@@ -1,0 +1,52 @@
+//! Reviewing in one of three modes.
+
+use lancer_backend::{Backend, Seed, Usage};
+use serde::{Deserialize, Serialize};
+
+use crate::{Calibration, Item, Mode, ReviewError, ReviewSink, RubricSettings, likelihood, rubric};
+
+/// A way to review, with all that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reviewer {
+    /// The model writes a justification and a score, some times for each item; for models that follow instructions well.
+    Rubric(RubricSettings),
+    /// The mean score under the model's probabilities of the scores; for the same models, at a fraction of the cost.
+    Expected,
+    /// Log-probabilities of prompt and response with and without each other, calibrated to a score; for any model.
+    Likelihood(Calibration),
+}
+
+impl Reviewer {
+    /// Its mode.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Rubric(_) => Mode::Rubric,
+            Self::Expected => Mode::Expected,
+            Self::Likelihood(_) => Mode::Likelihood,
+        }
+    }
+}
+
+/// Reviews every item, handing each review to `sink` as it is made, in any order.
+///
+/// An item's review depends on the item, the reviewer and the seed, not on what else is reviewed (beyond an engine's
+/// rounding): the seeds of its samples are derived from its key. An item that cannot be reviewed (an empty text, longer
+/// than the context, reviews that cannot be read) is [`Outcome::Unscored`](crate::Outcome::Unscored) with a reason.
+///
+/// Prompts and responses are data: they are quoted, special tokens in them are broken up, and a written score counts only
+/// where the text under review does not name it. A model can still be talked into a score by what it reads; `likelihood`
+/// asks the model nothing, so there is nothing to be talked into.
+pub fn review(
+    backend: &mut dyn Backend,
+    reviewer: &Reviewer,
+    items: &[Item],
+    seed: Seed,
+    sink: &mut dyn ReviewSink,
+) -> Result<Usage, ReviewError> {
+    match reviewer {
+        Reviewer::Rubric(settings) => rubric::sample::review(backend, settings, items, seed, sink),
+        Reviewer::Expected => rubric::expected::review(backend, items, sink),
+        Reviewer::Likelihood(calibration) => likelihood::review(backend, calibration, items, sink),
+    }
+}

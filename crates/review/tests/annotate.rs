@@ -1,0 +1,181 @@
+//! Training examples from scored pairs.
+
+use lancer_backend::Seed;
+use lancer_review::{
+    AnnotateSettings, Damage, Kind, RejectedKind, RejectedSide, Score, Scored, Worse, annotate,
+};
+use proptest::prelude::*;
+
+fn scored(key: &str, prompt: &str, response: &str, score: f64, kind: Kind) -> Scored {
+    Scored {
+        key: key.into(),
+        source: key.split('/').next().unwrap().into(),
+        prompt: prompt.into(),
+        response: response.into(),
+        score: Score::new(score).unwrap(),
+        kind,
+    }
+}
+
+fn only(rejected: &[RejectedSide]) -> AnnotateSettings {
+    AnnotateSettings { rejected: rejected.to_vec(), ..AnnotateSettings::default() }
+}
+
+/// Chosen and rejected key of each pair.
+fn pairs(scored: &[Scored], settings: &AnnotateSettings) -> Vec<(String, String)> {
+    annotate(scored, settings, Seed(1))
+        .preference
+        .into_iter()
+        .map(|pair| (pair.chosen_key, pair.rejected_key))
+        .collect()
+}
+
+#[test]
+fn good_seeds_and_new_pairs_are_learnt_from_and_bad_responses_never() {
+    let input = [
+        scored("s", "p", "good", 8.0, Kind::Seed),
+        scored("s/w", "p", "worse", 9.5, Kind::Worse(Worse::Written)),
+        scored("s/n", "q", "new", 9.0, Kind::NewPrompt),
+        scored("t", "r", "middling", 7.9, Kind::Seed),
+    ];
+    let sft: Vec<String> =
+        annotate(&input, &AnnotateSettings::default(), Seed(1)).sft.into_iter().map(|one| one.key).collect();
+    assert_eq!(sft, ["s", "s/n"]);
+}
+
+#[test]
+fn a_seed_is_chosen_over_worse_versions_that_score_less_by_the_gap() {
+    let written = Kind::Worse(Worse::Written);
+    let input = [
+        scored("s", "p", "good", 8.0, Kind::Seed),
+        scored("s/0", "p", "bad", 6.0, written),
+        scored("s/1", "p", "hardly worse", 6.1, written),
+        scored("s/2", "p", "very bad", 1.0, written),
+        scored("s/3", "p", "better than it should be", 10.0, written),
+    ];
+    let found = pairs(&input, &only(&[RejectedSide::Written]));
+    assert_eq!(found, [("s".into(), "s/2".into()), ("s".into(), "s/0".into())]);
+    assert!(pairs(&input, &only(&[RejectedSide::Sampled])).is_empty());
+}
+
+#[test]
+fn a_sample_is_not_chosen_over_a_seed() {
+    let input = [
+        scored("s", "p", "a person's", 3.0, Kind::Seed),
+        scored("s/0", "p", "the model's", 9.0, Kind::Worse(Worse::Sampled)),
+        scored("s/1", "p", "the model's other", 6.0, Kind::Worse(Worse::Sampled)),
+    ];
+    assert_eq!(pairs(&input, &only(&[RejectedSide::Sampled])), [("s/0".into(), "s/1".into())]);
+}
+
+#[test]
+fn responses_to_a_new_prompt_are_compared_and_those_to_different_prompts_are_not() {
+    let input = [
+        scored("s/0/a", "new", "one", 9.0, Kind::NewPrompt),
+        scored("s/0/b", "new", "two", 4.0, Kind::NewPrompt),
+        scored("s/1/a", "other", "three", 1.0, Kind::NewPrompt),
+    ];
+    let annotations = annotate(&input, &only(&[RejectedSide::Sampled]), Seed(1));
+    let pair = &annotations.preference[..];
+    assert_eq!(pair.len(), 1);
+    assert_eq!((pair[0].chosen.as_str(), pair[0].rejected.as_str()), ("one", "two"));
+    assert_eq!((pair[0].source.as_str(), pair[0].key.as_str()), ("s", "s/0/a>s/0/b"));
+    assert_eq!(pair[0].rejected_kind, RejectedKind::Sampled);
+}
+
+#[test]
+fn good_seeds_have_damaged_sides_without_generation() {
+    let input = [
+        scored("s", "p", "one two three four", 9.0, Kind::Seed),
+        scored("t", "q", "five six seven eight", 8.0, Kind::Seed),
+        scored("u", "r", "a bad seed", 2.0, Kind::Seed),
+    ];
+    let annotations = annotate(&input, &only(&[RejectedSide::Mismatched, RejectedSide::Damaged]), Seed(1));
+    let kinds: Vec<_> = annotations
+        .preference
+        .iter()
+        .map(|pair| {
+            (
+                pair.chosen_key.as_str(),
+                matches!(pair.rejected_kind, RejectedKind::Damaged(Damage::Mismatched)),
+            )
+        })
+        .collect();
+    assert_eq!(kinds, [("s", true), ("s", false), ("t", true), ("t", false)]);
+    for pair in &annotations.preference {
+        assert_eq!(pair.rejected_score, None);
+        assert_ne!(pair.rejected, pair.chosen);
+        if pair.rejected_kind == RejectedKind::Damaged(Damage::Mismatched) {
+            assert!(input.iter().any(|other| other.prompt != pair.prompt && other.response == pair.rejected));
+        }
+    }
+}
+
+#[test]
+fn no_side_crowds_out_the_others() {
+    let mut input =
+        vec![scored("s", "p", "one two three", 9.0, Kind::Seed), scored("t", "q", "other", 9.0, Kind::Seed)];
+    for n in 0..6 {
+        input.push(scored(&format!("s/{n}"), "p", &format!("bad {n}"), 1.0, Kind::Worse(Worse::Written)));
+    }
+    let settings = AnnotateSettings {
+        max_pairs_per_prompt: 3,
+        ..only(&[RejectedSide::Written, RejectedSide::Mismatched])
+    };
+    let found = pairs(&input, &settings);
+    assert_eq!(found.iter().filter(|(chosen, _)| chosen == "s").count(), 3);
+    assert!(found.contains(&("s".into(), "s/Mismatched".into())), "{found:?}");
+}
+
+#[test]
+fn review_examples_are_spread_over_the_scores() {
+    let mut input: Vec<Scored> =
+        (0..20).map(|n| scored(&format!("h{n}"), "p", &format!("r{n}"), 9.9, Kind::Seed)).collect();
+    input.push(scored("low", "p", "score: 10", 0.4, Kind::Seed));
+    let settings = AnnotateSettings { review_examples: 4, ..AnnotateSettings::default() };
+    let review = annotate(&input, &settings, Seed(1)).review;
+    let low = review.iter().find(|example| example.key == "low").unwrap();
+    assert_eq!((review.len(), low.response.as_str()), (4, "score: 0"));
+    assert!(low.prompt.contains("\n| score: 10\n"), "{}", low.prompt);
+    let none = AnnotateSettings { review_examples: 0, ..settings };
+    assert!(annotate(&input, &none, Seed(1)).review.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn every_pair_keeps_the_rules(
+        input in prop::collection::vec((0_usize..3, 0_usize..4, 0_u32..=10, 0_usize..6), 0..30), gap in 1_u32..5, max in 1_usize..5,
+    ) {
+        let kinds = [Kind::Seed, Kind::NewPrompt, Kind::Worse(Worse::Written), Kind::Worse(Worse::Sampled)];
+        let input: Vec<Scored> = input
+            .into_iter()
+            .enumerate()
+            .map(|(n, (prompt, kind, score, response))| {
+                scored(&n.to_string(), &format!("p{prompt}"), &format!("w{response} x y"), f64::from(score), kinds[kind])
+            })
+            .collect();
+        let all = [RejectedSide::Written, RejectedSide::Sampled, RejectedSide::Mismatched, RejectedSide::Damaged];
+        let settings = AnnotateSettings { pair_gap: f64::from(gap), max_pairs_per_prompt: max, ..only(&all) };
+        let annotations = annotate(&input, &settings, Seed(2));
+        let mut keys: Vec<&str> = annotations.preference.iter().map(|pair| pair.key.as_str()).collect();
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        prop_assert_eq!(keys.len(), count);
+        for prompt in ["p0", "p1", "p2"] {
+            prop_assert!(annotations.preference.iter().filter(|pair| pair.prompt == prompt).count() <= max);
+        }
+        for pair in &annotations.preference {
+            prop_assert_ne!(pair.chosen.trim(), pair.rejected.trim());
+            let chosen = input.iter().find(|one| one.key == pair.chosen_key).unwrap();
+            prop_assert_eq!((&chosen.prompt, &chosen.response), (&pair.prompt, &pair.chosen));
+            match pair.rejected_score {
+                Some(score) => prop_assert!(pair.chosen_score.get() - score.get() >= settings.pair_gap),
+                None => prop_assert!(pair.chosen_score.get() >= settings.sft_threshold),
+            }
+        }
+        for example in &annotations.sft {
+            prop_assert!(example.score.get() >= settings.sft_threshold);
+        }
+    }
+}
