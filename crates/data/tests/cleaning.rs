@@ -60,7 +60,7 @@ const LONG: &str =
 #[test]
 fn texts_are_held_to_the_limits() {
     let settings = CleanSettings {
-        max_response_words: 20,
+        max_response_words: 30,
         forbidden: vec!["As an AI".into(), "image".into()],
         ..CleanSettings::default()
     };
@@ -75,7 +75,7 @@ fn texts_are_held_to_the_limits() {
             Some(Rule::ResponseTooShort),
             "8 words",
         ),
-        ("One two three four five", &LONG.repeat(2), Some(Rule::ResponseTooLong), "39 words"),
+        ("One two three four five", &LONG.repeat(2), Some(Rule::ResponseTooLong), "41 words"),
         ("Draw an IMAGE of a cat", LONG, Some(Rule::ForbiddenWord), "prompt: image"),
         (
             "One two three four five",
