@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lancer_backend::{Completion, GenerateRequest, Prompt, Sampling, Seed};
 use serde::Deserialize;
 
-use crate::{EvalError, Extraction, ItemDetail, Normalisation, Template, record::Record};
+use crate::{EvalError, Extraction, ItemDetail, Normalisation, record::Record};
 
 /// The `[exact_match]` section of a task file.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,9 +22,6 @@ pub struct ExactMatch {
     /// Differences between the two that do not count, removed from both in this order.
     #[serde(default = "white_space")]
     pub normalise: Vec<Normalisation>,
-    /// What a few-shot example answers; by default the first text of [`answer`](Self::answer) as it stands.
-    #[serde(default)]
-    pub example_answer: Option<Template>,
     /// The largest number of tokens that the model may write, 1 to 65536.
     #[serde(default = "max_tokens")]
     pub max_tokens: usize,
@@ -73,11 +70,9 @@ impl ExactMatch {
         })
     }
 
+    /// What a few-shot example answers: the field's first text, as it stands.
     pub(crate) fn example_answer(&self, record: &Record) -> Result<String, EvalError> {
-        match &self.example_answer {
-            Some(template) => record.render("exact_match.example_answer", template),
-            None => Ok(record.texts(&self.answer)?.swap_remove(0)),
-        }
+        Ok(record.texts(&self.answer)?.swap_remove(0))
     }
 
     pub(crate) fn item(settings: &Arc<Self>, record: &Record) -> Result<ExactItem, EvalError> {

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{EvalError, ExactMatch, MultipleChoice, PromptSettings, ResponseNll};
+use crate::{EvalError, ExactMatch, MultipleChoice, PromptSettings, ResponseNll, Template};
 
 /// A task as its file describes it: where the data is, what the prompt is, and what is measured.
 ///
@@ -60,23 +60,42 @@ pub(crate) enum Kind {
     ResponseNll(ResponseNll),
 }
 
-/// Which records are evaluated, of those that are not few-shot examples.
+/// Which records are evaluated, of those that are not few-shot examples: `{ first = 200 }` or
+/// `{ sample = 200, seed = 1 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, untagged)]
+#[serde(try_from = "LimitFields")]
 pub enum Limit {
-    /// The first ones.
-    First {
-        /// How many, at least 1.
-        first: usize,
-    },
+    /// The first ones, at least 1.
+    First(usize),
     /// Some drawn at random without replacement, in the order of the data.
     Sample {
         /// How many, at least 1.
-        sample: usize,
-        /// The seed of the draw, so that every model gets the same records.
-        #[serde(default)]
+        count: usize,
+        /// The seed of the draw, 0 by default, so that every model gets the same records.
         seed: u64,
     },
+}
+
+/// A limit as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitFields {
+    first: Option<usize>,
+    sample: Option<usize>,
+    seed: Option<u64>,
+}
+
+impl TryFrom<LimitFields> for Limit {
+    type Error = &'static str;
+
+    fn try_from(fields: LimitFields) -> Result<Self, Self::Error> {
+        match (fields.first, fields.sample, fields.seed) {
+            (Some(0), ..) | (_, Some(0), _) => Err("0 leaves nothing; give at least 1, or leave `limit` out"),
+            (Some(first), None, None) => Ok(Self::First(first)),
+            (None, Some(count), seed) => Ok(Self::Sample { count, seed: seed.unwrap_or(0) }),
+            _ => Err("a limit is { first = n } or { sample = n, seed = s }"),
+        }
+    }
 }
 
 /// The `[few_shot]` section of a task file: examples shown before every question.
@@ -87,13 +106,16 @@ pub struct FewShot {
     pub records: usize,
     /// Examples written in the task file, with the fields of a record; they come before those of the data.
     pub examples: Vec<Map<String, Value>>,
+    /// What an example answers, a template over its fields. By default it is the first correct choice, the first text of
+    /// the answer's field, or the response, by the kind of the task.
+    pub answer: Option<Template>,
     /// What stands between two examples in the text format; an empty line by default.
     pub separator: String,
 }
 
 impl Default for FewShot {
     fn default() -> Self {
-        Self { records: 0, examples: Vec::new(), separator: "\n\n".into() }
+        Self { records: 0, examples: Vec::new(), answer: None, separator: "\n\n".into() }
     }
 }
 
@@ -134,9 +156,6 @@ impl TaskSpec {
         }
         if file.data.as_os_str().is_empty() {
             return Err(setting(("data", "empty; give the path of a JSONL or Parquet file".into())));
-        }
-        if let Some(Limit::First { first: 0 } | Limit::Sample { sample: 0, .. }) = file.limit {
-            return Err(setting(("limit", "0 leaves nothing; give at least 1, or leave it out".into())));
         }
         let kind = match (file.multiple_choice, file.exact_match, file.response_nll) {
             (Some(kind), None, None) => {

@@ -146,13 +146,14 @@ impl Task {
 impl TaskSpec {
     fn shot(&self, record: &Record) -> Result<Shot, EvalError> {
         let question = record.render("prompt.template", &self.prompt.template)?;
-        let answer = match &self.kind {
-            Kind::MultipleChoice(kind) => {
+        let answer = match (&self.few_shot.answer, &self.kind) {
+            (Some(template), _) => record.render("few_shot.answer", template)?,
+            (None, Kind::MultipleChoice(kind)) => {
                 let mut item = kind.item(record)?;
                 item.texts.swap_remove(item.correct[0])
             }
-            Kind::ExactMatch(kind) => kind.example_answer(record)?,
-            Kind::ResponseNll(kind) => kind.item(record, self.prompt.format)?.text().into(),
+            (None, Kind::ExactMatch(kind)) => kind.example_answer(record)?,
+            (None, Kind::ResponseNll(kind)) => kind.item(record, self.prompt.format)?.text().into(),
         };
         Ok(Shot { question, answer })
     }
@@ -163,10 +164,10 @@ fn chosen(limit: Option<Limit>, held_back: usize, records: usize) -> Vec<usize> 
     let rest = records - held_back;
     match limit {
         None => (held_back..records).collect(),
-        Some(Limit::First { first }) => (held_back..held_back + first.min(rest)).collect(),
-        Some(Limit::Sample { sample, seed }) => {
+        Some(Limit::First(first)) => (held_back..held_back + first.min(rest)).collect(),
+        Some(Limit::Sample { count, seed }) => {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let mut places: Vec<usize> = index::sample(&mut random, rest, sample.min(rest))
+            let mut places: Vec<usize> = index::sample(&mut random, rest, count.min(rest))
                 .into_iter()
                 .map(|place| held_back + place)
                 .collect();
