@@ -2,7 +2,7 @@
 //!
 //! A pair has one prompt and one response, so of a longer conversation the first user turn and the answer after it are
 //! taken and the rest is left. System text stands before the prompt, an empty line between. An answer before the first
-//! user turn is left out, as FastChat's preparation of ShareGPT does.
+//! user turn is left out, as `FastChat` does with `ShareGPT`.
 
 use serde_json::Value;
 

@@ -43,8 +43,8 @@ const PAIR_FIELDS: [&str; 12] = [
 ///
 /// Each row's layout is recognised by its fields: `prompt` with `response` or `completion`; Alpaca's `instruction`,
 /// `input` and `output` (input after the instruction, an empty line between); `messages` of `role` and `content`;
-/// ShareGPT's `conversations` of `from` and `value`; UltraChat's `data`. Of a conversation the first user turn and the
-/// answer after it are read, the system text before the prompt.
+/// `ShareGPT`'s `conversations` of `from` and `value`; `UltraChat`'s `data`. Of a conversation the first user turn and
+/// the answer after it are read. System text, in a turn or under `system`, stands before the prompt.
 ///
 /// A pair's key is the text or whole number under `key` or `id`; without one it is the file's name without its ending,
 /// `-`, and the line. What cannot be read, or has the key of an earlier pair, is a [`Reject`]. Empty lines are skipped.

@@ -56,7 +56,7 @@ pub enum Role {
     Assistant,
 }
 
-/// One turn of a conversation, as OpenAI's API and chat templates write it.
+/// One turn of a conversation, as chat templates take it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who speaks.

@@ -19,8 +19,8 @@ impl<'de> Deserialize<'de> for Element {
 
 struct ElementVisitor;
 
-fn not_an_object<E>(found: &str) -> Result<Element, E> {
-    Ok(Element(Err(format!("{found}, not a JSON object"))))
+fn not_an_object(found: &str) -> Element {
+    Element(Err(format!("{found}, not a JSON object")))
 }
 
 impl<'de> Visitor<'de> for ElementVisitor {
@@ -48,30 +48,30 @@ impl<'de> Visitor<'de> for ElementVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Element, A::Error> {
         while sequence.next_element::<IgnoredAny>()?.is_some() {}
-        not_an_object("a list")
+        Ok(not_an_object("a list"))
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Element, E> {
-        not_an_object("text")
+        Ok(not_an_object("text"))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Element, E> {
-        not_an_object("true or false")
+        Ok(not_an_object("true or false"))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Element, E> {
-        not_an_object("a number")
+        Ok(not_an_object("a number"))
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Element, E> {
-        not_an_object("a number")
+        Ok(not_an_object("a number"))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Element, E> {
-        not_an_object("a number")
+        Ok(not_an_object("a number"))
     }
 
     fn visit_unit<E>(self) -> Result<Element, E> {
-        not_an_object("null")
+        Ok(not_an_object("null"))
     }
 }
