@@ -23,7 +23,7 @@ mod report;
 mod run;
 mod stage;
 mod stages;
-mod summary;
+pub mod summary;
 
 pub use comparison::between;
 pub use engines::Engines;

@@ -4,6 +4,7 @@ mod evaluation;
 mod funnel;
 #[cfg(test)]
 pub(crate) mod hand_filled;
+mod notation;
 mod scores;
 mod sentence;
 mod stages;
@@ -20,6 +21,7 @@ pub use self::{
         AnnotateCounts, AtLeast, CleanCounts, Counts, Funnel, FunnelRow, GenerateCounts, PoolCounts,
         ReviewCounts, WrittenCounts,
     },
+    notation::Notation,
     scores::{ScoreStatistics, Scores},
     stages::StageSummary,
     training::{StartEnd, TrainingSummary},

@@ -195,8 +195,8 @@ impl Funnel {
             row(Stage::Annotate, (annotate.records, "pairs"), (annotate.used, "used"), annotate.parts()),
             row(
                 Stage::Merge,
-                (merge.before, "in the pool"),
-                (merge.after, "in the pool"),
+                (merge.before, "in pool"),
+                (merge.after, "in pool"),
                 vec![("joined".into(), merge.joined)],
             ),
         ]

@@ -1,8 +1,8 @@
 //! What an evaluation says, in plain words.
 
-use lancer_eval::{Comparison, Metric, Verdict};
+use lancer_eval::{Comparison, Verdict};
 
-use super::TaskSummary;
+use super::{Notation, TaskSummary};
 use crate::stage::Stage;
 
 /// Whether the model of an iteration is better, worse or not told apart from `M_0`, on which tasks, by how much.
@@ -42,28 +42,20 @@ pub(super) fn conclusion(
 
 fn change(task: &TaskSummary, confidence: f64) -> String {
     let Comparison { metric, before, after, difference, .. } = task.comparison;
-    let (scale, digits, unit, points) = match metric {
-        Metric::Accuracy | Metric::CorrectProbability => (100.0, 1, " %", " points"),
-        Metric::Nll => (1.0, 3, "", ""),
-    };
-    let number = |value: f64| format!("{:.digits$}", value * scale);
-    let signed = |value: f64| minus(&format!("{:+.digits$}", value * scale));
+    let notation = Notation::of(metric);
     format!(
-        "{} ({} {} to {}{unit}: {}{points}, {:.0} % interval {} to {})",
+        "{} ({} {} to {}{}: {}{}, {:.0} % interval {} to {})",
         task.task,
         metric.name(),
-        number(before.mean),
-        number(after.mean),
-        signed(difference.mean),
+        notation.value(before.mean),
+        notation.value(after.mean),
+        notation.unit(),
+        notation.change(difference.mean),
+        notation.unit_of_change(),
         confidence * 100.0,
-        signed(difference.low),
-        signed(difference.high),
+        notation.change(difference.low),
+        notation.change(difference.high),
     )
-}
-
-/// A true minus sign.
-fn minus(number: &str) -> String {
-    number.replace('-', "\u{2212}")
 }
 
 fn listed(parts: &[String]) -> String {
@@ -75,7 +67,7 @@ fn listed(parts: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lancer_eval::{BootstrapSettings, compare};
+    use lancer_eval::{BootstrapSettings, Metric, compare};
 
     use super::*;
 
@@ -99,7 +91,7 @@ mod tests {
             conclusion(2, None, &tasks, 0.95),
             "M_2 is better than M_0 on held-out (NLL 2.500 to 2.250: −0.250, 95 % interval −0.250 to −0.250); \
              worse than M_0 on facts (accuracy 100.0 to 0.0 %: −100.0 points, 95 % interval −100.0 to −100.0); \
-             not told apart from M_0 on sums (accuracy 50.0 to 100.0 %: +50.0 points, 95 % interval +0.0 to +100.0)."
+             not told apart from M_0 on sums (accuracy 50.0 to 100.0 %: +50.0 points, 95 % interval 0.0 to +100.0)."
         );
     }
 
