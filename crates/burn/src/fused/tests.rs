@@ -1,5 +1,7 @@
 //! Each kernel against the same composed of Burn's own operations, forward and backward.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, activation};
 
 use super::*;
@@ -69,7 +71,7 @@ fn composed_rotation(states: Tensor<2>, positions: &[usize], head_dim: usize, th
             (0..width).map(move |i| position as f32 / theta.powf((2 * (i % half)) as f32 / head_dim as f32))
         });
         let table: Vec<f32> = angles.map(of).collect();
-        Tensor::<2>::from_data(TensorData::new(table, [rows, width]), &states.device().inner())
+        Tensor::<2>::from_data(TensorData::new(table, [rows, width]), &Device::flex())
     };
     let heads = states.clone().reshape([rows, width / head_dim, head_dim]);
     let (first, second) = (heads.clone().narrow(2, 0, half), heads.narrow(2, half, half));
@@ -129,8 +131,6 @@ fn composed_attention([query, key, value]: [Tensor<2>; 3], heads: Heads, reach: 
     });
     Tensor::cat(outputs.collect(), 1)
 }
-
-use std::ops::Range;
 
 #[test]
 fn attention_is_its_formula() {
