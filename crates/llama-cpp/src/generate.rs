@@ -1,0 +1,307 @@
+//! Drawing samples: continuous batching over the cache.
+
+use std::iter::Peekable;
+
+use lancer_backend::{
+    Allowed, BackendError, Choice, ChoiceTrie, Completion, CompletionSink, Constraint, Finish,
+    GenerateRequest, Sampler, StreamState, TextStream, TokenId, TriePosition,
+};
+use llama_cpp_2::model::LlamaModel;
+use rayon::prelude::*;
+
+use crate::{
+    cache::{Branch, Cache, Row},
+    requests,
+    vocabulary::{self, Vocabulary},
+};
+
+/// A request ready to run.
+struct Prepared {
+    prompt: Vec<TokenId>,
+    trie: Option<ChoiceTrie>,
+    /// Tokens of a sample at most, and why it ends there.
+    limit: usize,
+    at_limit: Finish,
+}
+
+/// The request whose prompt is in the trunk.
+struct Current {
+    request: usize,
+    /// Prompt tokens in the trunk or on their way into it.
+    read: usize,
+    /// What follows the prompt, once it is read.
+    logits: Option<Vec<f32>>,
+    /// Samples that have begun.
+    begun: usize,
+}
+
+/// A sample being written.
+struct Sample {
+    request: usize,
+    number: usize,
+    branch: Branch,
+    sampler: Sampler,
+    stream: TextStream,
+    position: TriePosition,
+    tokens: Vec<TokenId>,
+    log_probs: Vec<f32>,
+}
+
+/// Draws every sample of every request.
+pub(crate) fn generate(
+    cache: &mut Cache<'_, '_>,
+    model: &LlamaModel,
+    vocabulary: &Vocabulary,
+    context_length: usize,
+    requests: &[GenerateRequest],
+    sink: &mut dyn CompletionSink,
+) -> Result<(), BackendError> {
+    let prepared = requests
+        .iter()
+        .enumerate()
+        .map(|(index, request)| prepare(model, vocabulary, context_length, index, request))
+        .collect::<Result<Vec<_>, _>>()?;
+    let order = requests::by_common_beginning(prepared.iter().map(|one| one.prompt.as_slice()));
+    let mut run = Run { model, vocabulary, requests, prepared, live: Vec::new(), current: None, sink };
+    let mut waiting = order.into_iter().filter(|&request| !requests[request].seeds.is_empty()).peekable();
+    loop {
+        run.begin(cache, &mut waiting)?;
+        let rows = run.fill(cache)?;
+        let tokens = cache.step()?;
+        if tokens == 0 {
+            return Ok(());
+        }
+        if run.sink.advanced(tokens).is_break() {
+            return Err(BackendError::Cancelled);
+        }
+        run.read(cache, &rows)?;
+    }
+}
+
+fn prepare(
+    model: &LlamaModel,
+    vocabulary: &Vocabulary,
+    context_length: usize,
+    index: usize,
+    request: &GenerateRequest,
+) -> Result<Prepared, BackendError> {
+    request.validate(index, vocabulary.size())?;
+    let prompt = vocabulary.prompt(model, &request.prompt)?;
+    let invalid = |reason: String| BackendError::InvalidRequest { request: index, reason };
+    if prompt.is_empty() {
+        return Err(invalid("the prompt has no tokens".into()));
+    }
+    if prompt.len() >= context_length {
+        return Err(BackendError::TooLong { request: index, tokens: prompt.len() + 1, context_length });
+    }
+    let room = context_length - prompt.len();
+    let (limit, at_limit) = if request.max_tokens <= room {
+        (request.max_tokens, Finish::MaxTokens)
+    } else {
+        (room, Finish::ContextFull)
+    };
+    let trie = match &request.constraint {
+        Constraint::Free => None,
+        Constraint::Choices(choices) => {
+            let choices: Vec<Vec<TokenId>> =
+                choices.iter().map(|choice| Vocabulary::choice(model, choice)).collect();
+            let longest = choices.iter().map(Vec::len).max().unwrap_or(0);
+            if longest > limit {
+                return Err(invalid(format!(
+                    "the longest choice has {longest} tokens, the sample at most {limit}"
+                )));
+            }
+            ChoiceTrie::new(choices)
+        }
+    };
+    Ok(Prepared { prompt, trie, limit, at_limit })
+}
+
+struct Run<'a> {
+    model: &'a LlamaModel,
+    vocabulary: &'a Vocabulary,
+    requests: &'a [GenerateRequest],
+    prepared: Vec<Prepared>,
+    live: Vec<Sample>,
+    current: Option<Current>,
+    sink: &'a mut dyn CompletionSink,
+}
+
+/// The outputs that a step was asked for.
+struct Rows {
+    samples: Vec<Row>,
+    prompt: Option<Row>,
+}
+
+impl Run<'_> {
+    /// Begins the samples that have a place, and moves to the next prompt when all of the last one's have begun.
+    ///
+    /// Where there is no place, live samples go on and end, each after its limit at the latest; where none is live, the
+    /// next prompt and its first sample fit, since together they are no longer than the context. So each step moves on.
+    fn begin(
+        &mut self,
+        cache: &mut Cache<'_, '_>,
+        waiting: &mut Peekable<impl Iterator<Item = usize>>,
+    ) -> Result<(), BackendError> {
+        loop {
+            let Some(mut current) = self.current.take() else {
+                let Some(request) = waiting.next_if(|&request| self.fits(cache, request)) else {
+                    return Ok(());
+                };
+                let read = cache.keep_common(&self.prepared[request].prompt)?;
+                self.current = Some(Current { request, read, logits: None, begun: 0 });
+                continue;
+            };
+            let (request, begun) = (current.request, current.begun);
+            if begun == self.requests[request].seeds.len() {
+                continue;
+            }
+            let branch = match &current.logits {
+                Some(_) if self.fits(cache, request) => cache.branch()?,
+                _ => None,
+            };
+            let (Some(branch), Some(logits)) = (branch, &current.logits) else {
+                self.current = Some(current);
+                return Ok(());
+            };
+            if begun > 0 {
+                let shared = self.prepared[request].prompt.len();
+                cache.count(|usage| usage.reused += shared as u64);
+            }
+            let mut sample = self.sample(request, begun, branch);
+            let choice = self.choose(&mut sample, logits);
+            current.begun += 1;
+            self.current = Some(current);
+            self.accept(cache, sample, choice)?;
+        }
+    }
+
+    /// Whether the cache holds a sample of `request`, the next one or the one in the trunk, beside the live samples
+    /// until all of them have reached their limits. Alone it does.
+    fn fits(&self, cache: &Cache<'_, '_>, request: usize) -> bool {
+        // Live samples stand in the order in which their prompts were read.
+        let mut requests: Vec<usize> =
+            self.live.iter().map(|sample| sample.request).chain([request]).collect();
+        let limits: usize = requests.iter().map(|&request| self.prepared[request].limit).sum();
+        requests.dedup();
+        let prompts = requests.iter().map(|&request| self.prepared[request].prompt.as_slice());
+        self.live.is_empty() || requests::cells(prompts) + limits <= cache.cells()
+    }
+
+    fn sample(&self, request: usize, number: usize, branch: Branch) -> Sample {
+        let asked = &self.requests[request];
+        Sample {
+            request,
+            number,
+            branch,
+            sampler: Sampler::new(asked.sampling, asked.seeds[number]),
+            stream: TextStream::new(&asked.stop),
+            position: TriePosition::default(),
+            tokens: Vec::new(),
+            log_probs: Vec::new(),
+        }
+    }
+
+    /// Fills a step: the last token of each sample, and as much of the prompt as there is room for.
+    fn fill(&mut self, cache: &mut Cache<'_, '_>) -> Result<Rows, BackendError> {
+        let mut samples = Vec::with_capacity(self.live.len());
+        for sample in &self.live {
+            let last = sample.tokens.len() - 1;
+            let place = self.prepared[sample.request].prompt.len() + last;
+            samples.push(cache.grow_branch(sample.branch, place, sample.tokens[last])?);
+        }
+        let mut prompt = None;
+        if let Some(current) = self.current.as_mut().filter(|current| current.logits.is_none()) {
+            let (read, row) = cache.grow_trunk(&self.prepared[current.request].prompt[current.read..])?;
+            current.read += read;
+            prompt = row;
+        }
+        Ok(Rows { samples, prompt })
+    }
+
+    /// Reads a step's outputs.
+    fn read(&mut self, cache: &mut Cache<'_, '_>, rows: &Rows) -> Result<(), BackendError> {
+        let mut live = std::mem::take(&mut self.live);
+        let logits: Vec<&[f32]> = rows.samples.iter().map(|&row| cache.logits(row)).collect();
+        let (prepared, vocabulary) = (&self.prepared, self.vocabulary);
+        // Over a vocabulary of tens of thousands, choosing for many samples takes as long as a part of the model.
+        let choices: Vec<Choice> = live
+            .par_iter_mut()
+            .zip(logits)
+            .map(|(sample, logits)| {
+                choose(prepared[sample.request].trie.as_ref(), vocabulary, sample, logits)
+            })
+            .collect();
+        if let (Some(current), Some(row)) = (&mut self.current, rows.prompt) {
+            current.logits = Some(cache.logits(row).to_vec());
+        }
+        for (sample, choice) in live.into_iter().zip(choices) {
+            self.accept(cache, sample, choice)?;
+        }
+        Ok(())
+    }
+
+    fn choose(&self, sample: &mut Sample, logits: &[f32]) -> Choice {
+        choose(self.prepared[sample.request].trie.as_ref(), self.vocabulary, sample, logits)
+    }
+
+    /// Adds the chosen token to a sample, which then goes on or ends.
+    fn accept(
+        &mut self,
+        cache: &mut Cache<'_, '_>,
+        mut sample: Sample,
+        choice: Choice,
+    ) -> Result<(), BackendError> {
+        let prepared = &self.prepared[sample.request];
+        let ends = vocabulary::ends(self.model, choice.token);
+        let finish = match &prepared.trie {
+            Some(_) if ends => Some(Finish::Stop),
+            None if ends => Some(Finish::EndOfTurn),
+            trie => {
+                cache.count(|usage| usage.generated += 1);
+                sample.tokens.push(choice.token);
+                sample.log_probs.push(choice.log_prob);
+                let stopped =
+                    sample.stream.push(&vocabulary::piece(self.model, choice.token)) == StreamState::Stopped;
+                let complete = trie.as_ref().is_some_and(|trie| {
+                    // Only tokens that may follow are chosen.
+                    sample.position = trie.advance(sample.position, choice.token).unwrap_or_default();
+                    trie.allowed(sample.position) == Allowed::Complete
+                });
+                if stopped || complete {
+                    Some(Finish::Stop)
+                } else {
+                    (sample.tokens.len() >= prepared.limit).then_some(prepared.at_limit)
+                }
+            }
+        };
+        let Some(finish) = finish else {
+            self.live.push(sample);
+            return Ok(());
+        };
+        cache.drop_branch(sample.branch)?;
+        let completion = Completion {
+            request: sample.request,
+            sample: sample.number,
+            text: sample.stream.into_text(),
+            tokens: sample.tokens,
+            log_probs: sample.log_probs,
+            finish,
+        };
+        if self.sink.completed(completion).is_break() {
+            return Err(BackendError::Cancelled);
+        }
+        Ok(())
+    }
+}
+
+fn choose(trie: Option<&ChoiceTrie>, vocabulary: &Vocabulary, sample: &mut Sample, logits: &[f32]) -> Choice {
+    match trie.map(|trie| trie.allowed(sample.position)) {
+        None | Some(Allowed::Complete) => sample.sampler.choose(logits),
+        Some(Allowed::Tokens(tokens)) => sample.sampler.choose_among(logits, &tokens),
+        Some(Allowed::EndOrTokens(mut tokens)) => {
+            tokens.push(vocabulary.end_of_turn());
+            sample.sampler.choose_among(logits, &tokens)
+        }
+    }
+}

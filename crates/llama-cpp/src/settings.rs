@@ -1,0 +1,72 @@
+//! How a model is loaded.
+
+use std::{num::NonZeroU32, thread};
+
+use serde::{Deserialize, Serialize};
+
+/// Sequences that llama.cpp holds at most (`LLAMA_MAX_SEQ`).
+const MAX_SEQUENCES: u32 = 256;
+
+/// How a model is loaded. None of it changes results beyond rounding, except a cache too small for a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LlamaCppSettings {
+    /// Number of threads; the processor's by default.
+    pub threads: Option<NonZeroU32>,
+    /// Samples and continuations that are computed at the same time, 1 to 255.
+    pub parallel: NonZeroU32,
+    /// Tokens that the KV cache holds for all of them together; what is shared counts once. A single sequence can have
+    /// no more, nor more than the model was trained for. More than `parallel`.
+    pub cache_tokens: NonZeroU32,
+    /// Tokens of one step at most, prompts and samples together; more than `parallel`, so that a prompt moves on however
+    /// many samples are being written.
+    pub step_tokens: NonZeroU32,
+}
+
+impl Default for LlamaCppSettings {
+    fn default() -> Self {
+        let number = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self { threads: None, parallel: number(32), cache_tokens: number(8192), step_tokens: number(512) }
+    }
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LlamaCppSettingsError {
+    /// More sequences than llama.cpp holds.
+    #[error("parallel is {0}; llama.cpp computes at most {max} sequences at the same time", max = MAX_SEQUENCES - 1)]
+    TooParallel(u32),
+    /// A step, or the cache, has no room for a prompt beside the samples.
+    #[error("{setting} is {value}; it must be more than parallel, which is {parallel}")]
+    TooSmall {
+        /// Its name.
+        setting: &'static str,
+        /// Its value.
+        value: u32,
+        /// The value of `parallel`.
+        parallel: u32,
+    },
+}
+
+impl LlamaCppSettings {
+    /// Checks the ranges.
+    pub fn validate(&self) -> Result<(), LlamaCppSettingsError> {
+        let parallel = self.parallel.get();
+        // One sequence is the trunk.
+        if parallel >= MAX_SEQUENCES {
+            return Err(LlamaCppSettingsError::TooParallel(parallel));
+        }
+        for (setting, value) in [("step_tokens", self.step_tokens), ("cache_tokens", self.cache_tokens)] {
+            if value.get() <= parallel {
+                return Err(LlamaCppSettingsError::TooSmall { setting, value: value.get(), parallel });
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of threads in effect.
+    pub(crate) fn thread_count(&self) -> i32 {
+        let all = || thread::available_parallelism().map_or(1, |threads| threads.get() as i32);
+        self.threads.map_or_else(all, |threads| threads.get() as i32)
+    }
+}

@@ -1,0 +1,257 @@
+//! The engine on the tiny models: the conformance suite, and what transformers says.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path};
+
+use lancer_backend::{
+    Backend, BackendError, Collect, Completion, CompletionSink, Continuation, GenerateRequest, Prompt,
+    Sampling, ScoreRequest, Seed, TokenId, conformance,
+};
+use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
+use lancer_model::{ConvertFormat, Model, convert};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+#[derive(Deserialize)]
+struct Expected {
+    prompt: String,
+    response: String,
+    prompt_tokens: Vec<TokenId>,
+    response_tokens: Vec<TokenId>,
+    log_probs: Vec<f32>,
+    greedy_tokens: Vec<TokenId>,
+    greedy_text: String,
+}
+
+const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
+}
+
+/// The tiny model as GGUF, loaded with these settings.
+fn engine(name: &str, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    convert(&Model::open(&fixture(name)).unwrap(), &path, ConvertFormat::F32).unwrap();
+    (LlamaCpp::load(&path, &settings).unwrap(), folder)
+}
+
+fn few(parallel: u32, cache_tokens: u32, step_tokens: u32) -> LlamaCppSettings {
+    let number = |n| NonZeroU32::new(n).unwrap();
+    LlamaCppSettings {
+        threads: None,
+        parallel: number(parallel),
+        cache_tokens: number(cache_tokens),
+        step_tokens: number(step_tokens),
+    }
+}
+
+#[test]
+fn conforms() {
+    for name in MODELS {
+        let (mut engine, _folder) = engine(name, LlamaCppSettings::default());
+        for case in conformance::BACKEND {
+            println!("{name}: {}", case.name);
+            (case.run)(&mut engine);
+        }
+    }
+}
+
+#[test]
+fn conforms_in_little_memory() {
+    // Fewer branches than samples, steps shorter than prompts, a cache that holds little more than one sequence.
+    let (mut engine, _folder) = engine("tiny-llama", few(2, 600, 7));
+    for case in conformance::BACKEND {
+        println!("{}", case.name);
+        (case.run)(&mut engine);
+    }
+}
+
+#[test]
+fn tokens_and_log_probabilities_are_those_of_transformers() {
+    for name in MODELS {
+        let rows: Vec<Expected> =
+            serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap();
+        let (mut engine, _folder) = engine(name, LlamaCppSettings::default());
+        let requests: Vec<_> = rows
+            .iter()
+            .map(|row| ScoreRequest {
+                prompt: Prompt::user(&row.prompt),
+                continuations: vec![Continuation::closed(&row.response)],
+            })
+            .collect();
+        let mut given = 0;
+        engine
+            .score(&requests, &mut |request, scored| {
+                given += 1;
+                let row = &rows[request];
+                assert_eq!(scored[0].tokens, row.response_tokens, "{name}: {}", row.response);
+                for (found, expected) in scored[0].log_probs.iter().zip(&row.log_probs) {
+                    assert!((found - expected).abs() < 1e-3, "{name}: {found}, expected {expected}");
+                }
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!(given, rows.len());
+
+        let requests: Vec<_> =
+            rows.iter().map(|row| GenerateRequest::new(Prompt::user(&row.prompt)).max_tokens(24)).collect();
+        let mut collected = Collect::default();
+        engine.generate(&requests, &mut collected).unwrap();
+        for completion in collected.0 {
+            let row = &rows[completion.request];
+            assert_eq!(engine.tokenize(&requests[completion.request].prompt).unwrap(), row.prompt_tokens);
+            assert_eq!(completion.tokens, row.greedy_tokens, "{name}: {}", row.prompt);
+            assert_eq!(completion.text, row.greedy_text);
+        }
+    }
+}
+
+#[test]
+fn what_prompts_have_in_common_is_read_once() {
+    let (mut engine, _folder) = engine("tiny-llama", few(4, 2048, 64));
+    let rubric = "Judge the sentence that follows and say how good it is, from one to ten. ".repeat(4);
+    let requests: Vec<_> = (0..6)
+        .map(|number| {
+            GenerateRequest::new(Prompt::text(format!("{rubric}Sentence {number}.")))
+                .sampling(Sampling::Nucleus { temperature: 0.7, top_p: 0.9 })
+                .samples(Seed(number), 3)
+                .max_tokens(4)
+        })
+        .collect();
+    let lengths: Vec<usize> =
+        requests.iter().map(|one| engine.tokenize(&one.prompt).unwrap().len()).collect();
+    let all: usize = lengths.iter().sum();
+    let usage = engine.generate(&requests, &mut Collect::default()).unwrap();
+    assert!((usage.read as usize) < lengths[0] + 6 * 8, "{usage:?} of {all}");
+    assert_eq!(usage.read as usize + usage.reused as usize, 3 * all, "{usage:?}");
+    // The trunk stays for the next call.
+    let again = engine.generate(&requests[5..], &mut Collect::default()).unwrap();
+    assert_eq!(again.read, 1, "{again:?}");
+}
+
+#[test]
+fn continuations_share_their_prompt() {
+    let (mut engine, _folder) = engine("tiny-llama", few(4, 2048, 64));
+    let prompt = Prompt::user("Which of these words is the name of a colour?");
+    let continuations: Vec<_> = ["red and green", "table", "seven", "quickly", "blue", "a long way home"]
+        .map(Continuation::open)
+        .into();
+    let prompt_tokens = engine.tokenize(&prompt).unwrap().len();
+    let mut fed = 0;
+    let request = ScoreRequest { prompt, continuations };
+    let usage = engine
+        .score(std::slice::from_ref(&request), &mut |_, scored| {
+            fed = scored.iter().map(|one| one.tokens.len() - 1).sum();
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(usage.read as usize, prompt_tokens + fed, "{usage:?}");
+    assert_eq!(usage.reused as usize, 5 * prompt_tokens, "{usage:?}");
+}
+
+/// When things happen, in steps and in tokens.
+#[derive(Default)]
+struct Watch {
+    steps: usize,
+    tokens: usize,
+    /// Request, and the tokens that had been computed when its sample ended.
+    ended: Vec<(usize, usize)>,
+    generated: usize,
+}
+
+impl CompletionSink for Watch {
+    fn completed(&mut self, completion: Completion) -> ControlFlow<()> {
+        self.ended.push((completion.request, self.tokens));
+        self.generated += completion.tokens.len();
+        ControlFlow::Continue(())
+    }
+
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        self.steps += 1;
+        self.tokens += tokens;
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn a_long_prompt_does_not_hold_up_samples() {
+    let (mut engine, _folder) = engine("tiny-llama", few(4, 1024, 16));
+    let request = |tokens: Vec<u32>| {
+        GenerateRequest::new(Prompt::Tokens(tokens.into_iter().map(TokenId).collect())).max_tokens(6)
+    };
+    // In the order in which prompts are read, the short one comes first.
+    let long: Vec<u32> = [9].into_iter().chain((0..299).map(|i| 20 + i % 50)).collect();
+    let mut watch = Watch::default();
+    engine.generate(&[request(long), request(vec![8, 30, 40])], &mut watch).unwrap();
+    let (request, computed) = watch.ended[0];
+    assert_eq!(request, 1, "{:?}", watch.ended);
+    assert!(computed < 200, "the short request's sample ended after {computed} tokens");
+    assert!(watch.tokens > 300);
+}
+
+#[test]
+fn a_sample_that_ends_is_replaced_at_once() {
+    let (mut engine, _folder) = engine("tiny-llama", few(3, 1024, 64));
+    // Hot enough that hardly a sample ends by itself.
+    let requests: Vec<_> = (0..18)
+        .map(|number| {
+            GenerateRequest::new(Prompt::user("Say something."))
+                .sampling(Sampling::Nucleus { temperature: 5.0, top_p: 1.0 })
+                .samples(Seed(number), 1)
+                .max_tokens(if number % 3 == 0 { 30 } else { 2 })
+        })
+        .collect();
+    let mut watch = Watch::default();
+    engine.generate(&requests, &mut watch).unwrap();
+    assert_eq!(watch.ended.len(), 18);
+    assert!(watch.generated > 150, "{}", watch.generated);
+    // Three at a time would take 6 × 29 steps if each waited for the longest; the last one may be alone.
+    assert!(watch.steps < watch.generated / 3 + 30 + 18, "{} steps for {}", watch.steps, watch.generated);
+}
+
+#[test]
+fn a_token_outside_the_vocabulary_is_named() {
+    let (engine, _folder) = engine("tiny-llama", LlamaCppSettings::default());
+    let error = engine.detokenize(&[TokenId(3), TokenId(4_000_000)]).unwrap_err();
+    assert!(error.to_string().contains("4000000"), "{error}");
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    for (settings, name) in [(few(256, 1024, 512), "parallel is 256"), (few(8, 1024, 8), "step_tokens is 8")]
+    {
+        let error = settings.validate().unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+        assert!(LlamaCpp::load(Path::new("any.gguf"), &settings).is_err());
+    }
+    LlamaCppSettings::default().validate().unwrap();
+}
+
+#[test]
+fn a_full_context_ends_a_sample() {
+    let (mut engine, _folder) = engine("tiny-llama", few(2, 64, 16));
+    assert_eq!(engine.info().context_length, 64);
+    let prompt = Prompt::Tokens((100..130).map(TokenId).collect());
+    let request = GenerateRequest::new(prompt)
+        .sampling(Sampling::Nucleus { temperature: 3.0, top_p: 1.0 })
+        .samples(Seed(1), 8);
+    let mut collected = Collect::default();
+    engine.generate(&[request], &mut collected).unwrap();
+    let full: Vec<_> =
+        collected.0.iter().filter(|one| one.finish == lancer_backend::Finish::ContextFull).collect();
+    assert!(!full.is_empty(), "eight samples at temperature 3 all ended by themselves");
+    assert!(full.iter().all(|one| one.tokens.len() == 34));
+}
+
+#[test]
+fn a_file_that_is_no_model_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no-model.gguf");
+    fs::write(&path, "no model, whatever its name says").unwrap();
+    let Err(error) = LlamaCpp::load(&path, &LlamaCppSettings::default()) else { panic!("it was loaded") };
+    assert!(matches!(error, BackendError::Load { .. }), "{error}");
+    assert!(error.to_string().contains("no-model.gguf"), "{error}");
+}
