@@ -329,17 +329,18 @@ mod tests {
     #[test]
     fn figures_stand_in_their_rows() {
         let text = text(&summary());
+        let rows: Vec<String> =
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         let row = |start: &str| {
-            let found = text.lines().find(|line| line.trim_start().starts_with(start));
-            found.unwrap_or_else(|| panic!("no {start}")).split_whitespace().collect::<Vec<_>>().join(" ")
+            rows.iter().find(|row| row.starts_with(start)).unwrap_or_else(|| panic!("no {start}")).as_str()
         };
-        assert_eq!(row("import  1"), "import 1,393 lines 1,390 seeds 3 rejected: no prompt");
+        assert_eq!(row("import 1"), "import 1,393 lines 1,390 seeds 3 rejected: no prompt");
         assert!(
             row("review seeds").starts_with("review seeds 1,390 pairs 1,388 scored 700 score of at least 7")
         );
         assert_eq!(row("merge"), "merge 1,390 in pool 1,410 in pool 20 joined");
         assert_eq!(row("SFT"), "SFT 46 2.142 → 1.800");
-        assert_eq!(row("generate  2"), "generate 2 min 05 s 12,345 5 99");
+        assert_eq!(row("generate 2"), "generate 2 min 05 s 12,345 5 99");
         assert_eq!(row("held-out"), "held-out M_0 2.500 [2.500, 2.500]");
         assert_eq!(
             row("NLL, 8 items"),

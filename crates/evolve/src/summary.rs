@@ -273,8 +273,7 @@ mod tests {
     #[test]
     fn evaluation_is_against_the_first_model() {
         let (_run, summary) = whole();
-        assert_eq!(summary.baseline.len(), 2);
-        assert_eq!(summary.baseline[1].estimate.mean, 0.5);
+        assert_eq!((summary.baseline.len(), summary.baseline[1].estimate.mean), (2, 0.5));
         let tasks = &summary.iterations[0].tasks;
         assert_eq!((tasks[0].task.as_str(), tasks[0].comparison.verdict), ("held-out", Verdict::Better));
         assert!((tasks[0].comparison.difference.mean + 0.25).abs() < 1e-12);
@@ -295,8 +294,7 @@ mod tests {
         let (run, _) = whole();
         std::fs::create_dir_all(run.folder.path().join("models/m1")).unwrap();
         let summary = Summary::of(&run.ledger, run.folder.path()).unwrap();
-        assert!(summary.is_whole());
-        assert_eq!(summary.seconds, 28.0);
+        assert_eq!((summary.is_whole(), summary.seconds), (true, 28.0));
         assert_eq!(summary.before.iter().map(|stage| stage.stage).collect::<Vec<_>>(), Stage::BEFORE);
         let [_, review, ..] = summary.iterations[0].stages[..] else { panic!("no stages") };
         // Both sessions in which it was finished are counted.
