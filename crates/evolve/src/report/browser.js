@@ -19,7 +19,7 @@ const FATES = {
   dropped: (item) => Boolean(verdictOf.get(item.key)?.rule),
   unusable: (item) => Boolean(item.unusable),
   "no score": (item) => reviewsOf.has(item.key) && item.score === null,
-  "joined the pool": (item) => item.origin !== "seed" && data.pool[item.key] !== undefined,
+  "joined the pool": (item) => item.origin !== "seed" && poolSince.has(item.key),
   "used for training": (item) => sftOf.has(item.key) || chosenIn.has(item.key) || rejectedIn.has(item.key),
   "fine-tuned on": (item) => sftOf.has(item.key),
   "chosen side of a pair": (item) => chosenIn.has(item.key),

@@ -19,6 +19,7 @@ const verdictOf = new Map(data.verdicts.map((verdict) => [verdict.record, verdic
 const sftOf = groupBy(data.sft, (example) => example.record);
 const chosenIn = groupBy(data.pairs, (pair) => pair.record);
 const rejectedIn = groupBy(data.pairs, (pair) => pair.rejected_record);
+const poolSince = new Map(Object.entries(data.pool));
 const resembledBy = groupBy(data.verdicts, (verdict) => verdict.resembles);
 const recordsFrom = groupBy(data.records, (record) => record.source);
 const samplesFrom = groupBy(data.samples, (sample) => sample.parent);
@@ -59,7 +60,7 @@ function history(key) {
 }
 
 function recordHistory(record, sample) {
-  const pool = data.pool[record.key];
+  const pool = poolSince.get(record.key);
   return [
     el("h3", {}, el("code", {}, record.key)),
     el("p", { class: "badges" }, fate(record.key).map(([name, className]) => el("span", { class: `badge ${className}` }, name))),
@@ -189,7 +190,7 @@ function fate(key) {
     [record.origin === "seed" ? "seed" : `${ORIGINS[record.origin]}, iteration ${record.iteration}`, "plain"],
     verdict && (verdict.rule === null ? ["kept", "better"] : ["dropped", "worse"]),
     score !== null && [`score ${fixed(score, 2)}`, "plain"],
-    record.origin !== "seed" && data.pool[key] && ["joined the pool", "better"],
+    record.origin !== "seed" && poolSince.has(key) && ["joined the pool", "better"],
     sftOf.has(key) && ["fine-tuned on", "used"],
     chosenIn.has(key) && ["chosen", "used"],
     rejectedIn.has(key) && ["rejected side", "used"],
