@@ -90,8 +90,9 @@ fn greedy_repeats(engine: &mut dyn Backend) {
 }
 
 fn samples_repeat(engine: &mut dyn Backend) {
+    // The tiny models were trained on two stories that begin so; of the other prompts they are too sure to differ.
     let request =
-        GenerateRequest::new(prompts().remove(3)).sampling(random()).samples(Seed(11), 6).max_tokens(24);
+        GenerateRequest::new(prompts().remove(2)).sampling(random()).samples(Seed(11), 6).max_tokens(24);
     let one = generate(engine, std::slice::from_ref(&request));
     let two = generate(engine, std::slice::from_ref(&request));
     assert_eq!(tokens(&one), tokens(&two), "the same seeds gave other samples");
