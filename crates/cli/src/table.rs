@@ -90,7 +90,7 @@ fn funnel(summary: &Summary, iteration: &IterationSummary) -> Table {
         let lines = summary.seeds + summary.rejected.values().sum::<usize>();
         add("import", (lines, "lines"), (summary.seeds, "seeds"), &rejected);
     }
-    for row in iteration.funnel.rows() {
+    for row in iteration.funnel_rows() {
         let (input, output) = ((row.input, row.input_unit), (row.output, row.output_unit));
         add(row.stage.title(), input, output, &row.parts);
     }

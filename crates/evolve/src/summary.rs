@@ -165,6 +165,15 @@ impl IterationSummary {
     }
 }
 
+impl IterationSummary {
+    /// The rows of the funnel up to the first stage that is not finished.
+    pub fn funnel_rows(&self) -> Vec<FunnelRow> {
+        let mut rows = self.funnel.rows();
+        rows.retain(|row| self.unfinished.is_none_or(|unfinished| row.stage <= unfinished));
+        rows
+    }
+}
+
 impl IterationFiles {
     fn of(folder: &Path, iteration: u32) -> Self {
         let existing = |path: PathBuf| Some(path).filter(|path| path.exists());

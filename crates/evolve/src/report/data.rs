@@ -10,14 +10,14 @@ use crate::{
         HeldOutRow, Ledger, PairRow, Phase, Record, RejectRow, ReviewRow, Sample, SftRow, StepRow, VerdictRow,
     },
     stage::Stage,
-    summary::{FunnelRow, Summary},
+    summary::{FunnelRow, IterationSummary, Summary},
 };
 
 /// Everything that the page's scripts read.
 #[derive(Debug, Serialize)]
 pub(super) struct PageData {
     summary: Summary,
-    /// The funnel of each iteration as rows.
+    /// The funnel of each iteration as rows, as far as it has come.
     funnels: Vec<Vec<FunnelRow>>,
     /// The names of stages for people.
     stages: BTreeMap<&'static str, &'static str>,
@@ -55,7 +55,7 @@ impl PageData {
         let summary = Summary::of(ledger, folder)?;
         let last = summary.iterations.last().map_or(0, |iteration| iteration.iteration);
         let mut page = Self {
-            funnels: summary.iterations.iter().map(|iteration| iteration.funnel.rows()).collect(),
+            funnels: summary.iterations.iter().map(IterationSummary::funnel_rows).collect(),
             summary,
             stages: Stage::ITERATION
                 .into_iter()

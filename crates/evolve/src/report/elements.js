@@ -30,7 +30,8 @@ function svg(name, attributes, ...children) {
 function placed(className, from, to) {
   const box = el("span", { class: className });
   box.style.left = `${100 * from}%`;
-  if (to !== undefined) box.style.width = `${Math.max(0, 100 * (to - from))}%`;
+  // What is there is seen, however small its part.
+  if (to !== undefined) box.style.width = to > from ? `max(1px, ${100 * (to - from)}%)` : 0;
   return box;
 }
 

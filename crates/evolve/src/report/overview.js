@@ -38,7 +38,7 @@ function drawHeader() {
 
 function rejectedNote() {
   const rejected = sum(Object.values(summary.rejected));
-  return rejected > 0 && `${count(rejected)} lines rejected`;
+  return rejected > 0 && `${count(rejected)} ${rejected === 1 ? "line" : "lines"} rejected`;
 }
 
 function heading(iteration) {
@@ -109,7 +109,7 @@ function drawFunnel() {
       rows.map((row) => funnelRow(row, barOf(row, iteration.funnel), widest))));
   });
   if (data.rejects.length > 0) {
-    host.append(el("details", {}, el("summary", {}, `${count(data.rejects.length)} lines of the seed file were not usable`),
+    host.append(el("details", {}, el("summary", {}, `Lines of the seed file that were not usable: ${count(data.rejects.length)}`),
       table([["line", "number"], "reason", "text"], data.rejects.map((reject) => [count(reject.place), reject.reason, el("code", {}, reject.text)]))));
   }
 }

@@ -30,6 +30,7 @@ pub(crate) fn empty() -> HandFilled {
 /// Killed after the first new prompt.
 pub(crate) fn stopped_while_generating() -> HandFilled {
     let run = empty();
+    run.finish(1, Stage::Calibrate, 1.0, Usage::default());
     run.seeds();
     run.sample("d/1/p0", "new_prompt", "d", None);
     run

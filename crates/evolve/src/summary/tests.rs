@@ -127,7 +127,9 @@ fn an_interrupted_run_has_a_summary() {
     let run = hand_filled::stopped_while_generating();
     let summary = Summary::of(&run.ledger, run.folder.path()).unwrap();
     let [iteration] = &summary.iterations[..] else { panic!("one iteration was begun") };
-    assert_eq!(iteration.unfinished, Some(Stage::Calibrate));
+    assert_eq!(iteration.unfinished, Some(Stage::Generate));
+    let rows = iteration.funnel_rows();
+    assert_eq!(rows.iter().map(|row| row.stage).collect::<Vec<_>>(), [Stage::ReviewSeeds, Stage::Generate]);
     assert_eq!((iteration.funnel.generate.sources, iteration.funnel.clean.records), (1, 0));
     assert_eq!((&iteration.sft, &iteration.preference, iteration.tasks.len()), (&None, &None, 0));
     assert_eq!(iteration.funnel.merge, PoolCounts { before: 4, joined: 0, after: 4 });
