@@ -65,7 +65,7 @@ impl Estimate {
 /// which says more about their number than about the model.
 pub fn estimate(values: &[(f64, f64)], settings: &BootstrapSettings) -> Estimate {
     let mean = |draw: &mut dyn Iterator<Item = usize>| weighted_mean(draw.map(|item| values[item]));
-    let means = resample(values.len(), settings, |draw| mean(draw));
+    let means = resample(values.len(), settings, mean);
     interval(mean(&mut (0..values.len())), means, values.len(), settings)
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn weighted_mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
     sum / weights
 }
 
-/// The quantile of sorted values, interpolated between neighbours as by NumPy's default.
+/// The quantile of sorted values, interpolated between neighbours as `numpy.quantile` does by default.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let place = share.clamp(0.0, 1.0) * last as f64;

@@ -76,7 +76,7 @@ pub fn compare(
         |side: usize| interval(mean[side], draws.iter().map(|draw| draw[side]).collect(), items, settings);
     let difference =
         interval(mean[1] - mean[0], draws.iter().map(|draw| draw[1] - draw[0]).collect(), items, settings);
-    let changed = before.iter().zip(after).filter(|(before, after)| before.0 != after.0).count();
+    let changed = before.iter().zip(after).filter(|(before, after)| (before.0 - after.0).abs() > 0.0).count();
     Comparison {
         metric,
         before: side(0),

@@ -9,15 +9,16 @@
 //!   perplexity.
 //!
 //! [`Task::new`] checks the records against the task. [`evaluate`] asks any
-//! [`Backend`](lancer_backend::Backend) the items and hands each [`ItemResult`] to an [`EvalSink`] as it is made, so a run can be stopped and
-//! resumed at any item. [`estimate`] gives means with bootstrap intervals, and [`compare`] says whether a model is better
-//! than another on the same items. This crate reads no data files: records are JSON objects, from wherever they come.
+//! [`Backend`](lancer_backend::Backend) the items and hands each [`ItemResult`] to an [`EvalSink`] as it is made, so a run
+//! can be stopped and resumed at any item. [`estimate`] gives means with bootstrap intervals, and [`compare`] says whether
+//! a model is better than another on the same items. This crate reads no data files: records are JSON objects, from
+//! wherever they come.
 //!
 //! ```
 //! use std::path::Path;
 //!
 //! use lancer_backend::{Seed, scripted::ScriptedBackend};
-//! use lancer_eval::{BootstrapSettings, Task, TaskSpec, estimate, evaluate};
+//! use lancer_eval::{BootstrapSettings, ItemResult, Task, TaskSpec, estimate, evaluate};
 //!
 //! let spec = TaskSpec::parse(
 //!     r#"
@@ -36,9 +37,9 @@
 //! let task = Task::new(spec, serde_json::from_str(data)?)?;
 //!
 //! let mut model = ScriptedBackend::new(|_prompt, _seed| "I think it is 3.".into());
-//! let mut results = Vec::new();
+//! let mut results: Vec<ItemResult> = Vec::new();
 //! evaluate(&mut model, &task, &[0, 1], Seed(1), &mut results)?;
-//! let values: Vec<_> = results.iter().map(|result| result.weighted()).collect();
+//! let values: Vec<_> = results.iter().map(ItemResult::weighted).collect();
 //! assert_eq!(estimate(&values, &BootstrapSettings::default()).mean, 0.5);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -233,9 +233,11 @@ fn targets(record: &Record, field: &str) -> Result<(Vec<String>, Vec<usize>), Ev
     let mut texts = Vec::new();
     let mut correct = Vec::new();
     for (text, truth) in entries.iter().filter(|(_, truth)| !truth.is_null()) {
-        let truth = match truth {
-            Value::Bool(truth) => Some(*truth),
-            other => other.as_f64().filter(|truth| *truth == 0.0 || *truth == 1.0).map(|truth| truth == 1.0),
+        let truth = match (truth, truth.as_f64()) {
+            (Value::Bool(truth), _) => Some(*truth),
+            (_, Some(0.0)) => Some(false),
+            (_, Some(1.0)) => Some(true),
+            _ => None,
         };
         let Some(truth) = truth else {
             return Err(record.error(field, format!("the choice `{text}` must have the value 0 or 1")));

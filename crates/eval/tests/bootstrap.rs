@@ -1,4 +1,4 @@
-//! Bootstrap intervals against SciPy, against a plain implementation, and by their coverage.
+//! Bootstrap intervals against `scipy`, against a plain implementation, and by their coverage.
 
 use std::{fs, path::Path};
 

@@ -1,5 +1,7 @@
 //! Evaluation with engines whose answers are known.
 
+#![allow(clippy::float_cmp)] // Values that are exact in binary.
+
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
 use lancer_backend::{
@@ -72,7 +74,7 @@ impl Backend for Table {
 
 fn run(engine: &mut dyn Backend, task: &Task) -> Vec<ItemResult> {
     let all: Vec<usize> = (0..task.len()).collect();
-    let mut results = Vec::new();
+    let mut results: Vec<ItemResult> = Vec::new();
     evaluate(engine, task, &all, Seed(1), &mut results).unwrap();
     results.sort_by_key(|result| result.item);
     results
@@ -257,7 +259,7 @@ fn a_sampled_answer_depends_on_the_seed_and_the_item_alone() {
     let records = json!([{"q": "a", "a": "1"}, {"q": "b", "a": "1"}, {"q": "c", "a": "1"}]);
     let task = task(&text, &records);
     let answers = |items: &[usize], seed| {
-        let mut results = Vec::new();
+        let mut results: Vec<ItemResult> = Vec::new();
         let mut engine = ScriptedBackend::new(|_, seed: Seed| seed.0.to_string());
         evaluate(&mut engine, &task, items, Seed(seed), &mut results).unwrap();
         let text = |result: ItemResult| match result.detail {
@@ -316,7 +318,7 @@ fn errors_name_the_item() {
         format!("limit = {{ first = 3 }}\n{TEXT}[few_shot]\nrecords = 1\n[response_nll]\nresponse = 'r'");
     let records: Vec<Value> = (0..9).map(|n| json!({"q": n, "r": "x"})).collect();
     let task = task(&text, &json!(records));
-    let mut sink = Vec::new();
+    let mut sink: Vec<ItemResult> = Vec::new();
     let error = evaluate(&mut Table::default(), &task, &[0, 3], Seed(1), &mut sink).unwrap_err();
     assert_eq!(error.to_string(), "the task t has 3 items; there is no item 3");
 

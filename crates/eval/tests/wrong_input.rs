@@ -24,7 +24,7 @@ fn message(error: &dyn Error) -> String {
 
 #[test]
 fn wrong_task_files() {
-    let cases = [
+    let cases: &[(&str, &str)] = &[
         ("", "missing field `name`"),
         ("name = 't'\ndata = ", "line 2"),
         (
@@ -83,7 +83,7 @@ fn wrong_task_files() {
             "the temperature must be above 0",
         ),
     ];
-    for (text, expected) in cases {
+    for &(text, expected) in cases {
         let message = message(&parse(text).unwrap_err());
         assert!(message.contains(expected), "{text}\n{message}");
         assert!(message.contains("tasks/t.toml"), "{message}");
@@ -108,14 +108,14 @@ fn wrong_records() {
     let targets = "[multiple_choice]\nchoices = { targets = 'm' }\n";
     let exact = "[exact_match]\nanswer = 'a'\nanswer_extract = 'last_number'\n";
     let nll = "[response_nll]\nresponse = 'r.text'\n";
-    let cases = [
+    let cases: &[(&str, Value, &str)] = &[
         (CHOICES, json!({"c": ["x", "y"], "l": 0}), "q: the record has no such field; it has `c`, `l`"),
         (
             CHOICES,
             json!({"q": " ", "c": ["x", "y"], "l": 0}),
             "prompt.template: the template gives an empty text",
         ),
-        (CHOICES, json!({"q": "?", "l": 0}), "c: the record has no such field; it has `l`, `q`"),
+        (CHOICES, json!({"l": 0, "q": "?"}), "c: the record has no such field; it has `l`, `q`"),
         (CHOICES, json!({"q": "?", "c": ["x"], "l": 0}), "c: 1 choices; a question needs at least 2"),
         (CHOICES, json!({"q": "?", "c": [], "l": 0}), "c: the list is empty"),
         (CHOICES, json!({"q": "?", "c": ["x", {}], "l": 0}), "c: expected a text, found an object"),
@@ -146,7 +146,7 @@ fn wrong_records() {
     for (kind, record, expected) in cases {
         // A good record comes first where the kind has one, so that the number is not always the same.
         let good = json!({"q": "?", "c": ["x", "y"], "l": 1});
-        let is_good = kind == CHOICES;
+        let is_good = *kind == CHOICES;
         let records = if is_good { json!([good, record]) } else { json!([record]) };
         let message = message(&task(kind, &records).unwrap_err());
         assert!(message.contains(expected), "{record}\n{message}");
