@@ -3,7 +3,9 @@
 //! Composed of Burn's own operations they would take some forty passes over memory in each layer, each on one core and into
 //! a tensor of its own, and training would spend as long in them as in the matrix products.
 
+mod adapted;
 mod attention;
+mod autodiff;
 mod rms_norm;
 mod rotary;
 mod swiglu;
@@ -11,21 +13,13 @@ mod swiglu;
 use std::sync::Arc;
 
 use burn::{
-    backend::{
-        Autodiff, Backend, Dispatch, Flex,
-        autodiff::{
-            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind},
-        },
-        backend_extension,
-        tensor::FloatTensor,
-    },
+    backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
     tensor::{Tensor, TensorData},
 };
 
+use self::adapted::Adapted;
 pub(crate) use self::{
-    attention::{Heads, Reach},
+    attention::{AttentionShape, Reach},
     rotary::Turns,
 };
 use crate::numbers::Floats;
@@ -42,8 +36,15 @@ pub(crate) trait Fused: Backend {
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
-        heads: Heads,
+        shape: AttentionShape,
         reaches: Arc<[Reach]>,
+    ) -> FloatTensor<Self>;
+    fn adapted(
+        states: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        scale: f64,
     ) -> FloatTensor<Self>;
 }
 
@@ -70,11 +71,24 @@ pub(crate) fn attend(
     query: Tensor<2>,
     key: Tensor<2>,
     value: Tensor<2>,
-    heads: Heads,
+    shape: AttentionShape,
     reaches: Arc<[Reach]>,
 ) -> Tensor<2> {
     let (query, key, value) = (query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Fused>::attend(query, key, value, heads, reaches))
+    Tensor::from_dispatch(<Dispatch as Fused>::attend(query, key, value, shape, reaches))
+}
+
+/// A frozen linear layer with an adapter, `x W + scale · x A B`, for `x: [rows, input]`, `weight: [input, output]`,
+/// `down: [input, rank]` and `up: [rank, output]`.
+pub(crate) fn adapted(
+    states: Tensor<2>,
+    weight: Tensor<2>,
+    down: Tensor<2>,
+    up: Tensor<2>,
+    scale: f64,
+) -> Tensor<2> {
+    let [states, weight, down, up] = [states, weight, down, up].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(<Dispatch as Fused>::adapted(states, weight, down, up, scale))
 }
 
 impl Fused for Flex {
@@ -90,138 +104,18 @@ impl Fused for Flex {
         swiglu::forward(gate, up)
     }
 
-    fn attend(query: Floats, key: Floats, value: Floats, heads: Heads, reaches: Arc<[Reach]>) -> Floats {
-        attention::forward(query, key, value, heads, &reaches).0
-    }
-}
-
-impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
-    fn rms_norm(states: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
-        let guards = [states.node(), weight.node()];
-        match NormBackward.prepare::<C>(guards).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let (states, weight) = (states.into_primitive(), weight.into_primitive());
-                let normed = rms_norm::forward(states.clone(), weight.clone(), epsilon);
-                prep.finish((states, weight, normed.inverse), normed.output)
-            }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(Flex::rms_norm(states.into_primitive(), weight.into_primitive(), epsilon))
-            }
-        }
-    }
-
-    fn rotate(states: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self> {
-        match RotateBackward.prepare::<C>([states.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                prep.finish(turns.clone(), Flex::rotate(states.into_primitive(), turns))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::rotate(states.into_primitive(), turns)),
-        }
-    }
-
-    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        let guards = [gate.node(), up.node()];
-        match SwiGluBackward.prepare::<C>(guards).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let (gate, up) = (gate.into_primitive(), up.into_primitive());
-                let output = swiglu::forward(gate.clone(), up.clone());
-                prep.finish((gate, up), output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::swiglu(gate.into_primitive(), up.into_primitive())),
-        }
-    }
-
     fn attend(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        heads: Heads,
+        query: Floats,
+        key: Floats,
+        value: Floats,
+        shape: AttentionShape,
         reaches: Arc<[Reach]>,
-    ) -> FloatTensor<Self> {
-        let guards = [query.node(), key.node(), value.node()];
-        let prepared = AttendBackward.prepare::<C>(guards).compute_bound().stateful();
-        let (query, key, value) = (query.into_primitive(), key.into_primitive(), value.into_primitive());
-        match prepared {
-            OpsKind::Tracked(prep) => {
-                let (output, probabilities) =
-                    attention::forward(query.clone(), key.clone(), value.clone(), heads, &reaches);
-                let kept = attention::Kept { query, key, value, heads, reaches, probabilities };
-                prep.finish(kept, output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::attend(query, key, value, heads, reaches)),
-        }
+    ) -> Floats {
+        attention::forward(query, key, value, shape, &reaches).0
     }
-}
 
-#[derive(Debug)]
-struct NormBackward;
-
-impl Backward<Flex, 2> for NormBackward {
-    type State = (Floats, Floats, Vec<f32>);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [states_node, weight_node] = ops.parents;
-        let (states, weight, inverse) = ops.state;
-        let by_output = grads.consume::<Flex>(&ops.node);
-        let found = rms_norm::backward(states, weight, &inverse, by_output, weight_node.is_some());
-        if let Some(node) = states_node {
-            grads.register::<Flex>(node.id, found.states);
-        }
-        if let (Some(node), Some(weight)) = (weight_node, found.weight) {
-            grads.register::<Flex>(node.id, weight);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct RotateBackward;
-
-impl Backward<Flex, 1> for RotateBackward {
-    type State = Arc<Turns>;
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<Flex>(&ops.node);
-        let [node] = ops.parents;
-        if let Some(node) = node {
-            let by_states = rotary::turn(by_output, &ops.state, rotary::Direction::Back);
-            grads.register::<Flex>(node.id, by_states);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct SwiGluBackward;
-
-impl Backward<Flex, 2> for SwiGluBackward {
-    type State = (Floats, Floats);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<Flex>(&ops.node);
-        let (gate, up) = ops.state;
-        let (by_gate, by_up) = swiglu::backward(gate, up, by_output);
-        let [gate_node, up_node] = ops.parents;
-        for (node, gradient) in [(gate_node, by_gate), (up_node, by_up)] {
-            if let Some(node) = node {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct AttendBackward;
-
-impl Backward<Flex, 3> for AttendBackward {
-    type State = attention::Kept;
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<Flex>(&ops.node);
-        let found = attention::backward(ops.state, by_output);
-        for (node, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = node {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
+    fn adapted(states: Floats, weight: Floats, down: Floats, up: Floats, scale: f64) -> Floats {
+        Adapted { states, weight, down, up, scale }.forward()
     }
 }
 

@@ -30,6 +30,7 @@
 //! ```
 
 mod engine;
+mod exp;
 mod fused;
 mod numbers;
 mod reading;

@@ -10,11 +10,14 @@ use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
 use super::tensor;
-use crate::numbers::{Floats, change, primitive, read};
+use crate::{
+    exp::exp,
+    numbers::{Floats, change, primitive, read},
+};
 
 /// The heads of an attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Heads {
+pub(crate) struct AttentionShape {
     /// Number of query heads.
     pub(crate) heads: usize,
     /// Number of key and value heads, of which `heads` is a multiple.
@@ -22,7 +25,7 @@ pub(crate) struct Heads {
     pub(crate) head_dim: usize,
 }
 
-impl Heads {
+impl AttentionShape {
     fn groups(self) -> usize {
         self.heads / self.kv_heads
     }
@@ -55,7 +58,7 @@ pub(super) struct Kept {
     pub(super) query: Floats,
     pub(super) key: Floats,
     pub(super) value: Floats,
-    pub(super) heads: Heads,
+    pub(super) shape: AttentionShape,
     pub(super) reaches: Arc<[Reach]>,
     /// `P` of each reach, `[kv_heads, groups · rows, keys]`.
     pub(super) probabilities: Vec<Tensor<3>>,
@@ -66,18 +69,18 @@ pub(super) fn forward(
     query: Floats,
     key: Floats,
     value: Floats,
-    heads: Heads,
+    shape: AttentionShape,
     reaches: &[Reach],
 ) -> (Floats, Vec<Tensor<3>>) {
     let (query, key, value) = (matrix(query), matrix(key), matrix(value));
     let (outputs, probabilities): (Vec<_>, Vec<_>) = reaches
         .par_iter()
         .map(|reach| {
-            let queries = by_kv_head(&query, &reach.queries, heads);
-            let keys = known(&key, reach, heads);
-            let values = known(&value, reach, heads);
-            let probabilities = softmax(queries.matmul(keys.swap_dims(1, 2)), reach, heads);
-            (by_row(probabilities.clone().matmul(values), heads), probabilities)
+            let queries = by_kv_head(&query, &reach.queries, shape);
+            let keys = known(&key, reach, shape);
+            let values = known(&value, reach, shape);
+            let probabilities = softmax(queries.matmul(keys.swap_dims(1, 2)), reach, shape);
+            (by_row(probabilities.clone().matmul(values), shape), probabilities)
         })
         .unzip();
     (joined(outputs), probabilities)
@@ -85,26 +88,26 @@ pub(super) fn forward(
 
 /// The gradients by query, key and value.
 pub(super) fn backward(kept: Kept, by_output: Floats) -> [Floats; 3] {
-    let Kept { query, key, value, heads, reaches, probabilities } = kept;
+    let Kept { query, key, value, shape, reaches, probabilities } = kept;
     let (query, key, value) = (matrix(query), matrix(key), matrix(value));
     let by_output = matrix(by_output);
     let found: Vec<[Tensor<2>; 3]> = reaches
         .par_iter()
         .zip(probabilities)
         .map(|(reach, probabilities)| {
-            let queries = by_kv_head(&query, &reach.queries, heads);
-            let by_output = by_kv_head(&by_output, &reach.queries, heads);
-            let keys = known(&key, reach, heads);
-            let values = known(&value, reach, heads);
+            let queries = by_kv_head(&query, &reach.queries, shape);
+            let by_output = by_kv_head(&by_output, &reach.queries, shape);
+            let keys = known(&key, reach, shape);
+            let values = known(&value, reach, shape);
             let by_values = probabilities.clone().swap_dims(1, 2).matmul(by_output.clone());
             let by_probabilities = by_output.matmul(values.swap_dims(1, 2));
-            let by_scores = softmax_backward(&probabilities, by_probabilities, heads);
+            let by_scores = softmax_backward(&probabilities, by_probabilities, shape);
             let by_keys = by_scores.clone().swap_dims(1, 2).matmul(queries);
             let by_queries = by_scores.matmul(keys);
-            [by_row(by_queries, heads), by_token(by_keys), by_token(by_values)]
+            [by_row(by_queries, shape), by_token(by_keys), by_token(by_values)]
         })
         .collect();
-    let (rows, width) = (key.dims()[0], heads.kv_heads * heads.head_dim);
+    let (rows, width) = (key.dims()[0], shape.kv_heads * shape.head_dim);
     let (mut by_key, mut by_value) = (vec![0.0; rows * width], vec![0.0; rows * width]);
     let mut by_query = Vec::with_capacity(found.len());
     for (reach, [queries, keys, values]) in reaches.iter().zip(found) {
@@ -123,9 +126,9 @@ pub(super) fn backward(kept: Kept, by_output: Floats) -> [Floats; 3] {
 }
 
 /// Some rows of `[all, heads · head_dim]` as `[kv_heads, groups · rows, head_dim]`.
-fn by_kv_head(all: &Tensor<2>, rows: &Range<usize>, heads: Heads) -> Tensor<3> {
-    let Heads { kv_heads, head_dim, .. } = heads;
-    let groups = heads.groups();
+fn by_kv_head(all: &Tensor<2>, rows: &Range<usize>, shape: AttentionShape) -> Tensor<3> {
+    let AttentionShape { kv_heads, head_dim, .. } = shape;
+    let groups = shape.groups();
     all.clone()
         .narrow(0, rows.start, rows.len())
         .reshape([rows.len(), kv_heads, groups, head_dim])
@@ -134,9 +137,9 @@ fn by_kv_head(all: &Tensor<2>, rows: &Range<usize>, heads: Heads) -> Tensor<3> {
 }
 
 /// The other way: `[kv_heads, groups · rows, head_dim]` as `[rows, heads · head_dim]`.
-fn by_row(states: Tensor<3>, heads: Heads) -> Tensor<2> {
-    let Heads { kv_heads, head_dim, .. } = heads;
-    let groups = heads.groups();
+fn by_row(states: Tensor<3>, shape: AttentionShape) -> Tensor<2> {
+    let AttentionShape { kv_heads, head_dim, .. } = shape;
+    let groups = shape.groups();
     let rows = states.dims()[1] / groups;
     states
         .reshape([kv_heads, groups, rows, head_dim])
@@ -145,14 +148,14 @@ fn by_row(states: Tensor<3>, heads: Heads) -> Tensor<2> {
 }
 
 /// The keys or values of a reach, `[kv_heads, keys, head_dim]`.
-fn known(all: &Tensor<2>, reach: &Reach, heads: Heads) -> Tensor<3> {
+fn known(all: &Tensor<2>, reach: &Reach, shape: AttentionShape) -> Tensor<3> {
     let part = |rows: &Range<usize>| all.clone().narrow(0, rows.start, rows.len());
     let rows = if reach.prefix.is_empty() {
         part(&reach.keys)
     } else {
         Tensor::cat(vec![part(&reach.prefix), part(&reach.keys)], 0)
     };
-    rows.reshape([reach.keys(), heads.kv_heads, heads.head_dim]).swap_dims(0, 1)
+    rows.reshape([reach.keys(), shape.kv_heads, shape.head_dim]).swap_dims(0, 1)
 }
 
 /// The other way: `[kv_heads, keys, head_dim]` as `[keys, kv_heads · head_dim]`.
@@ -162,29 +165,35 @@ fn by_token(states: Tensor<3>) -> Tensor<2> {
 }
 
 /// `softmax(scores / √head_dim)` over the keys that each query sees; 0 for the others. Of `[kv_heads, groups · rows, keys]`.
-fn softmax(scores: Tensor<3>, reach: &Reach, heads: Heads) -> Tensor<3> {
+fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3> {
     let (rows, keys) = (reach.rows(), reach.keys());
-    let scale = (heads.head_dim as f32).sqrt().recip();
+    let scale = (shape.head_dim as f32).sqrt().recip();
     change(scores, |all| {
         for (place, row) in all.chunks_exact_mut(keys).enumerate() {
             let (seen, unseen) = row.split_at_mut(keys - rows + place % rows + 1);
             let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let mut sum = 0.0;
             for score in seen.iter_mut() {
-                *score = ((*score - max) * scale).exp();
+                *score = exp((*score - max) * scale);
                 sum += *score;
             }
             let scale = 1.0 / sum;
-            seen.iter_mut().for_each(|probability| *probability *= scale);
+            for probability in seen.iter_mut() {
+                *probability *= scale;
+            }
             unseen.fill(0.0);
         }
     })
 }
 
 /// The gradient by the scores before they were divided.
-fn softmax_backward(probabilities: &Tensor<3>, by_probabilities: Tensor<3>, heads: Heads) -> Tensor<3> {
+fn softmax_backward(
+    probabilities: &Tensor<3>,
+    by_probabilities: Tensor<3>,
+    shape: AttentionShape,
+) -> Tensor<3> {
     let keys = probabilities.dims()[2];
-    let scale = (heads.head_dim as f32).sqrt().recip();
+    let scale = (shape.head_dim as f32).sqrt().recip();
     change(by_probabilities, |all| {
         read(probabilities, |probabilities| {
             for (by, probabilities) in all.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)) {

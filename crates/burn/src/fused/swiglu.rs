@@ -1,11 +1,14 @@
-//! SwiGLU: `y = g · σ(g) · u` with `σ(g) = 1 / (1 + exp(−g))`.
+//! `SwiGLU`: `y = g · σ(g) · u` with `σ(g) = 1 / (1 + exp(−g))`.
 //!
 //! The derivative of `g σ(g)` is `σ(g) · (1 + g · (1 − σ(g)))`.
 
 use rayon::prelude::*;
 
 use super::{CHUNK, tensor};
-use crate::numbers::{Floats, compact, slice};
+use crate::{
+    exp::exp,
+    numbers::{Floats, compact, slice},
+};
 
 pub(super) fn forward(gate: Floats, up: Floats) -> Floats {
     let shape = shape(&gate);
@@ -45,7 +48,7 @@ pub(super) fn backward(gate: Floats, up: Floats, by_output: Floats) -> (Floats, 
 }
 
 fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    1.0 / (1.0 + exp(-x))
 }
 
 fn shape(states: &Floats) -> [usize; 2] {

@@ -22,7 +22,7 @@ fn assert_close(found: Tensor<2>, expected: Tensor<2>, tolerance: f32) {
 
 /// Both functions of the same inputs: their outputs, and the gradients by each input of a weighted sum of the output.
 fn compare<const N: usize>(
-    inputs: [Tensor<2>; N],
+    inputs: &[Tensor<2>; N],
     fused: impl Fn([Tensor<2>; N]) -> Tensor<2>,
     composed: impl Fn([Tensor<2>; N]) -> Tensor<2>,
 ) {
@@ -44,7 +44,7 @@ fn compare<const N: usize>(
 #[test]
 fn rms_norm_is_its_formula() {
     compare(
-        [numbers([70, 24], 0.1), numbers([1, 24], 0.2)],
+        &[numbers([70, 24], 0.1), numbers([1, 24], 0.2)],
         |[states, weight]| rms_norm(states, weight, 1e-3),
         |[states, weight]| {
             let mean_square = (states.clone() * states.clone()).mean_dim(1);
@@ -56,7 +56,7 @@ fn rms_norm_is_its_formula() {
 #[test]
 fn swiglu_is_its_formula() {
     compare(
-        [numbers([33, 24], 0.1) * 3.0, numbers([33, 24], 0.2)],
+        &[numbers([33, 24], 0.1) * 3.0, numbers([33, 24], 0.2)],
         |[gate, up]| swiglu(gate, up),
         |[gate, up]| activation::silu(gate) * up,
     );
@@ -101,14 +101,18 @@ fn the_rotary_embedding_is_its_formula() {
     let positions = [0, 1, 2, 7, 30, 2];
     let turns = Arc::new(Turns::new(&config(), &positions));
     compare(
-        [numbers([6, 32], 0.3)],
+        &[numbers([6, 32], 0.3)],
         |[states]| rotate(states, turns.clone()),
         |[states]| composed_rotation(states, &positions, 8, 500.0),
     );
 }
 
 /// Attention of one reach, head by head.
-fn composed_attention([query, key, value]: [Tensor<2>; 3], heads: Heads, reach: &Reach) -> Tensor<2> {
+fn composed_attention(
+    [query, key, value]: [Tensor<2>; 3],
+    heads: AttentionShape,
+    reach: &Reach,
+) -> Tensor<2> {
     let (rows, keys, width) = (reach.queries.len(), reach.prefix.len() + reach.keys.len(), heads.head_dim);
     let mask: Vec<f32> = (0..rows)
         .flat_map(|row| (0..keys).map(move |key| if key > keys - rows + row { -1e9 } else { 0.0 }))
@@ -134,7 +138,7 @@ fn composed_attention([query, key, value]: [Tensor<2>; 3], heads: Heads, reach: 
 
 #[test]
 fn attention_is_its_formula() {
-    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 8 };
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8 };
     let reaches: Arc<[Reach]> = [
         Reach { queries: 0..5, prefix: 0..0, keys: 0..5 },
         Reach { queries: 5..8, prefix: 0..5, keys: 5..8 },
@@ -143,7 +147,7 @@ fn attention_is_its_formula() {
     ]
     .into();
     compare(
-        [numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
+        &[numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
         |[query, key, value]| attend(query, key, value, heads, reaches.clone()),
         |inputs| {
             let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
@@ -154,11 +158,24 @@ fn attention_is_its_formula() {
 
 #[test]
 fn attention_reaches_back_into_a_cache() {
-    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 8 };
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8 };
     let reach = Reach { queries: 0..3, prefix: 0..0, keys: 0..7 };
     compare(
-        [numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
+        &[numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
         |[query, key, value]| attend(query, key, value, heads, [reach.clone()].into()),
         |inputs| composed_attention(inputs, heads, &reach),
     );
+}
+
+#[test]
+fn an_adapted_layer_is_its_formula() {
+    let weight = numbers([12, 10], 0.8);
+    // Fewer rows than are merged for, and more.
+    for rows in [5, 300] {
+        compare(
+            &[numbers([rows, 12], 0.1), numbers([12, 3], 0.2), numbers([3, 10], 0.3) * 0.1],
+            |[states, down, up]| adapted(states, weight.clone(), down, up, 1.5),
+            |[states, down, up]| states.clone().matmul(weight.clone()) + states.matmul(down).matmul(up) * 1.5,
+        );
+    }
 }

@@ -5,7 +5,7 @@ use lancer_model::{Config, Model, ModelError};
 
 use super::{Pass, Trained, Training, dropout::Dropout, linear::Linear};
 use crate::{
-    fused::{self, Heads, Reach},
+    fused::{self, AttentionShape, Reach},
     settings::Projection,
 };
 
@@ -15,7 +15,7 @@ pub(crate) struct Attention {
     pub(crate) key: Linear,
     pub(crate) value: Linear,
     pub(crate) output: Linear,
-    heads: Heads,
+    shape: AttentionShape,
 }
 
 impl Attention {
@@ -33,7 +33,7 @@ impl Attention {
             key: linear(Projection::KProj)?,
             value: linear(Projection::VProj)?,
             output: linear(Projection::OProj)?,
-            heads: Heads { heads, kv_heads, head_dim },
+            shape: AttentionShape { heads, kv_heads, head_dim },
         })
     }
 
@@ -52,7 +52,7 @@ impl Attention {
         let query = fused::rotate(query, layout.turns.clone());
         let key = fused::rotate(key, layout.turns.clone());
         let attended = match &mut pass.caches {
-            None => fused::attend(query, key, value, self.heads, layout.reaches.clone()),
+            None => fused::attend(query, key, value, self.shape, layout.reaches.clone()),
             Some(caches) => {
                 let spans = layout.rows.iter().zip(caches.iter_mut());
                 let attended = spans.map(|(rows, cache)| {
@@ -60,7 +60,7 @@ impl Attention {
                     let (keys, values) = cache.extend(layer, own(&key), own(&value));
                     let known = keys.dims()[0];
                     let reach = Reach { queries: 0..rows.len(), prefix: 0..0, keys: 0..known };
-                    fused::attend(own(&query), keys, values, self.heads, [reach].into())
+                    fused::attend(own(&query), keys, values, self.shape, [reach].into())
                 });
                 Tensor::cat(attended.collect(), 0)
             }

@@ -9,7 +9,10 @@ use burn::tensor::Tensor;
 use lancer_backend::TokenId;
 use rayon::prelude::*;
 
-use crate::numbers::{change, read, to_vec};
+use crate::{
+    exp::exp,
+    numbers::{change, read, to_vec},
+};
 
 /// Tokens of the vocabulary whose logits are in memory at once: of 1,000 rows they are 16 MB.
 const TOKENS: usize = 4096;
@@ -135,7 +138,7 @@ impl Row {
     fn add(&mut self, first: usize, logits: &[f32], target: usize) {
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         if max > self.max {
-            self.best = first + logits.iter().position(|&logit| logit == max).unwrap_or(0);
+            self.best = first + logits.iter().position(|&logit| logit >= max).unwrap_or(0);
             self.sum *= f64::from((self.max - max).exp());
             self.max = max;
         }
@@ -161,10 +164,10 @@ fn sum_of_exp(logits: &[f32], max: f32) -> f64 {
     let (whole, rest) = logits.as_chunks::<64>();
     for chunk in whole {
         for (sum, logit) in sums.iter_mut().zip(chunk) {
-            *sum += (logit - max).exp();
+            *sum += exp(logit - max);
         }
     }
-    let rest: f64 = rest.iter().map(|logit| f64::from((logit - max).exp())).sum();
+    let rest: f64 = rest.iter().map(|logit| f64::from(exp(logit - max))).sum();
     sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + rest
 }
 
@@ -175,7 +178,7 @@ fn differentiate(row: &mut [f32], target: Option<usize>, normaliser: f32, weight
         return;
     }
     for logit in row.iter_mut() {
-        *logit = -weight * (*logit - normaliser).exp();
+        *logit = -weight * exp(*logit - normaliser);
     }
     if let Some(logit) = target.and_then(|target| row.get_mut(target)) {
         *logit += weight;

@@ -7,7 +7,10 @@ use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
-use crate::settings::{LoraSettings, Projection};
+use crate::{
+    fused,
+    settings::{LoraSettings, Projection},
+};
 
 #[derive(Clone)]
 pub(crate) struct Linear {
@@ -53,13 +56,20 @@ impl Linear {
 
     /// `dropout` is `None` outside of training.
     pub(crate) fn forward(&self, states: Tensor<2>, dropout: Option<&mut Dropout>) -> Tensor<2> {
-        let adapted = self.adapter.as_ref().map(|adapter| adapter.forward(states.clone(), dropout));
-        let mut output = states.matmul(self.weight.value.clone());
-        if let Some(bias) = &self.bias {
-            output = output + bias.value.clone();
-        }
-        match adapted {
-            Some(adapted) => output + adapted,
+        let weight = self.weight.value.clone();
+        let output = match (&self.adapter, dropout) {
+            (None, _) => states.matmul(weight),
+            (Some(adapter), Some(dropout)) => {
+                let dropped = dropout.apply(states.clone(), adapter.dropout);
+                states.matmul(weight) + adapter.forward(dropped)
+            }
+            (Some(adapter), None) => {
+                let (down, up) = (adapter.down.value.clone(), adapter.up.value.clone());
+                fused::adapted(states, weight, down, up, adapter.scale)
+            }
+        };
+        match &self.bias {
+            Some(bias) => output + bias.value.clone(),
             None => output,
         }
     }
@@ -111,12 +121,8 @@ impl Adapter {
         }
     }
 
-    fn forward(&self, states: Tensor<2>, dropout: Option<&mut Dropout>) -> Tensor<2> {
-        let states = match dropout {
-            Some(dropout) => dropout.apply(states, self.dropout),
-            None => states,
-        };
-        let low = states.matmul(self.down.value.clone()) * self.scale;
-        low.matmul(self.up.value.clone())
+    /// What it adds to the layer's output.
+    fn forward(&self, states: Tensor<2>) -> Tensor<2> {
+        (states.matmul(self.down.value.clone()) * self.scale).matmul(self.up.value.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! SwiGLU (Shazeer 2020, arXiv 2002.05202): `down(silu(gate(x)) · up(x))`.
+//! `SwiGLU` (Shazeer 2020, arXiv 2002.05202): `down(silu(gate(x)) · up(x))`.
 
 use burn::tensor::{Device, Tensor};
 use lancer_model::{Model, ModelError};

@@ -1,0 +1,189 @@
+//! The kernels as steps of Burn's autodiff graph: what each keeps, and where its derivatives go.
+
+use std::sync::Arc;
+
+use burn::backend::{
+    Autodiff, Flex,
+    autodiff::{
+        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        grads::Gradients,
+        ops::{Backward, Ops, OpsKind},
+    },
+    tensor::FloatTensor,
+};
+
+use super::{AttentionShape, Fused, Reach, Turns, adapted::Adapted, attention, rms_norm, rotary, swiglu};
+use crate::numbers::Floats;
+
+impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
+    fn rms_norm(states: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
+        let guards = [states.node(), weight.node()];
+        match NormBackward.prepare::<C>(guards).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (states, weight) = (states.into_primitive(), weight.into_primitive());
+                let normed = rms_norm::forward(states.clone(), weight.clone(), epsilon);
+                prep.finish((states, weight, normed.inverse), normed.output)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(Flex::rms_norm(states.into_primitive(), weight.into_primitive(), epsilon))
+            }
+        }
+    }
+
+    fn rotate(states: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self> {
+        match RotateBackward.prepare::<C>([states.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                prep.finish(turns.clone(), Flex::rotate(states.into_primitive(), turns))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::rotate(states.into_primitive(), turns)),
+        }
+    }
+
+    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+        let guards = [gate.node(), up.node()];
+        match SwiGluBackward.prepare::<C>(guards).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (gate, up) = (gate.into_primitive(), up.into_primitive());
+                let output = swiglu::forward(gate.clone(), up.clone());
+                prep.finish((gate, up), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::swiglu(gate.into_primitive(), up.into_primitive())),
+        }
+    }
+
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        shape: AttentionShape,
+        reaches: Arc<[Reach]>,
+    ) -> FloatTensor<Self> {
+        let guards = [query.node(), key.node(), value.node()];
+        let prepared = AttendBackward.prepare::<C>(guards).compute_bound().stateful();
+        let (query, key, value) = (query.into_primitive(), key.into_primitive(), value.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prep) => {
+                let (output, probabilities) =
+                    attention::forward(query.clone(), key.clone(), value.clone(), shape, &reaches);
+                let kept = attention::Kept { query, key, value, shape, reaches, probabilities };
+                prep.finish(kept, output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::attend(query, key, value, shape, reaches)),
+        }
+    }
+
+    fn adapted(
+        states: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        let guards = [states.node(), down.node(), up.node()];
+        let prepared = AdaptedBackward.prepare::<C>(guards).compute_bound().stateful();
+        let layer = Adapted {
+            states: states.into_primitive(),
+            weight: weight.into_primitive(),
+            down: down.into_primitive(),
+            up: up.into_primitive(),
+            scale,
+        };
+        match prepared {
+            OpsKind::Tracked(prep) => {
+                let output = layer.clone().forward();
+                prep.finish(layer, output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(layer.forward()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormBackward;
+
+impl Backward<Flex, 2> for NormBackward {
+    type State = (Floats, Floats, Vec<f32>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [states_node, weight_node] = ops.parents;
+        let (states, weight, inverse) = ops.state;
+        let by_output = grads.consume::<Flex>(&ops.node);
+        let found = rms_norm::backward(states, weight, &inverse, by_output, weight_node.is_some());
+        if let Some(node) = states_node {
+            grads.register::<Flex>(node.id, found.states);
+        }
+        if let (Some(node), Some(weight)) = (weight_node, found.weight) {
+            grads.register::<Flex>(node.id, weight);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RotateBackward;
+
+impl Backward<Flex, 1> for RotateBackward {
+    type State = Arc<Turns>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let by_output = grads.consume::<Flex>(&ops.node);
+        let [node] = ops.parents;
+        if let Some(node) = node {
+            let by_states = rotary::turn(by_output, &ops.state, rotary::Direction::Back);
+            grads.register::<Flex>(node.id, by_states);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SwiGluBackward;
+
+impl Backward<Flex, 2> for SwiGluBackward {
+    type State = (Floats, Floats);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let by_output = grads.consume::<Flex>(&ops.node);
+        let (gate, up) = ops.state;
+        let (by_gate, by_up) = swiglu::backward(gate, up, by_output);
+        let [gate_node, up_node] = ops.parents;
+        for (node, gradient) in [(gate_node, by_gate), (up_node, by_up)] {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AttendBackward;
+
+impl Backward<Flex, 3> for AttendBackward {
+    type State = attention::Kept;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let by_output = grads.consume::<Flex>(&ops.node);
+        let found = attention::backward(ops.state, by_output);
+        for (node, gradient) in ops.parents.into_iter().zip(found) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AdaptedBackward;
+
+impl Backward<Flex, 3> for AdaptedBackward {
+    type State = Adapted;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let by_output = grads.consume::<Flex>(&ops.node);
+        let [states, down, up] = ops.parents;
+        let (by_states, by_down, by_up) = ops.state.backward(by_output, states.is_some());
+        for (node, gradient) in [(states, by_states), (down, Some(by_down)), (up, Some(by_up))] {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
