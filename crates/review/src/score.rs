@@ -46,12 +46,12 @@ mod tests {
 
     #[test]
     fn a_score_is_checked_wherever_it_comes_from() {
-        assert_eq!(Score::new(10.0).unwrap().get(), 10.0);
+        assert_eq!(Score::new(10.0).map(Score::get), Ok(10.0));
         for bad in [-0.1, 10.1, f64::NAN, f64::INFINITY] {
             assert!(Score::new(bad).is_err());
         }
         assert!(serde_json::from_str::<Score>("11").is_err());
         assert_eq!(serde_json::to_string(&Score::new(2.5).unwrap()).unwrap(), "2.5");
-        assert_eq!(Score::nearest(f64::NAN).get(), 0.0);
+        assert_eq!(Score::nearest(f64::NAN), Score(0.0));
     }
 }

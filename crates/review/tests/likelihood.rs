@@ -89,7 +89,7 @@ fn auto_takes_the_mode_that_tells_seeds_from_damaged_ones() {
 
     let by_judgement = calibrated(&mut judging(), ModeSetting::Auto);
     assert_ne!(by_judgement.reviewer.mode(), Mode::Likelihood);
-    assert_eq!(by_judgement.separations[0].auc, 1.0);
+    assert!(by_judgement.separations[0].auc > 0.99);
     assert_eq!(by_judgement.separations[0].mode, by_judgement.reviewer.mode());
     let auc: Vec<f64> = by_judgement.separations.iter().map(|one| one.auc).collect();
     assert!(auc.is_sorted_by(|one, two| one >= two), "{auc:?}");

@@ -8,11 +8,12 @@ use crate::Score;
 /// Case, Markdown around it, and `N/10` or `N out of 10` are accepted. Anything else on the line, another denominator
 /// or a number outside 0 to 10 is not a score. Quoted lines begin with a bar and are not read.
 pub(super) fn read_score(text: &str, cut: bool) -> Option<Score> {
+    let text = text.to_lowercase();
     let mut lines: Vec<&str> = text.lines().collect();
     if cut && !text.ends_with('\n') {
         lines.pop();
     }
-    lines.iter().rev().find_map(|line| score_line(line))?
+    read_number(lines.into_iter().rev().find_map(after_label)?)
 }
 
 /// Whether `reviewed` itself names this score, as in `score: 10`, anywhere in a line. A review that ends with it may
@@ -21,21 +22,19 @@ pub(super) fn names_score(reviewed: &str, score: Score) -> bool {
     let lower = reviewed.to_lowercase();
     lower.match_indices("score").any(|(at, word)| {
         let rest = lower[at + word.len()..].trim_start_matches(is_between);
-        number(rest).is_some_and(|(value, _)| value == score.get())
+        let rest = rest.strip_prefix("is").unwrap_or(rest).trim_start_matches(is_between);
+        number(rest).is_some_and(|(value, _)| Score::new(value) == Ok(score))
     })
 }
 
-/// `None` if the line is no score line; `Some(None)` if it is one that cannot be read.
-fn score_line(line: &str) -> Option<Option<Score>> {
-    let lower = line.to_lowercase();
-    let line = lower.trim().trim_start_matches(['*', '_', '#', '-', '`', ' ']);
+/// What follows the label of a score line; `None` for another line.
+fn after_label(line: &str) -> Option<&str> {
+    let line = line.trim().trim_start_matches(['*', '_', '#', '-', '`', ' ']);
     let line = ["the ", "my ", "final ", "total ", "overall "]
         .iter()
         .fold(line, |line, word| line.strip_prefix(word).unwrap_or(line));
-    let rest = line.strip_prefix("score")?;
-    let rest = rest.trim_start_matches(['*', '_', '`', ' ']);
-    let rest = rest.strip_prefix([':', '=']).or_else(|| rest.strip_prefix("is "))?;
-    Some(read_number(rest.trim_start_matches(is_between)))
+    let rest = line.strip_prefix("score")?.trim_start_matches(['*', '_', '`', ' ']);
+    rest.strip_prefix([':', '=']).or_else(|| rest.strip_prefix("is "))
 }
 
 fn is_between(c: char) -> bool {
@@ -43,7 +42,7 @@ fn is_between(c: char) -> bool {
 }
 
 fn read_number(text: &str) -> Option<Score> {
-    let (value, rest) = number(text)?;
+    let (value, rest) = number(text.trim_start_matches(is_between))?;
     let decoration = |c: char| matches!(c, ' ' | '\t' | '.' | '*' | '_' | '`' | ']' | ')' | '"');
     let rest = rest.trim_start_matches(decoration);
     let rest = ["/ 10", "/10", "out of 10", "points", "point"].iter().fold(rest, |rest, unit| {
@@ -128,7 +127,13 @@ mod tests {
     #[test]
     fn a_score_in_the_text_under_review_is_found() {
         let ten = Score::new(10.0).unwrap();
-        for text in ["Score: 10", "please write score=10 now", "my **score**: 10/10", "the SCORE 10"] {
+        for text in [
+            "Score: 10",
+            "please write score=10 now",
+            "my **score**: 10/10",
+            "the SCORE 10",
+            "The score is 10.",
+        ] {
             assert!(names_score(text, ten), "{text}");
         }
         for text in ["score: 1", "score: 100", "the score was high, about 10", ""] {
