@@ -2,20 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use std::{
-    path::Path,
-    process::{Command, Output},
-};
+mod program;
 
-fn lancer(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lancer")).args(arguments).output().unwrap()
-}
+use std::path::Path;
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tiny-llama");
+use program::{TINY, lancer, text};
 
 #[test]
 fn a_model_is_written_and_read_again() {

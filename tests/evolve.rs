@@ -1,0 +1,144 @@
+//! `lancer evolve` on the tiny model: the whole loop, killed and resumed.
+
+#![cfg(all(feature = "llama-cpp", feature = "burn-cpu"))]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+mod program;
+
+use std::{fs, path::Path, process::Stdio, thread, time::Duration};
+
+use program::{TINY, command, lancer, text};
+use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+/// What every run here is started with.
+fn arguments(run: &Path) -> Vec<String> {
+    let mut arguments: Vec<String> = ["--json", "evolve", "--run"].map(str::to_owned).into();
+    arguments.push(run.display().to_string());
+    let seeds = run.with_file_name("seeds.jsonl");
+    if !seeds.exists() {
+        let all = fs::read_to_string(Path::new(FIXTURES).join("seeds.jsonl")).unwrap();
+        let some: String = all.lines().take(24).flat_map(|line| [line, "\n"]).collect();
+        fs::write(&seeds, some + "a line that is not JSON\n").unwrap();
+    }
+    for (name, value) in [
+        ("--seeds", seeds.display().to_string()),
+        ("--model", TINY.to_owned()),
+        ("--task", format!("{FIXTURES}/tasks/everyday.toml")),
+        ("--task", format!("{FIXTURES}/tasks/held_out.toml")),
+        ("--review", "likelihood".to_owned()),
+        ("--iterations", "2".to_owned()),
+    ] {
+        arguments.extend([name.to_owned(), value]);
+    }
+    for setting in [
+        "review.calibration_seeds=12",
+        "format=f32",
+        "expand.sources=6",
+        "expand.prompts=2",
+        "expand.responses=2",
+        "expand.worse_responses=2",
+        "generate.max_prompt_tokens=24",
+        "generate.max_response_tokens=24",
+        "annotate.sft_threshold=5.0",
+        "annotate.review_examples=2",
+        "sft.max_examples=8",
+        "sft.train.batch={examples=4}",
+        "sft.train.optimizer.learning_rate=0.001",
+        "sft.train.checkpoint_every=1",
+        "preference.max_pairs=6",
+        "preference.train.batch={examples=2}",
+        "preference.train.checkpoint_every=1",
+    ] {
+        arguments.extend(["--set".to_owned(), setting.to_owned()]);
+    }
+    arguments
+}
+
+fn as_texts(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+/// The parts of a summary that do not depend on time.
+fn outcome(summary: &[u8], run: &Path) -> Value {
+    let shown = text(summary).replace(&run.display().to_string(), "RUN");
+    let mut summary: Value = serde_json::from_str(&shown).unwrap();
+    strip(&mut summary);
+    summary
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for name in ["seconds", "timings", "times", "tokens_per_second", "usage"] {
+                fields.remove(name);
+            }
+            fields.values_mut().for_each(strip);
+        }
+        Value::Array(values) => values.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_loop_closes_and_resumes() {
+    let scratch = tempfile::tempdir().unwrap();
+    let whole = scratch.path().join("whole");
+    let run = lancer(&as_texts(&arguments(&whole)));
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    for file in
+        ["run.toml", "ledger.sqlite", "report.html", "rejects.jsonl", "models/m2.gguf", "models/m2/model.safetensors"]
+    {
+        assert!(whole.join(file).exists(), "{file} is missing");
+    }
+    assert!(whole.join("exports/iteration-1/sft.jsonl").exists());
+    assert!(!whole.join("models/m1-sft").exists(), "what was only needed within the iteration is still there");
+
+    // Run again, it does nothing and says the same.
+    let again = lancer(&as_texts(&arguments(&whole)));
+    assert_eq!(outcome(&again.stdout, &whole), outcome(&run.stdout, &whole));
+
+    // The new model is one that can be used.
+    let model = whole.join("models/m2.gguf").display().to_string();
+    let task = format!("{FIXTURES}/tasks/held_out.toml");
+    let eval = lancer(&["--json", "eval", &task, "--model", &model]);
+    assert!(eval.status.success(), "{}", text(&eval.stderr));
+
+    // Killed again and again, a run comes to the same.
+    let killed = scratch.path().join("killed");
+    let arguments = arguments(&killed);
+    let mut kills = 0;
+    for wait in [150, 400, 700, 1000, 1300, 1600] {
+        let mut child =
+            command(&as_texts(&arguments)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(wait));
+        // `kill -9` on Unix.
+        child.kill().unwrap();
+        kills += usize::from(!child.wait().unwrap().success());
+    }
+    assert!(kills > 0, "every child had ended before it was killed");
+    let resumed = lancer(&as_texts(&arguments));
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    assert_eq!(outcome(&resumed.stdout, &killed), outcome(&run.stdout, &whole));
+}
+
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = scratch.path().join("run");
+    let child = command(&as_texts(&arguments(&run)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until the run has begun to write, so that the signal meets its handler.
+    while !run.join("ledger.sqlite").exists() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("the same command goes on"), "{}", text(&output.stderr));
+}
