@@ -9,7 +9,7 @@
 //!   [`Written`] sample to a [`WritingSink`] as it ends. [`Writing`] says what is written.
 //! * What came out is either text to use or [`Unusable`] with its reason: nothing is repaired, nothing dropped silently.
 //! * [`GenerateSettings`] chooses the sampling and how a small model, which cannot follow an instruction about
-//!   instructions, is brought to write: [`PromptStyle`] and [`WorseStyle`].
+//!   instructions, is brought to write: [`PromptStyle`], [`ResponseStyle`] and [`WorseStyle`].
 //!
 //! A sample's random seed and its examples are derived from its source's key and its number alone. A run that was
 //! interrupted asks for the samples that are missing and gets what it would have got.
@@ -36,6 +36,7 @@
 //! # Ok::<(), lancer_generate::GenerateError>(())
 //! ```
 
+mod asked;
 mod error;
 mod examples;
 mod new_prompt;
@@ -49,7 +50,7 @@ mod write;
 mod written;
 
 pub use error::{GenerateError, SettingError};
-pub use settings::{GenerateSettings, PromptStyle, WorseStyle};
+pub use settings::{GenerateSettings, PromptStyle, ResponseStyle, WorseStyle};
 pub use source::{Job, Source, Writing};
 pub use write::write;
 pub use written::{Unusable, WritingSink, Written};

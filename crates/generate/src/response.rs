@@ -1,16 +1,19 @@
 //! Responses: how they are asked for, and what counts as one.
 
-use lancer_backend::Prompt;
-
 use crate::{
-    Source, Unusable,
+    ResponseStyle, Source, Unusable,
+    asked::Asked,
     special_tokens::neutralise,
     words::{near_equal, repetitive},
 };
 
-/// The chat in which a response to the source's prompt is written.
-pub(crate) fn ask(source: &Source) -> Prompt {
-    Prompt::user(neutralise(&source.prompt))
+/// The chat in which a response to `prompt` is written.
+pub(crate) fn ask(style: ResponseStyle, prompt: &str) -> Asked {
+    let prompt = neutralise(prompt);
+    Asked::turn(match style {
+        ResponseStyle::Short => format!("{}\n\nAnswer in a few short sentences.", prompt.trim_end()),
+        ResponseStyle::Auto | ResponseStyle::Plain => prompt,
+    })
 }
 
 /// The response in what the model wrote.

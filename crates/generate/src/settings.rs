@@ -16,11 +16,25 @@ pub enum PromptStyle {
     /// [`Examples`](Self::Examples).
     #[default]
     Auto,
-    /// Example prompts, the source's last, as the turns of a chat in which the model has written each; it goes on.
-    /// Needs no understanding of an instruction about instructions.
+    /// The model goes on with a list of example prompts, the source's last, after the first word of the next one. Needs
+    /// no understanding of an instruction about instructions.
     Examples,
     /// The paper's way: the source's prompt and the instruction to write another in its spirit.
     Instructed,
+}
+
+/// How a response is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseStyle {
+    /// [`Plain`](Self::Plain) for models of 3 billion weights and more, or else [`Short`](Self::Short).
+    #[default]
+    Auto,
+    /// The prompt and nothing else.
+    Plain,
+    /// The prompt and the request to answer in a few short sentences, which does not become part of the data. A small
+    /// model talks until it is cut off, and what it says later is worse than what it says first.
+    Short,
 }
 
 /// How a worse response comes about.
@@ -35,7 +49,7 @@ pub enum WorseStyle {
     Instructed,
     /// The model's response at [`worse_temperature`](GenerateSettings::worse_temperature).
     Hot,
-    /// The model's response to the prompt with a part of it taken away: fluent, and beside the point.
+    /// The model's response to half of the prompt, the first half and the second in turn: fluent, and beside the point.
     PartPrompt,
     /// The model's plain response: worse than the source's where that was written by a person or a larger model.
     Sampled,
@@ -57,8 +71,11 @@ pub struct GenerateSettings {
     pub prompt_style: PromptStyle,
     /// Number of example prompts besides the source's, at most 16; fewer where there are not so many.
     pub examples: usize,
-    /// The longest example, in characters; at least 1. Longer prompts are not taken as examples.
+    /// The longest example, in characters; at least 1. Longer prompts are not taken as examples, and of a longer source
+    /// only so much is shown among them.
     pub max_example_chars: usize,
+    /// How a response is asked for. Worse responses are asked for in the same way, save instructed ones.
+    pub response_style: ResponseStyle,
     /// How a worse response comes about.
     pub worse_style: WorseStyle,
     /// The temperature of [`WorseStyle::Hot`]; above 0, at most 5.
@@ -70,11 +87,12 @@ impl Default for GenerateSettings {
         Self {
             temperature: 0.7,
             top_p: 0.9,
-            max_prompt_tokens: 96,
+            max_prompt_tokens: 64,
             max_response_tokens: 256,
             prompt_style: PromptStyle::default(),
-            examples: 3,
-            max_example_chars: 400,
+            examples: 5,
+            max_example_chars: 160,
+            response_style: ResponseStyle::default(),
             worse_style: WorseStyle::default(),
             worse_temperature: 1.4,
         }
@@ -88,6 +106,9 @@ impl GenerateSettings {
         let instructable = model.parameters >= INSTRUCTABLE;
         if self.prompt_style == PromptStyle::Auto {
             self.prompt_style = if instructable { PromptStyle::Instructed } else { PromptStyle::Examples };
+        }
+        if self.response_style == ResponseStyle::Auto {
+            self.response_style = if instructable { ResponseStyle::Plain } else { ResponseStyle::Short };
         }
         if self.worse_style == WorseStyle::Auto {
             self.worse_style = if instructable { WorseStyle::Instructed } else { WorseStyle::PartPrompt };

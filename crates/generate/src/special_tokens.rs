@@ -1,9 +1,11 @@
 //! Text of others inside a chat prompt: nothing in it may be read as a special token.
 
-/// What special tokens of chat models begin with: ChatML, Llama 3, Phi and others; DeepSeek; Llama 2; Gemma; Mistral.
-const OPENINGS: [&str; 14] = [
+/// What special tokens of chat models begin with, or all of a token that has no common beginning.
+const OPENINGS: [&str; 16] = [
+    // ChatML, Llama 3, Phi and others; DeepSeek's have full-width bars.
     "<|",
     "<｜",
+    // Llama 2 and Mistral, Gemma.
     "<s>",
     "</s>",
     "<bos>",
@@ -16,6 +18,9 @@ const OPENINGS: [&str; 14] = [
     "<</SYS>>",
     "[INST]",
     "[/INST]",
+    // Our own marks around a prompt that is quoted inside another.
+    "<task>",
+    "</task>",
 ];
 
 /// The text with a space after the first character of whatever looks like a special token: `<|im_end|>` becomes

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 const NEAR_EQUAL: f64 = 0.9;
 
 /// A text of fewer words is not looked at for repetition.
-const FEWEST_FOR_REPETITION: usize = 24;
+const FEWEST_FOR_REPETITION: usize = 16;
 
 /// A text in which less than this share of the sequences of three words is distinct repeats itself.
 const DISTINCT_TRIGRAMS: f64 = 0.5;
@@ -42,7 +42,7 @@ pub(crate) fn near_equal(one: &str, other: &str) -> bool {
 }
 
 /// Whether a text says the same over and over: fewer than half of its sequences of three words are distinct. Texts of
-/// fewer than 24 words never do.
+/// fewer than 16 words never do.
 pub(crate) fn repetitive(text: &str) -> bool {
     let words = words(text);
     if words.len() < FEWEST_FOR_REPETITION {

@@ -1,15 +1,15 @@
 //! Writing: from jobs to requests, from completions to samples.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, rc::Rc};
 
 use lancer_backend::{
-    Backend, BackendError, Completion, CompletionSink, Constraint, Finish, GenerateRequest, Prompt, Sampling,
-    Seed, Usage,
+    Backend, BackendError, Completion, CompletionSink, Constraint, Finish, GenerateRequest, Sampling, Seed,
+    Usage,
 };
 
 use crate::{
-    GenerateError, GenerateSettings, Job, Source, Unusable, Writing, WritingSink, Written, new_prompt,
-    response, worse_response,
+    GenerateError, GenerateSettings, Job, ResponseStyle, Source, Unusable, WorseStyle, Writing, WritingSink,
+    Written, asked::Asked, new_prompt::Shown, response, worse_response,
 };
 
 /// Writes every sample of every job, handing each to `sink` as it ends, in any order.
@@ -37,24 +37,28 @@ pub fn write(
     let info = backend.info();
     let plan = Plan { writing, examples, settings: settings.for_model(&info), seed };
     let mut requests = Vec::new();
-    let mut asked = Vec::new();
+    let mut readings = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
-        let ask = plan.ask(index, job);
-        let length = backend.tokenize(&ask.prompt).map_err(failed)?.len();
-        match plan.unusable(&job.source, length, info.context_length) {
-            None => {
-                requests.push(plan.request(&ask));
-                asked.push(ask);
-            }
-            Some(unusable) => {
-                let mut samples = job.samples.iter().map(|&sample| Written::nothing(index, sample, unusable));
-                if samples.any(|written| sink.written(written).is_break()) {
-                    return Err(GenerateError::Cancelled);
-                }
+        for (request, reading) in plan.requests(index, job) {
+            let unusable = if job.source.prompt.trim().is_empty() {
+                Some(Unusable::EmptySource)
+            } else if backend.tokenize(&request.prompt).map_err(failed)?.len() >= info.context_length {
+                Some(Unusable::SourceTooLong)
+            } else {
+                None
+            };
+            let Some(unusable) = unusable else {
+                requests.push(request);
+                readings.push(reading);
+                continue;
+            };
+            let mut nothing = reading.samples.iter().map(|&sample| Written::nothing(index, sample, unusable));
+            if nothing.any(|written| sink.written(written).is_break()) {
+                return Err(GenerateError::Cancelled);
             }
         }
     }
-    backend.generate(&requests, &mut Reader { writing, asked: &asked, sink }).map_err(failed)
+    backend.generate(&requests, &mut Reader { readings: &readings, sink }).map_err(failed)
 }
 
 /// What the requests of a call have in common.
@@ -65,80 +69,108 @@ struct Plan<'a> {
     seed: Seed,
 }
 
-/// One request: the prompt, and what its samples are read by.
-struct Ask<'a> {
-    job: usize,
-    source: &'a Source,
-    samples: &'a [usize],
-    seed: Seed,
-    prompt: Prompt,
-    /// The prompts that a new one must not repeat.
-    shown: Vec<String>,
+/// How a source's samples are asked for and read.
+enum Manner {
+    NewPrompt(Shown),
+    Response(ResponseStyle),
+    WorseResponse(GenerateSettings),
 }
 
-impl<'a> Plan<'a> {
-    fn ask(&self, index: usize, job: &'a Job) -> Ask<'a> {
+/// How the samples of one request are read.
+struct Reading<'a> {
+    job: usize,
+    source: &'a Source,
+    samples: Vec<usize>,
+    manner: Rc<Manner>,
+    opening: String,
+}
+
+impl Plan<'_> {
+    /// The requests of a job: one for the samples that are asked for alike.
+    fn requests<'a>(&self, index: usize, job: &'a Job) -> Vec<(GenerateRequest, Reading<'a>)> {
         let source = &job.source;
         let seed = self.seed.derive(self.writing.as_str()).derive(&source.key);
-        let (prompt, shown) = match self.writing {
-            Writing::NewPrompt => new_prompt::ask(source, self.examples, &self.settings, seed),
-            Writing::Response => (response::ask(source), Vec::new()),
-            Writing::WorseResponse => (worse_response::ask(self.settings.worse_style, source), Vec::new()),
-        };
-        Ask { job: index, source, samples: &job.samples, seed, prompt, shown }
+        let manner = Rc::new(match self.writing {
+            Writing::NewPrompt => Manner::NewPrompt(Shown::new(source, self.examples, &self.settings, seed)),
+            Writing::Response => Manner::Response(self.settings.response_style),
+            Writing::WorseResponse => Manner::WorseResponse(self.settings),
+        });
+        let mut requests: Vec<(GenerateRequest, Reading)> = Vec::new();
+        for &sample in &job.samples {
+            let asked = manner.ask(source, sample);
+            let alike = requests.iter().position(|(request, _)| request.prompt == asked.prompt);
+            let place = alike.unwrap_or_else(|| {
+                let (manner, opening) = (Rc::clone(&manner), asked.opening.clone());
+                let reading = Reading { job: index, source, samples: Vec::new(), manner, opening };
+                requests.push((self.request(asked), reading));
+                requests.len() - 1
+            });
+            let (request, reading) = &mut requests[place]; // Found or just made.
+            request.seeds.push(seed.derive(&sample.to_string()));
+            reading.samples.push(sample);
+        }
+        requests
     }
 
-    fn unusable(&self, source: &Source, length: usize, context_length: usize) -> Option<Unusable> {
-        if source.prompt.trim().is_empty() {
-            Some(Unusable::EmptySource)
-        } else if length >= context_length {
-            Some(Unusable::SourceTooLong)
-        } else {
-            None
+    /// A request without seeds.
+    fn request(&self, asked: Asked) -> GenerateRequest {
+        let settings = &self.settings;
+        let hot = self.writing == Writing::WorseResponse && settings.worse_style == WorseStyle::Hot;
+        GenerateRequest {
+            prompt: asked.prompt,
+            seeds: Vec::new(),
+            sampling: Sampling::Nucleus {
+                temperature: if hot { settings.worse_temperature } else { settings.temperature },
+                top_p: settings.top_p,
+            },
+            max_tokens: match self.writing {
+                Writing::NewPrompt => settings.max_prompt_tokens,
+                Writing::Response | Writing::WorseResponse => settings.max_response_tokens,
+            },
+            stop: asked.stop,
+            constraint: Constraint::Free,
         }
     }
+}
 
-    fn request(&self, ask: &Ask) -> GenerateRequest {
-        let settings = &self.settings;
-        let plain = Sampling::Nucleus { temperature: settings.temperature, top_p: settings.top_p };
-        let (sampling, max_tokens) = match self.writing {
-            Writing::NewPrompt => (plain, settings.max_prompt_tokens),
-            Writing::Response => (plain, settings.max_response_tokens),
-            Writing::WorseResponse => (worse_response::sampling(settings), settings.max_response_tokens),
-        };
-        GenerateRequest {
-            prompt: ask.prompt.clone(),
-            seeds: ask.samples.iter().map(|sample| ask.seed.derive(&sample.to_string())).collect(),
-            sampling,
-            max_tokens,
-            stop: Vec::new(),
-            constraint: Constraint::Free,
+impl Manner {
+    fn ask(&self, source: &Source, sample: usize) -> Asked {
+        match self {
+            Self::NewPrompt(shown) => shown.ask(sample),
+            Self::Response(style) => response::ask(*style, &source.prompt),
+            Self::WorseResponse(settings) => worse_response::ask(settings, source, sample),
+        }
+    }
+}
+
+impl Reading<'_> {
+    fn read(&self, text: &str, finish: Finish) -> Result<String, Unusable> {
+        if matches!(finish, Finish::MaxTokens | Finish::ContextFull) {
+            return Err(Unusable::Unfinished);
+        }
+        match &*self.manner {
+            Manner::NewPrompt(shown) => shown.read(&self.opening, text),
+            Manner::Response(_) => response::read(text, self.source),
+            Manner::WorseResponse(_) => worse_response::read(text, self.source),
         }
     }
 }
 
 /// Reads completions into samples.
 struct Reader<'a> {
-    writing: Writing,
-    asked: &'a [Ask<'a>],
+    readings: &'a [Reading<'a>],
     sink: &'a mut dyn WritingSink,
 }
 
 impl CompletionSink for Reader<'_> {
     fn completed(&mut self, completion: Completion) -> ControlFlow<()> {
         let Completion { request, sample, text, tokens, finish, .. } = completion;
-        let ask = &self.asked[request]; // An engine answers only requests that it was given.
-        let outcome = match (finish, self.writing) {
-            (Finish::MaxTokens | Finish::ContextFull, _) => Err(Unusable::Unfinished),
-            (_, Writing::NewPrompt) => new_prompt::read(&text, &ask.shown),
-            (_, Writing::Response) => response::read(&text, ask.source),
-            (_, Writing::WorseResponse) => worse_response::read(&text, ask.source),
-        };
+        let reading = &self.readings[request]; // An engine answers only requests that it was given.
         self.sink.written(Written {
-            job: ask.job,
-            sample: ask.samples[sample],
-            outcome,
-            raw: text,
+            job: reading.job,
+            sample: reading.samples[sample],
+            outcome: reading.read(&text, finish),
+            raw: format!("{}{text}", reading.opening),
             tokens: tokens.len(),
             finish,
         })

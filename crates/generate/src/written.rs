@@ -14,7 +14,7 @@ pub struct Written {
     pub sample: usize,
     /// The text that is to be used, white space around it cut off; or why there is none.
     pub outcome: Result<String, Unusable>,
-    /// What the model wrote, as it came.
+    /// What the model wrote, as it came; a new prompt with the word that it began with.
     pub raw: String,
     /// Number of tokens that were generated for it.
     pub tokens: usize,
@@ -31,14 +31,18 @@ impl Written {
 }
 
 /// Why a sample cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Unusable {
     /// Nothing was asked for: the source's prompt has no text.
     #[error("the source's prompt is empty")]
     EmptySource,
     /// What the model would have to read does not fit into its context. Nothing was generated.
-    #[error("the source does not fit into the model's context; shorten it or load the model with a longer one")]
+    #[error(
+        "the source does not fit into the model's context; shorten it or load the model with a longer one"
+    )]
     SourceTooLong,
     /// The model wrote no text.
     #[error("nothing was written")]
