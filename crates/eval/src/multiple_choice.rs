@@ -41,7 +41,7 @@ pub enum Choices {
     /// The same for every record.
     Fixed(Vec<String>),
     /// In one field that holds an object from the choice to 1 (correct) or 0, as in TruthfulQA. Entries that are null
-    /// are left out.
+    /// are left out. A choice may be empty, as some of TruthfulQA's are: what is scored then is the delimiter before it.
     Targets(String),
 }
 
@@ -127,7 +127,7 @@ impl MultipleChoice {
         }
     }
 
-    pub(crate) fn item(&self, record: &Record) -> Result<ChoiceItem, EvalError> {
+    pub(crate) fn item(&self, record: &Record, prompt: &PromptSettings) -> Result<ChoiceItem, EvalError> {
         let (texts, correct) = match (&self.choices, &self.label) {
             (Choices::Targets(field), _) => targets(record, field)?,
             (choices, label) => {
@@ -143,12 +143,17 @@ impl MultipleChoice {
                 (texts, vec![correct])
             }
         };
+        let field = match &self.choices {
+            Choices::List(field) | Choices::Targets(field) => field,
+            Choices::Fields(_) | Choices::Fixed(_) => "choices",
+        };
         if texts.len() < 2 {
-            let field = match &self.choices {
-                Choices::List(field) | Choices::Targets(field) => field,
-                Choices::Fields(_) | Choices::Fixed(_) => "choices",
-            };
             return Err(record.error(field, format!("{} choices; a question needs at least 2", texts.len())));
+        }
+        if texts.iter().any(|text| prompt.continuation(text, Ending::Open).text.is_empty()) {
+            let reason =
+                "a choice is empty; it can only be scored in the text format, by the delimiter before it";
+            return Err(record.error(field, reason));
         }
         Ok(ChoiceItem { texts, correct, scoring: self.score, measure: self.measure })
     }
@@ -242,9 +247,6 @@ fn targets(record: &Record, field: &str) -> Result<(Vec<String>, Vec<usize>), Ev
         let Some(truth) = truth else {
             return Err(record.error(field, format!("the choice `{text}` must have the value 0 or 1")));
         };
-        if text.trim().is_empty() {
-            return Err(record.error(field, "a choice is empty"));
-        }
         if truth {
             correct.push(texts.len());
         }

@@ -87,7 +87,7 @@ impl Task {
             Kind::MultipleChoice(kind) => {
                 let item = |&place: &usize| {
                     let (record, prompt) = asked(place)?;
-                    let item = kind.item(&record)?;
+                    let item = kind.item(&record, &spec.prompt)?;
                     let request = ScoreRequest { prompt, continuations: item.continuations(&spec.prompt) };
                     Ok(ScoredItem { request, question: ScoredQuestion::Choices(item) })
                 };
@@ -149,7 +149,7 @@ impl TaskSpec {
         let answer = match (&self.few_shot.answer, &self.kind) {
             (Some(template), _) => record.render("few_shot.answer", template)?,
             (None, Kind::MultipleChoice(kind)) => {
-                let mut item = kind.item(record)?;
+                let mut item = kind.item(record, &self.prompt)?;
                 item.texts.swap_remove(item.correct[0])
             }
             (None, Kind::ExactMatch(kind)) => kind.example_answer(record)?,

@@ -134,6 +134,14 @@ fn the_correct_choices_share_of_the_probability() {
 }
 
 #[test]
+fn an_empty_choice_is_scored_by_the_delimiter() {
+    let mut engine = Table::new(&[(" a", &[-2.0]), (" ", &[-1.0])]);
+    let text = format!("{TEXT}[multiple_choice]\nchoices = {{ targets = 'm' }}\nscore = 'per_character'");
+    let results = run(&mut engine, &task(&text, &json!([{"q": "?", "m": {"": 1, "a": 0}}])));
+    assert_eq!(results[0].value, 1.0);
+}
+
+#[test]
 fn improbable_choices_do_not_underflow() {
     let mut engine = Table::new(&[(" a", &[-3000.0]), (" b", &[-3000.0])]);
     let text = format!("{TEXT}[multiple_choice]\nchoices = {{ targets = 'm' }}\nmeasure = 'probability'");

@@ -143,6 +143,14 @@ fn wrong_records() {
         (nll, json!({"q": "?", "r": "x"}), "r.text: the record has no such field"),
         (nll, json!({"q": "?", "r": {"text": ""}}), "r.text: the text is empty"),
     ];
+    let chat = PROMPT.replace("'text'", "'chat'");
+    let spec = parse(&format!("{HEAD}{chat}{targets}")).unwrap();
+    let empty = Task::new(spec, serde_json::from_value(json!([{"q": "?", "m": {"": 1, "y": 0}}])).unwrap());
+    assert!(
+        message(&empty.unwrap_err())
+            .contains("m: a choice is empty; it can only be scored in the text format")
+    );
+
     for (kind, record, expected) in cases {
         // A good record comes first where the kind has one, so that the number is not always the same.
         let good = json!({"q": "?", "c": ["x", "y"], "l": 1});
