@@ -19,9 +19,10 @@ use lancer_model::Model;
 
 use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
 use crate::{
+    numbers::matrix,
     reading,
     settings::TrainSettings,
-    transformer::{Dropping, OfWeight, Trained, Transformer},
+    transformer::{Dropping, Trained, Transformer},
 };
 
 /// A model being trained.
@@ -46,10 +47,17 @@ pub struct BurnLearner {
 struct LastPass {
     batch: Vec<TrainingSequence>,
     packed: Packed,
-    /// States of the rows that predict targets, `[targets, hidden]`, and `ln Σ exp(logit)` of each.
-    states: Tensor<2>,
-    normalisers: Vec<f32>,
+    head: HeadPass,
     kept: Kept,
+}
+
+/// The part of a pass that went through the head.
+enum HeadPass {
+    /// The head is trained: the states of the rows that predict targets, `[targets, hidden]`, and `ln Σ exp(logit)` of
+    /// each.
+    Trained { states: Tensor<2>, normalisers: Vec<f32> },
+    /// It is not: the derivative of each log-probability by its state, `[targets, hidden]`.
+    Frozen { derivative: Tensor<2> },
 }
 
 impl BurnLearner {
@@ -141,10 +149,17 @@ impl Learner for BurnLearner {
         let (kept, states) =
             Kept::forward(&self.transformer, &packed, activations, self.dropping(), &self.device);
         self.passes += 1;
-        let scored = self.transformer.head().score(&states, &packed.targets);
+        let head = self.transformer.head();
+        let (scored, head) = if self.transformer.head_is_trained() {
+            let scored = head.score(&states, &packed.targets);
+            let normalisers = scored.iter().map(|scored| scored.normaliser).collect();
+            (scored, HeadPass::Trained { states, normalisers })
+        } else {
+            let (scored, derivative) = head.score_with_derivative(&states, &packed.targets);
+            (scored, HeadPass::Frozen { derivative })
+        };
         let log_probs = packed.by_sequence(scored.iter().map(|scored| scored.log_prob));
-        let normalisers = scored.iter().map(|scored| scored.normaliser).collect();
-        self.last = Some(LastPass { batch: batch.to_vec(), packed, states, normalisers, kept });
+        self.last = Some(LastPass { batch: batch.to_vec(), packed, head, kept });
         Ok(log_probs)
     }
 
@@ -157,24 +172,20 @@ impl Learner for BurnLearner {
         })?;
         check_weights(&last.batch, weights)?;
         let weights: Vec<f32> = weights.concat();
-        let head_index = self.transformer.head_index();
-        let of_weight = if self.transformer.parameters()[head_index].is_trained() {
-            OfWeight::Wanted
-        } else {
-            OfWeight::Unwanted
+        let by_states = match last.head {
+            HeadPass::Trained { states, normalisers } => {
+                let head = self.transformer.head();
+                let found = head.backward(&states, &last.packed.targets, &normalisers, &weights);
+                self.gradients.add(self.transformer.head_index(), found.weight);
+                found.states
+            }
+            HeadPass::Frozen { derivative } => {
+                let rows = weights.len();
+                derivative * matrix(weights, [rows, 1], &self.device)
+            }
         };
-        let by_head = self.transformer.head().backward(
-            &last.states,
-            &last.packed.targets,
-            &last.normalisers,
-            &weights,
-            of_weight,
-        );
-        if let Some(gradient) = by_head.weight {
-            self.gradients.add(head_index, gradient);
-        }
         let by_embeddings =
-            last.kept.backward(&self.transformer, by_head.states, &mut self.gradients, &self.device);
+            last.kept.backward(&self.transformer, by_states, &mut self.gradients, &self.device);
         if let Some(by_embeddings) = by_embeddings {
             self.gradients.add_to_rows(0, &self.transformer.embedding, &last.packed.tokens, &by_embeddings);
         }

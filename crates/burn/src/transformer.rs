@@ -21,7 +21,7 @@ use self::norm::RmsNorm;
 pub(crate) use self::{
     block::Block,
     cache::Cache,
-    head::{Head, OfWeight},
+    head::Head,
     parameter::{Order, Parameter, Training},
     pass::{Before, Dropping, Layout, Pass, Span},
 };
@@ -91,6 +91,10 @@ impl Transformer {
     /// The head over states that went through the last norm.
     pub(crate) fn head(&self) -> Head<'_> {
         Head::new(&self.head.as_ref().unwrap_or(&self.embedding).value)
+    }
+
+    pub(crate) fn head_is_trained(&self) -> bool {
+        self.head.as_ref().unwrap_or(&self.embedding).is_trained()
     }
 
     /// Index in [`parameters`](Self::parameters) of the head's weights.

@@ -5,6 +5,8 @@
 //! vocabulary one after another (Milakov & Gimelshein 2018, arXiv 1805.02867), so no more than `rows × TOKENS` logits are
 //! ever in memory, and each part of the weights' gradient is written once.
 
+mod frozen;
+
 use burn::tensor::Tensor;
 use lancer_backend::TokenId;
 use rayon::prelude::*;
@@ -34,19 +36,12 @@ pub(crate) struct Scored {
     pub(crate) is_best: bool,
 }
 
-/// The derivatives of one backward pass through the head.
+/// The gradients of one backward pass through a trained head.
 pub(crate) struct HeadGradients {
     /// By the states, `[rows, hidden]`.
     pub(crate) states: Tensor<2>,
-    /// By the weights, where asked for.
-    pub(crate) weight: Option<Tensor<2>>,
-}
-
-/// Whether the head's weights are trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OfWeight {
-    Wanted,
-    Unwanted,
+    /// By the weights, `[vocabulary, hidden]`.
+    pub(crate) weight: Tensor<2>,
 }
 
 /// A row of logits so far.
@@ -72,7 +67,7 @@ impl<'a> Head<'a> {
 
     /// The log-probability of a target for each row of `states: [rows, hidden]`.
     pub(crate) fn score(&self, states: &Tensor<2>, targets: &[TokenId]) -> Vec<Scored> {
-        let mut rows = vec![Row { max: f32::NEG_INFINITY, best: 0, sum: 0.0, chosen: 0.0 }; targets.len()];
+        let mut rows = vec![Row::START; targets.len()];
         for (first, weight) in self.parts() {
             let count = weight.dims()[0];
             read(&states.clone().matmul(weight.transpose()), |logits| {
@@ -93,7 +88,6 @@ impl<'a> Head<'a> {
         targets: &[TokenId],
         normalisers: &[f32],
         weights: &[f32],
-        of_weight: OfWeight,
     ) -> HeadGradients {
         let mut by_states: Option<Tensor<2>> = None;
         let mut by_weight = Vec::new();
@@ -107,9 +101,7 @@ impl<'a> Head<'a> {
                     },
                 );
             });
-            if of_weight == OfWeight::Wanted {
-                by_weight.push(by_logits.clone().transpose().matmul(states.clone()));
-            }
+            by_weight.push(by_logits.clone().transpose().matmul(states.clone()));
             let more = by_logits.matmul(weight);
             by_states = Some(match by_states {
                 Some(known) => known + more,
@@ -119,7 +111,7 @@ impl<'a> Head<'a> {
         HeadGradients {
             // A vocabulary has at least one part.
             states: by_states.unwrap_or_else(|| states.zeros_like()),
-            weight: (of_weight == OfWeight::Wanted).then(|| Tensor::cat(by_weight, 0)),
+            weight: Tensor::cat(by_weight, 0),
         }
     }
 
@@ -134,6 +126,9 @@ impl<'a> Head<'a> {
 }
 
 impl Row {
+    /// A row of which nothing is known.
+    const START: Self = Self { max: f32::NEG_INFINITY, best: 0, sum: 0.0, chosen: 0.0 };
+
     /// Adds the logits of the tokens from `first` on.
     fn add(&mut self, first: usize, logits: &[f32], target: usize) {
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -244,8 +239,8 @@ mod tests {
         let head = Head { weight: &tensors.1, tokens: 4 };
         let normalisers: Vec<f32> =
             head.score(&tensors.0, &targets).iter().map(|scored| scored.normaliser).collect();
-        let found = head.backward(&tensors.0, &targets, &normalisers, &weights, OfWeight::Wanted);
-        let (by_states, by_weight) = (to_vec(&found.states), to_vec(&found.weight.unwrap()));
+        let found = head.backward(&tensors.0, &targets, &normalisers, &weights);
+        let (by_states, by_weight) = (to_vec(&found.states), to_vec(&found.weight));
         let step = 1e-2;
         let moved = |numbers: &[f32], place: usize, by: f32| {
             let mut numbers = numbers.to_vec();
@@ -264,8 +259,11 @@ mod tests {
             let expected = difference / f64::from(2.0 * step);
             assert!((f64::from(found) - expected).abs() < 1e-3, "{found}, expected {expected}");
         }
-        let unwanted = head.backward(&tensors.0, &targets, &normalisers, &weights, OfWeight::Unwanted);
-        assert!(unwanted.weight.is_none());
-        assert_eq!(to_vec(&unwanted.states), by_states);
+        let (scored, derivative) = head.score_with_derivative(&tensors.0, &targets);
+        assert_eq!(scored, head.score(&tensors.0, &targets));
+        for (place, derivative) in to_vec(&derivative).iter().enumerate() {
+            let (found, expected) = (derivative * weights[place / hidden], by_states[place]);
+            assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");
+        }
     }
 }

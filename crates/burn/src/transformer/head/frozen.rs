@@ -1,0 +1,69 @@
+//! The forward pass through a head that is not trained, with its derivative.
+//!
+//! The derivative of a log-probability by the state is `W_t − Σ p W`, a row as wide as the state. Nothing of it depends on
+//! what the loss makes of the log-probability, so it is taken along while the logits are there, and the backward pass does
+//! not compute them again. As the parts of the vocabulary come, what was summed is scaled to the largest logit so far.
+
+use burn::tensor::{Int, Tensor, TensorData};
+use lancer_backend::TokenId;
+use rayon::prelude::*;
+
+use super::{Head, Row, Scored};
+use crate::{
+    exp::exp,
+    numbers::{change, read},
+};
+
+impl Head<'_> {
+    /// The log-probability of a target for each row of `states: [rows, hidden]`, and its derivative by that row, `[rows,
+    /// hidden]`.
+    pub(crate) fn score_with_derivative(
+        &self,
+        states: &Tensor<2>,
+        targets: &[TokenId],
+    ) -> (Vec<Scored>, Tensor<2>) {
+        let hidden = states.dims()[1];
+        let mut rows = vec![Row::START; targets.len()];
+        let mut sum = states.zeros_like();
+        for (first, weight) in self.parts() {
+            let count = weight.dims()[0];
+            let logits = states.clone().matmul(weight.clone().transpose());
+            let mut scales = vec![1.0; rows.len()];
+            let exponentials = change(logits, |logits| {
+                let rows = rows.par_iter_mut().zip(logits.par_chunks_mut(count)).zip(targets);
+                rows.zip(&mut scales).for_each(|(((row, logits), target), scale)| {
+                    let before = row.max;
+                    row.add(first, logits, target.0 as usize);
+                    *scale = exp(before - row.max);
+                    for logit in logits {
+                        *logit = exp(*logit - row.max);
+                    }
+                });
+            });
+            let more = exponentials.matmul(weight);
+            sum = change(sum, |sum| {
+                read(&more, |more| {
+                    for ((sum, more), scale) in
+                        sum.chunks_exact_mut(hidden).zip(more.chunks_exact(hidden)).zip(&scales)
+                    {
+                        sum.iter_mut().zip(more).for_each(|(sum, more)| *sum = *sum * scale + more);
+                    }
+                });
+            });
+        }
+        let ids: Vec<i64> = targets.iter().map(|target| i64::from(target.0)).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [targets.len()]), &states.device());
+        let of_targets = self.weight.clone().select(0, ids);
+        let derivative = change(sum, |sum| {
+            read(&of_targets, |of_targets| {
+                let all = sum.chunks_exact_mut(hidden).zip(of_targets.chunks_exact(hidden)).zip(&rows);
+                for ((sum, of_target), row) in all {
+                    let total = row.sum as f32;
+                    sum.iter_mut().zip(of_target).for_each(|(sum, weight)| *sum = weight - *sum / total);
+                }
+            });
+        });
+        let scored = rows.iter().zip(targets).map(|(row, target)| row.scored(target.0 as usize)).collect();
+        (scored, derivative)
+    }
+}
