@@ -60,6 +60,7 @@ impl Task {
     /// Builds the items of a task from the records of its data, in the order of the file.
     ///
     /// Every record that is used is checked here, so that nothing can go wrong later but the engine.
+    #[allow(clippy::needless_pass_by_value)] // The items hold what is needed of the records, which can then be freed.
     pub fn new(spec: TaskSpec, rows: Vec<Map<String, Value>>) -> Result<Self, EvalError> {
         let held_back = spec.few_shot.records;
         if rows.len() <= held_back {
