@@ -7,14 +7,14 @@
 //!
 //! `pairs.jsonl` has a `prompt` and a `response` a line. `generate` draws 4 samples of at most 128 tokens for each of the
 //! first 40 prompts, `score` gives log p(response | prompt) of every pair. Settings: `threads`, `parallel`,
-//! `cache_tokens`, `step_tokens`; `requests` takes only so many pairs.
+//! `cache_tokens`, `step_tokens`, `attention` (`f32`, `flash`); `requests` takes only so many pairs.
 
 use std::{error::Error, fs, num::NonZeroU32, ops::ControlFlow, path::Path, time::Instant};
 
 use lancer_backend::{
     Backend, Collect, Continuation, GenerateRequest, Prompt, Sampling, ScoreRequest, Seed, Usage,
 };
-use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
+use lancer_llama_cpp::{Attention, LlamaCpp, LlamaCppSettings};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -35,6 +35,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut loaded = LlamaCppSettings::default();
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or("a setting is name=value")?;
+        if name == "attention" {
+            loaded.attention = if value == "flash" { Attention::Flash } else { Attention::F32 };
+            continue;
+        }
         let value: NonZeroU32 = value.parse()?;
         match name {
             "threads" => loaded.threads = Some(value),

@@ -1,28 +1,22 @@
 //! Drawing samples: continuous batching over the cache.
 
+mod prepare;
+
 use std::iter::Peekable;
 
 use lancer_backend::{
-    Allowed, BackendError, Choice, ChoiceTrie, Completion, CompletionSink, Constraint, Finish,
-    GenerateRequest, Sampler, StreamState, TextStream, TokenId, TriePosition,
+    Allowed, BackendError, Choice, ChoiceTrie, Completion, CompletionSink, Finish, GenerateRequest, Sampler,
+    StreamState, TextStream, TokenId, TriePosition,
 };
 use llama_cpp_2::model::LlamaModel;
 use rayon::prelude::*;
 
+use self::prepare::{Prepared, prepare};
 use crate::{
     cache::{Branch, Cache, Row},
     requests,
     vocabulary::{self, Vocabulary},
 };
-
-/// A request ready to run.
-struct Prepared {
-    prompt: Vec<TokenId>,
-    trie: Option<ChoiceTrie>,
-    /// Tokens of a sample at most, and why it ends there.
-    limit: usize,
-    at_limit: Finish,
-}
 
 /// The request whose prompt is in the trunk.
 struct Current {
@@ -76,45 +70,6 @@ pub(crate) fn generate(
         }
         run.read(cache, &rows)?;
     }
-}
-
-fn prepare(
-    model: &LlamaModel,
-    vocabulary: &Vocabulary,
-    context_length: usize,
-    index: usize,
-    request: &GenerateRequest,
-) -> Result<Prepared, BackendError> {
-    request.validate(index, vocabulary.size())?;
-    let prompt = vocabulary.prompt(model, &request.prompt)?;
-    let invalid = |reason: String| BackendError::InvalidRequest { request: index, reason };
-    if prompt.is_empty() {
-        return Err(invalid("the prompt has no tokens".into()));
-    }
-    if prompt.len() >= context_length {
-        return Err(BackendError::TooLong { request: index, tokens: prompt.len() + 1, context_length });
-    }
-    let room = context_length - prompt.len();
-    let (limit, at_limit) = if request.max_tokens <= room {
-        (request.max_tokens, Finish::MaxTokens)
-    } else {
-        (room, Finish::ContextFull)
-    };
-    let trie = match &request.constraint {
-        Constraint::Free => None,
-        Constraint::Choices(choices) => {
-            let choices: Vec<Vec<TokenId>> =
-                choices.iter().map(|choice| Vocabulary::choice(model, choice)).collect();
-            let longest = choices.iter().map(Vec::len).max().unwrap_or(0);
-            if longest > limit {
-                return Err(invalid(format!(
-                    "the longest choice has {longest} tokens, the sample at most {limit}"
-                )));
-            }
-            ChoiceTrie::new(choices)
-        }
-    };
-    Ok(Prepared { prompt, trie, limit, at_limit })
 }
 
 struct Run<'a> {

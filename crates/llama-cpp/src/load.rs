@@ -7,7 +7,10 @@ use lancer_backend::{
     ScoredContinuation, TokenId, Usage,
 };
 use llama_cpp_2::{
-    context::{LlamaContext, params::LlamaContextParams},
+    context::{
+        LlamaContext,
+        params::{KvCacheType, LlamaContextParams},
+    },
     llama_backend::LlamaBackend,
     model::{LlamaModel, params::LlamaModelParams},
 };
@@ -16,9 +19,13 @@ use self_cell::self_cell;
 use crate::{
     cache::{Cache, Cached},
     generate, score,
-    settings::LlamaCppSettings,
+    settings::{Attention, LlamaCppSettings},
     vocabulary::{self, Vocabulary},
 };
+
+/// `LLAMA_FLASH_ATTN_TYPE_DISABLED` and `_ENABLED` of llama.h.
+const FLASH_ATTENTION_OFF: i32 = 0;
+const FLASH_ATTENTION_ON: i32 = 1;
 
 /// The engine's name.
 const ENGINE: &str = "llama-cpp";
@@ -56,6 +63,10 @@ impl LlamaCpp {
             .map_err(|error| failed(error.into()))?;
         let vocabulary = Vocabulary::new(&model)?;
         let step_tokens = settings.step_tokens.get();
+        let (flash_attention, cache_type) = match settings.attention {
+            Attention::F32 => (FLASH_ATTENTION_OFF, KvCacheType::F32),
+            Attention::Flash => (FLASH_ATTENTION_ON, KvCacheType::F16),
+        };
         let parameters = LlamaContextParams::default()
             .with_n_ctx(Some(settings.cache_tokens))
             // The trunk and the branches.
@@ -64,7 +75,10 @@ impl LlamaCpp {
             .with_n_batch(step_tokens)
             .with_n_ubatch(step_tokens)
             .with_n_threads(settings.thread_count())
-            .with_n_threads_batch(settings.thread_count());
+            .with_n_threads_batch(settings.thread_count())
+            .with_flash_attention_policy(flash_attention)
+            .with_type_k(cache_type)
+            .with_type_v(cache_type);
         let loaded = Loaded::try_new(model, |model| model.new_context(library, parameters))
             .map_err(|error| failed(error.into()))?;
         let (model, context) = (loaded.borrow_owner(), loaded.borrow_dependent());

@@ -41,17 +41,23 @@ fn engine(name: &str, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
 fn few(parallel: u32, cache_tokens: u32, step_tokens: u32) -> LlamaCppSettings {
     let number = |n| NonZeroU32::new(n).unwrap();
     LlamaCppSettings {
-        threads: None,
         parallel: number(parallel),
         cache_tokens: number(cache_tokens),
         step_tokens: number(step_tokens),
+        ..one_thread()
     }
+}
+
+/// The default settings. llama.cpp's threads wait for each other hundreds of times a step, actively: on a busy machine
+/// a tiny model is a hundred times slower with two of them.
+fn one_thread() -> LlamaCppSettings {
+    LlamaCppSettings { threads: NonZeroU32::new(1), ..LlamaCppSettings::default() }
 }
 
 #[test]
 fn conforms() {
     for name in MODELS {
-        let (mut engine, _folder) = engine(name, LlamaCppSettings::default());
+        let (mut engine, _folder) = engine(name, one_thread());
         for case in conformance::BACKEND {
             println!("{name}: {}", case.name);
             (case.run)(&mut engine);
@@ -74,7 +80,7 @@ fn tokens_and_log_probabilities_are_those_of_transformers() {
     for name in MODELS {
         let rows: Vec<Expected> =
             serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap();
-        let (mut engine, _folder) = engine(name, LlamaCppSettings::default());
+        let (mut engine, _folder) = engine(name, one_thread());
         let requests: Vec<_> = rows
             .iter()
             .map(|row| ScoreRequest {
@@ -214,7 +220,7 @@ fn a_sample_that_ends_is_replaced_at_once() {
 
 #[test]
 fn a_token_outside_the_vocabulary_is_named() {
-    let (engine, _folder) = engine("tiny-llama", LlamaCppSettings::default());
+    let (engine, _folder) = engine("tiny-llama", one_thread());
     let error = engine.detokenize(&[TokenId(3), TokenId(4_000_000)]).unwrap_err();
     assert!(error.to_string().contains("4000000"), "{error}");
 }
