@@ -21,18 +21,17 @@ pub fn to_frame<T: Serialize>(rows: &[T]) -> Result<DataFrame, DataError> {
     let mut objects = Vec::with_capacity(rows.len());
     for (row, value) in (1..).zip(rows) {
         let unfit = |source| DataError::Row { row, source };
+        // A JSON object has no order of its fields, its text has; the text's numbers are not always the same.
         let text = serde_json::to_string(value).map_err(unfit)?;
-        let fields: Fields = serde_json::from_str(&text).map_err(unfit)?;
-        for (name, value) in &fields.0 {
-            let kind = Kind::of(value);
-            match columns.iter_mut().find(|(column, _)| column == name) {
-                None => columns.push((name.clone(), kind)),
+        let Names(names) = serde_json::from_str(&text).map_err(unfit)?;
+        let fields: Map<String, Value> =
+            serde_json::to_value(value).and_then(serde_json::from_value).map_err(unfit)?;
+        for name in names {
+            let kind = Kind::of(fields.get(&name).unwrap_or(&Value::Null));
+            match columns.iter_mut().find(|(column, _)| *column == name) {
+                None => columns.push((name, kind)),
                 Some((_, known)) => {
-                    known.join(kind).map_err(|reason| DataError::Column {
-                        column: name.clone(),
-                        row,
-                        reason,
-                    })?;
+                    known.join(kind).map_err(|reason| DataError::Column { column: name, row, reason })?;
                 }
             }
         }
@@ -44,8 +43,10 @@ pub fn to_frame<T: Serialize>(rows: &[T]) -> Result<DataFrame, DataError> {
             row: rows.len(),
             reason,
         })?;
-        let values: Vec<AnyValue<'_>> =
-            objects.iter().map(|fields| any_value(fields.get(&name), &dtype)).collect::<Result<_, _>>()?;
+        let values: Vec<AnyValue<'_>> = objects
+            .iter()
+            .map(|fields| any_value(fields.get(&name).unwrap_or(&Value::Null), &dtype))
+            .collect::<Result<_, _>>()?;
         Ok(Series::from_any_values_and_dtype(name.as_str().into(), &values, &dtype, true)?.into())
     });
     let columns: Vec<Column> = columns.collect::<Result<_, DataError>>()?;
@@ -79,31 +80,25 @@ pub(crate) fn objects(frame: &DataFrame) -> impl Iterator<Item = Result<Map<Stri
     })
 }
 
-/// A JSON object with its fields in their order.
-struct Fields(Vec<(String, Value)>);
+/// The names of an object's fields in their order.
+struct Names(Vec<String>);
 
-impl Fields {
-    fn get(&self, name: &str) -> &Value {
-        self.0.iter().find(|(field, _)| field == name).map_or(&Value::Null, |(_, value)| value)
-    }
-}
-
-impl<'de> Deserialize<'de> for Fields {
+impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Fields;
+            type Value = Names;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(0));
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::with_capacity(map.size_hint().unwrap_or(0));
+                while let Some((name, de::IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
                 }
-                Ok(Fields(fields))
+                Ok(Names(names))
             }
         }
         deserializer.deserialize_map(Visitor)

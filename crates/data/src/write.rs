@@ -17,7 +17,8 @@ use crate::{DataError, format::Format, frame};
 /// line) or `.parquet` (see [`to_frame`](crate::to_frame) for its columns).
 ///
 /// The file is written beside its place and then renamed, so that whatever goes wrong leaves either the old file or the
-/// new one, whole. Its folder must exist.
+/// new one, whole. Its folder must exist. Fractions are written to their last digit; from JSON they may be read with
+/// another one.
 pub fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), DataError> {
     match Format::of(path)? {
         Format::JsonLines => {

@@ -1,4 +1,8 @@
 //! The rows of a Parquet file.
+//!
+//! A file that is cut, or whose footer claims more than it holds, is an error. Polars trusts the inside of a page more:
+//! damage there can still make it ask for more memory than there is, which ends the process. Parquet files from
+//! strangers are better converted to JSONL first.
 
 use std::{
     fs::File,
@@ -15,6 +19,9 @@ use polars::{
 
 use super::Record;
 use crate::{DataError, frame};
+
+/// A file with more values than this for each of its bytes is taken to be damaged; text has far fewer.
+const MOST_VALUES_PER_BYTE: u64 = 256;
 
 pub(super) fn records(
     path: &Path,
@@ -35,7 +42,27 @@ pub(super) fn records(
 }
 
 fn read(path: &Path, file: File, columns: Option<&[&str]>) -> Result<DataFrame, DataError> {
+    let length = file.metadata().map_err(|source| DataError::Read { path: path.to_owned(), source })?.len();
     let mut reader = ParquetReader::new(file);
+    let metadata = reader.get_metadata().map_err(|source| damaged(path, source))?;
+    let columns_of_groups = metadata.row_groups.iter().flat_map(|group| group.parquet_columns());
+    let values =
+        columns_of_groups.clone().map(|column| u64::try_from(column.num_values()).unwrap_or(u64::MAX));
+    let rows = metadata.row_groups.iter().map(|group| group.num_rows() as u64);
+    let most = length.saturating_mul(MOST_VALUES_PER_BYTE);
+    // Polars asks for memory for as many values as the file claims to have, before it has seen one of them.
+    let claimed =
+        values.chain(rows).chain([metadata.num_rows as u64, metadata.max_row_group_height as u64]).max();
+    if let Some(claimed) = claimed.filter(|&claimed| claimed > most) {
+        let said = polars_err!(ComputeError: "the file claims {claimed} values in its {length} bytes");
+        return Err(damaged(path, said));
+    }
+    if columns_of_groups
+        .map(|column| column.byte_range())
+        .any(|bytes| bytes.start > bytes.end || bytes.end > length)
+    {
+        return Err(damaged(path, polars_err!(ComputeError: "a column lies outside the file")));
+    }
     let schema = reader.schema().map_err(|source| damaged(path, source))?;
     let all = || schema.iter().map(|(name, field)| (name.to_string(), &field.dtype));
     let mut wanted: Vec<_> =
