@@ -22,15 +22,20 @@
 //! tokens of the next prompt; scoring fills it with the tokens of continuations first.
 //!
 //! * `parallel` is how many samples or continuations are live. A step reads all weights once, however many tokens it
-//!   has, so more is faster, up to a point: from 64 tokens a step on, llama.cpp's attention on a CPU computes blocks of
-//!   64 tokens by 64 cells, and no longer passes over single cells of other sequences.
-//! * `cache_tokens` is how many cells the KV cache has for all of them: 2 × layers × key-value heads × head size × 2
-//!   bytes each, 23 KB for SmolLM2-135M. A sample begins when the cache holds its longest form (`max_tokens`) beside the
-//!   longest forms of all live ones, where what they share counts once. So no sample has to be given up, and a cache
-//!   that is too small costs time only: samples wait for others to end. One prompt with one sample always fits, since
-//!   together they are cut to the context.
+//!   has, so more is faster, up to a point: in f32, attention is computed over the cells of all sequences and what is not
+//!   a token's own is masked after; flash attention passes over it cell by cell below 64 tokens a step, from there on
+//!   only where 64 tokens have nothing to do with 64 cells.
+//! * `cache_tokens` is how many cells the KV cache has for all of them: 2 × layers × key-value heads × head size × 4
+//!   bytes each, 46 KB for SmolLM2-135M, and half of that with flash attention. A sample begins when the cache holds its
+//!   longest form (`max_tokens`) beside the longest forms of all live ones, where what they share counts once. So no
+//!   sample has to be given up, and a cache that is too small costs time only: samples wait for others to end. One prompt
+//!   with one sample always fits, since together they are cut to the context.
 //! * `step_tokens` is how much of a prompt is read between two tokens of the samples. Memory for outputs grows with it,
 //!   two times vocabulary × 4 bytes a token.
+//!
+//! * `attention` trades digits for speed and memory; see [`Attention`].
+//!
+//! llama.cpp is compiled for the machine at hand where `rustflags` say `target-cpu=native`, as `.cargo/config.toml` does.
 //!
 //! Randomness comes from each sample's seed alone; what else is in a step changes logits by rounding only.
 
