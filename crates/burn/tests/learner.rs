@@ -85,6 +85,23 @@ fn the_learner_reads_what_the_backend_reads() {
 }
 
 #[test]
+fn a_shared_prompt_changes_nothing() {
+    for name in MODELS {
+        let mut learner = learner(name, &TrainSettings::default());
+        // An empty response is one token, which the prompt alone predicts.
+        let batch: Vec<_> = ["Blue.", "A horse is an animal.", "", "Blue."]
+            .into_iter()
+            .map(|response| learner.encode(&[Message::user("Name a colour.")], response).unwrap())
+            .collect();
+        let together = learner.log_probs(&batch).unwrap();
+        let alone: Vec<Vec<f32>> =
+            batch.iter().map(|one| learner.log_probs(std::slice::from_ref(one)).unwrap().remove(0)).collect();
+        assert_close(&together, &alone, 1e-4);
+        assert!(together[0] != together[1][..together[0].len()]);
+    }
+}
+
+#[test]
 fn an_export_is_the_trained_model() {
     for name in MODELS {
         for settings in &all_settings()[2..] {

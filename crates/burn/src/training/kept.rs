@@ -1,7 +1,7 @@
 //! The passes through the layers, and what a forward pass keeps for its backward pass.
 //!
-//! The embedding's and the head's gradients are computed by hand outside of here: both are as large as the rest of a small
-//! model, and most of their rows are zero or belong to one matrix product.
+//! The gradients of the embedding and of the head are computed outside of here: of the first few rows are not zero, and the
+//! second is made in parts.
 
 use burn::tensor::{Device, Gradients as BurnGradients, Int, Tensor, TensorData};
 
