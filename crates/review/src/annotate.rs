@@ -5,6 +5,8 @@ mod pairs;
 mod reviews;
 mod settings;
 
+use std::fmt;
+
 use lancer_backend::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +65,16 @@ pub enum RejectedKind {
     Damaged(Damage),
 }
 
+impl fmt::Display for RejectedKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Written => formatter.write_str("written"),
+            Self::Sampled => formatter.write_str("sampled"),
+            Self::Damaged(damage) => damage.fmt(formatter),
+        }
+    }
+}
+
 /// An example for fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SftAnnotation {
@@ -106,8 +118,10 @@ pub struct PairAnnotation {
 /// A review to learn from: what [`Mode::Expected`](crate::Mode::Expected) asks, and the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewExample {
-    /// The reviewed pair's key.
+    /// Made of the reviewed pair's key.
     pub key: String,
+    /// The reviewed pair's key.
+    pub record: String,
     /// Key of the seed it is or comes from.
     pub source: String,
     /// The user's turn: the rubric and the pair.

@@ -44,6 +44,7 @@ mod score;
 mod separation;
 mod settings;
 mod special_tokens;
+mod stored;
 
 pub use annotate::{
     AnnotateSettings, Annotations, Kind, PairAnnotation, RejectedKind, RejectedSide, ReviewExample, Scored,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Damage, Mode, Score};
+use crate::{Damage, Mode, Score, stored::short};
 
 /// How well a mode tells the run's seeds from damaged seeds.
 ///
@@ -48,7 +48,7 @@ impl Separation {
             .into_iter()
             .map(|kind| (kind, scores(&|damage| damage == Some(kind))))
             .filter(|(_, scores)| !scores.is_empty())
-            .map(|(kind, scores)| (kind, area_under_roc(&seeds, &scores)))
+            .map(|(kind, scores)| (kind, short(area_under_roc(&seeds, &scores))))
             .collect();
         let from = |scores: &[Option<f64>], least: f64| {
             part(
@@ -58,7 +58,7 @@ impl Separation {
         };
         Self {
             mode,
-            auc: area_under_roc(&seeds, &damaged),
+            auc: short(area_under_roc(&seeds, &damaged)),
             by_damage,
             parsed: part(judged.iter().filter(|pair| pair.score.is_some()).count(), judged.len()),
             seeds: seeds.len(),
@@ -70,7 +70,7 @@ impl Separation {
 }
 
 fn part(of: usize, all: usize) -> f64 {
-    if all == 0 { 0.0 } else { of as f64 / all as f64 }
+    if all == 0 { 0.0 } else { short(of as f64 / all as f64) }
 }
 
 /// How often one of `good` is above one of `bad`, a tie or a missing score counted half; 0.5 if either is empty. The
@@ -121,6 +121,6 @@ mod tests {
         let separation = Separation::of(Mode::Expected, &judged);
         assert_eq!(separation.by_damage, [(Damage::Mismatched, 0.75), (Damage::Shuffled, 0.5)]);
         assert_eq!((separation.seeds, separation.damaged, separation.parsed), (2, 3, 0.8));
-        assert_eq!((separation.seeds_from, separation.damaged_from), ([1.0, 0.5], [1.0 / 3.0; 2]));
+        assert_eq!((separation.seeds_from, separation.damaged_from), ([1.0, 0.5], [short(1.0 / 3.0); 2]));
     }
 }

@@ -134,7 +134,7 @@ fn review_examples_are_spread_over_the_scores() {
     input.push(scored("low", "p", "score: 10", 0.4, Kind::Seed));
     let settings = AnnotateSettings { review_examples: 4, ..AnnotateSettings::default() };
     let review = annotate(&input, &settings, Seed(1)).review;
-    let low = review.iter().find(|example| example.key == "low").unwrap();
+    let low = review.iter().find(|example| example.record == "low").unwrap();
     assert_eq!((review.len(), low.response.as_str()), (4, "score: 0"));
     assert!(low.prompt.contains("\n| score: 10\n"), "{}", low.prompt);
     let none = AnnotateSettings { review_examples: 0, ..settings };

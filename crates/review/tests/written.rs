@@ -12,8 +12,9 @@ fn item(key: &str, prompt: &str, response: &str) -> Item {
     Item { key: key.into(), prompt: prompt.into(), response: response.into() }
 }
 
+/// With room for a reviewer that repeats all that it reads.
 fn rubric() -> Reviewer {
-    Reviewer::Rubric(RubricSettings::default())
+    Reviewer::Rubric(RubricSettings { max_tokens: 4096, ..RubricSettings::default() })
 }
 
 /// Reviews and puts the reviews into the order of the items.

@@ -30,7 +30,8 @@ pub(super) fn examples(scored: &[Scored], count: usize, seed: Seed) -> Vec<Revie
             let item =
                 Item { key: pair.key.clone(), prompt: pair.prompt.clone(), response: pair.response.clone() };
             ReviewExample {
-                key: pair.key.clone(),
+                key: format!("{}/review", pair.key),
+                record: pair.key.clone(),
                 source: pair.source.clone(),
                 prompt: score_only_text(&item),
                 response: score_only_answer(points),

@@ -6,7 +6,7 @@ use super::{
     Features,
     logistic::{self, Logistic},
 };
-use crate::Score;
+use crate::{Score, stored::short};
 
 /// Numbers that the regression weighs: the features and their squares.
 const WIDTH: usize = 2 * Features::COUNT;
@@ -43,18 +43,18 @@ impl Calibration {
         let vectors: Vec<[f64; Features::COUNT]> = pairs.iter().map(|pair| pair.features.vector()).collect();
         let count = vectors.len().max(1) as f64;
         let over = |of: &dyn Fn(usize) -> f64| -> [f64; Features::COUNT] { std::array::from_fn(of) };
-        let means = over(&|n| vectors.iter().map(|vector| vector[n]).sum::<f64>() / count);
+        let means = over(&|n| short(vectors.iter().map(|vector| vector[n]).sum::<f64>() / count));
         let deviations = over(&|n| {
             let variance = vectors.iter().map(|vector| (vector[n] - means[n]).powi(2)).sum::<f64>() / count;
             // The weight of a feature that never varies is fitted to 0, whatever it is divided by.
-            if variance > 1e-12 { variance.sqrt() } else { 1.0 }
+            if variance > 1e-12 { short(variance.sqrt()) } else { 1.0 }
         });
         let unfitted = Self { means, deviations, weights: [0.0; WIDTH], intercept: 0.0 };
         let rows: Vec<Vec<f64>> = pairs.iter().map(|pair| unfitted.row(&pair.features).to_vec()).collect();
         let is_good: Vec<bool> = pairs.iter().map(|pair| pair.is_good).collect();
         let Logistic { weights, intercept } = logistic::fit(&rows, &is_good, C);
-        let weights = std::array::from_fn(|n| weights.get(n).copied().unwrap_or(0.0));
-        Self { weights, intercept, ..unfitted }
+        let weights = std::array::from_fn(|n| short(weights.get(n).copied().unwrap_or(0.0)));
+        Self { weights, intercept: short(intercept), ..unfitted }
     }
 
     /// 10 times the probability of being a good pair.
