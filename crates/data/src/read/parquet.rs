@@ -45,23 +45,19 @@ fn read(path: &Path, file: File, columns: Option<&[&str]>) -> Result<DataFrame, 
     let length = file.metadata().map_err(|source| DataError::Read { path: path.to_owned(), source })?.len();
     let mut reader = ParquetReader::new(file);
     let metadata = reader.get_metadata().map_err(|source| damaged(path, source))?;
-    let columns_of_groups = metadata.row_groups.iter().flat_map(|group| group.parquet_columns());
-    let values =
-        columns_of_groups.clone().map(|column| u64::try_from(column.num_values()).unwrap_or(u64::MAX));
-    let rows = metadata.row_groups.iter().map(|group| group.num_rows() as u64);
-    let most = length.saturating_mul(MOST_VALUES_PER_BYTE);
     // Polars asks for memory for as many values as the file claims to have, before it has seen one of them.
-    let claimed =
-        values.chain(rows).chain([metadata.num_rows as u64, metadata.max_row_group_height as u64]).max();
-    if let Some(claimed) = claimed.filter(|&claimed| claimed > most) {
-        let said = polars_err!(ComputeError: "the file claims {claimed} values in its {length} bytes");
-        return Err(damaged(path, said));
+    let mut claimed = metadata.num_rows.max(metadata.max_row_group_height) as u64;
+    let mut end = 0;
+    for group in &metadata.row_groups {
+        claimed = claimed.max(group.num_rows() as u64);
+        for column in group.parquet_columns() {
+            claimed = claimed.max(u64::try_from(column.num_values()).unwrap_or(u64::MAX));
+            end = end.max(column.byte_range().end);
+        }
     }
-    if columns_of_groups
-        .map(|column| column.byte_range())
-        .any(|bytes| bytes.start > bytes.end || bytes.end > length)
-    {
-        return Err(damaged(path, polars_err!(ComputeError: "a column lies outside the file")));
+    if claimed > length.saturating_mul(MOST_VALUES_PER_BYTE) || end > length {
+        let said = polars_err!(ComputeError: "{claimed} values up to byte {end} are claimed, in a file of {length} bytes");
+        return Err(damaged(path, said));
     }
     let schema = reader.schema().map_err(|source| damaged(path, source))?;
     let all = || schema.iter().map(|(name, field)| (name.to_string(), &field.dtype));
