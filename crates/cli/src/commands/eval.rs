@@ -132,7 +132,7 @@ fn answer(
 
 fn print(report: &Report) {
     let name = report.metric.name();
-    let Some(Comparison { before, after, difference, verdict }) = &report.against else {
+    let Some(Comparison { before, after, difference, verdict, .. }) = &report.against else {
         println!("{}: {name} {}", report.task, shown(&report.model));
         return;
     };

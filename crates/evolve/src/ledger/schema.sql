@@ -114,11 +114,18 @@ CREATE TABLE pair (
     PRIMARY KEY (iteration, key)
 ) WITHOUT ROWID;
 
--- Log-probabilities of pairs under the reference model.
+-- Log-probabilities of pairs under the reference model: sums over the tokens of a response, and how many those are. For KTO
+-- also of the chosen response of another pair. As columns, since numbers in JSON are not read back to the last bit.
 CREATE TABLE reference (
-    iteration INTEGER NOT NULL,
-    pair      TEXT NOT NULL,
-    value     TEXT NOT NULL,    -- JSON
+    iteration         INTEGER NOT NULL,
+    pair              TEXT NOT NULL,
+    chosen            REAL NOT NULL,
+    chosen_tokens     INTEGER NOT NULL,
+    rejected          REAL NOT NULL,
+    rejected_tokens   INTEGER NOT NULL,
+    mismatched_of     TEXT,
+    mismatched        REAL,
+    mismatched_tokens INTEGER,
     PRIMARY KEY (iteration, pair)
 ) WITHOUT ROWID;
 

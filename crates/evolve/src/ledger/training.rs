@@ -1,6 +1,9 @@
 //! Training examples, reference log-probabilities and optimizer steps.
 
-use lancer_prefer::{EvaluationRecord, PreferenceMetrics, ReferenceLogProbs, StepRecord};
+use lancer_prefer::{
+    EvaluationRecord, Mismatched, PreferenceMetrics, ReferenceLogProbs, StepRecord,
+    loss::{PairLogProb, ResponseLogProb},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_json, json};
@@ -178,14 +181,41 @@ impl Ledger {
         pair: &str,
         value: &ReferenceLogProbs,
     ) -> Result<(), EvolveError> {
-        self.write("INSERT OR REPLACE INTO reference VALUES (?1, ?2, ?3)", (iteration, pair, json(value)))
+        let ReferenceLogProbs { pair: PairLogProb { chosen, rejected }, mismatched } = value;
+        self.write(
+            "INSERT OR REPLACE INTO reference VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (
+                iteration,
+                pair,
+                chosen.sum,
+                chosen.tokens,
+                rejected.sum,
+                rejected.tokens,
+                mismatched.as_ref().map(|other| &other.response_of),
+                mismatched.as_ref().map(|other| other.log_prob.sum),
+                mismatched.as_ref().map(|other| other.log_prob.tokens),
+            ),
+        )
     }
 
     /// The log-probabilities of an iteration's pairs under the reference, by pair.
     pub fn references(&self, iteration: u32) -> Result<Vec<(String, ReferenceLogProbs)>, EvolveError> {
-        self.rows("SELECT pair, value FROM reference WHERE iteration = ?1", [iteration], |row| {
-            Ok((row.get(0)?, from_json(&row.get::<_, String>(1)?, 1)?))
-        })
+        self.rows(
+            "SELECT pair, chosen, chosen_tokens, rejected, rejected_tokens, mismatched_of, mismatched,
+                 mismatched_tokens FROM reference WHERE iteration = ?1",
+            [iteration],
+            |row| {
+                let log_prob = |sum, tokens| {
+                    Ok::<_, rusqlite::Error>(ResponseLogProb { sum: row.get(sum)?, tokens: row.get(tokens)? })
+                };
+                let response_of: Option<String> = row.get(5)?;
+                let mismatched = response_of
+                    .map(|response_of| Ok::<_, rusqlite::Error>(Mismatched { response_of, log_prob: log_prob(6, 7)? }))
+                    .transpose()?;
+                let pair = PairLogProb { chosen: log_prob(1, 2)?, rejected: log_prob(3, 4)? };
+                Ok((row.get(0)?, ReferenceLogProbs { pair, mismatched }))
+            },
+        )
     }
 
     pub(crate) fn add_step(&self, iteration: u32, phase: Phase, row: &StepRow) -> Result<(), EvolveError> {

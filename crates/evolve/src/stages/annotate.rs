@@ -56,8 +56,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             ledger.add_sft(
                 iteration,
                 &SftRow {
-                    record: example.record,
-                    key: example.key,
+                    key: format!("{}/review", example.key),
+                    record: example.key,
                     kind: SftKind::Review,
                     score: None,
                     prompt: example.prompt,
@@ -69,10 +69,10 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             ledger.add_pair(
                 iteration,
                 &PairRow {
+                    rejected_record: rejected_record(&pair),
                     key: pair.key,
                     record: pair.chosen_key,
-                    rejected_record: ledger_record(&pair),
-                    rejected_kind: pair.rejected_kind.to_string(),
+                    rejected_kind: kind(pair.rejected_kind),
                     chosen_score: Some(pair.chosen_score.get()),
                     rejected_score: pair.rejected_score.map(Score::get),
                     prompt: pair.prompt,
@@ -94,9 +94,18 @@ fn worse(style: WorseStyle) -> Worse {
 }
 
 /// The record that the rejected side is; none where it was made by damaging a response.
-fn ledger_record(pair: &PairAnnotation) -> Option<String> {
+fn rejected_record(pair: &PairAnnotation) -> Option<String> {
     match pair.rejected_kind {
         RejectedKind::Damaged(_) => None,
         RejectedKind::Written | RejectedKind::Sampled => Some(pair.rejected_key.clone()),
+    }
+}
+
+/// The name of a kind of rejected side in the ledger.
+fn kind(kind: RejectedKind) -> String {
+    match kind {
+        RejectedKind::Written => "written".into(),
+        RejectedKind::Sampled => "sampled".into(),
+        RejectedKind::Damaged(damage) => damage.to_string(),
     }
 }

@@ -8,7 +8,7 @@ use lancer_backend::{
 };
 use lancer_evolve::{Engines, Recipe};
 
-pub struct ScriptedEngines;
+pub(crate) struct ScriptedEngines;
 
 impl Engines for ScriptedEngines {
     fn import(&mut self, _: &Path, to: &Path, _: WeightFormat) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -47,7 +47,7 @@ fn answer(prompt: &str, seed: Seed) -> String {
 }
 
 /// Two small iterations over six seeds that are written into the run's folder.
-pub fn recipe(folder: &Path) -> Recipe {
+pub(crate) fn recipe(folder: &Path) -> Recipe {
     fs::create_dir_all(folder).unwrap();
     let seeds = folder.join("seeds.jsonl");
     if !seeds.exists() {
