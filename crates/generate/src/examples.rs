@@ -11,7 +11,9 @@ use crate::{Source, words::near_equal};
 /// Neither the order of `pool` nor the sources that were not candidates matter to the draw: each candidate gets a number
 /// from the seed and its own key, and the smallest win, in the order of the numbers. So a pool that has grown changes
 /// only the examples that the new sources take the place of. Left out are the source itself (by key and by near-equal
-/// words), prompts without text, prompts longer than `max_chars` characters, and near copies of one already taken.
+/// words), prompts without text, prompts longer than `max_chars` characters, and near copies of one already taken. Prompts of
+/// one line go first: in the others an instruction speaks of a text below it, and a small model that goes on with a list
+/// of those writes the instruction and forgets the text.
 pub(crate) fn choose<'a>(
     pool: &'a [Source],
     source: &Source,
@@ -19,10 +21,13 @@ pub(crate) fn choose<'a>(
     max_chars: usize,
     seed: Seed,
 ) -> Vec<&'a Source> {
-    let mut candidates: Vec<(Seed, &Source)> = pool
+    let mut candidates: Vec<((bool, Seed), &Source)> = pool
         .iter()
         .filter(|candidate| candidate.key != source.key && fits(&candidate.prompt, max_chars))
-        .map(|candidate| (seed.derive(&candidate.key), candidate))
+        .map(|candidate| {
+            let lines = candidate.prompt.trim().contains('\n');
+            ((lines, seed.derive(&candidate.key)), candidate)
+        })
         .collect();
     candidates.sort_unstable_by(|(one, a), (other, b)| {
         one.cmp(other).then_with(|| a.key.cmp(&b.key)).then_with(|| a.prompt.cmp(&b.prompt))
@@ -82,6 +87,16 @@ mod tests {
         let chosen = choose(&pool, &source("own", "tell me a joke"), 5, 40, Seed(3));
         assert_eq!(chosen.len(), 1);
         assert!(chosen[0].prompt.contains("colour"));
+    }
+
+    #[test]
+    fn prompts_of_one_line_go_first() {
+        let mut pool = pool();
+        pool.truncate(4);
+        pool[1].prompt = "Translate this.\n\nThe first of two lines".into();
+        let last =
+            choose(&pool, &source("own", "something else"), 9, 400, Seed(5)).pop().map(|last| &last.key);
+        assert_eq!(last, Some(&pool[1].key));
     }
 
     #[test]

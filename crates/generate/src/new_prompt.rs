@@ -19,7 +19,7 @@ use crate::{
 const FEWEST_WORDS: usize = 3;
 
 /// What announces text that is to come. A prompt that has one of these, and nothing after it, is not complete.
-const ANNOUNCEMENTS: [&str; 9] = [
+const ANNOUNCEMENTS: [&str; 12] = [
     "the following",
     "the given",
     "given the",
@@ -29,6 +29,9 @@ const ANNOUNCEMENTS: [&str; 9] = [
     "the list",
     "these sentences",
     "this sentence",
+    "this information",
+    "the article",
+    "the passage",
 ];
 
 /// What stands above the list of prompts.
@@ -124,11 +127,12 @@ fn one_line(prompt: &str, max_chars: usize) -> String {
     line
 }
 
-/// The first word of a prompt, if it is one: letters only, perhaps with an apostrophe.
+/// The first word of a prompt, if it is one: two letters or more, perhaps an apostrophe, nothing else. After a single one,
+/// such as "I" or "A", a statement follows more often than a task.
 fn opening(prompt: &str) -> Option<String> {
     let word = prompt.split_whitespace().next()?;
     let is_word = |character: char| character.is_alphabetic() || matches!(character, '\'' | '’');
-    word.chars().all(is_word).then(|| word.to_owned())
+    (word.chars().nth(1).is_some() && word.chars().all(is_word)).then(|| word.to_owned())
 }
 
 /// What stands between `<task>` and `</task>` where the model has copied the tags.
@@ -158,7 +162,7 @@ mod tests {
     #[test]
     fn only_a_word_opens_a_prompt() {
         assert_eq!(opening(" What's a fjord?").as_deref(), Some("What's"));
-        for prompt in ["2 + 2 = ?", "\"Quoted\" text", "", "Name: Ada"] {
+        for prompt in ["2 + 2 = ?", "I feel lonely.", "\"Quoted\" text", "", "Name: Ada"] {
             assert_eq!(opening(prompt), None, "{prompt}");
         }
     }
