@@ -25,7 +25,7 @@ pub struct SettingError {
 pub(crate) fn require(
     holds: bool,
     field: &'static str,
-    value: impl ToString,
+    value: impl std::fmt::Display,
     range: &'static str,
 ) -> Result<(), SettingError> {
     if holds { Ok(()) } else { Err(SettingError { field, value: value.to_string(), range }) }

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 fn scored(key: &str, prompt: &str, response: &str, score: f64, kind: Kind) -> Scored {
     Scored {
         key: key.into(),
-        source: key.split('/').next().unwrap().into(),
+        source: key.split('/').next().unwrap_or_default().into(),
         prompt: prompt.into(),
         response: response.into(),
-        score: Score::new(score).unwrap(),
+        score: Score::new(score).expect("a score"),
         kind,
     }
 }

@@ -54,7 +54,7 @@ fn go_on(_: lancer_review::CalibrationProgress) -> ControlFlow<()> {
 
 fn calibrated(engine: &mut ScriptedBackend, mode: ModeSetting) -> Calibrated {
     let settings = ReviewSettings { mode, ..ReviewSettings::default() };
-    calibrate(engine, &seeds(20), &settings, Seed(3), &mut go_on).unwrap()
+    calibrate(engine, &seeds(20), &settings, Seed(3), &mut go_on).expect("the script does not fail")
 }
 
 #[test]

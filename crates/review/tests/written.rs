@@ -20,7 +20,7 @@ fn rubric() -> Reviewer {
 /// Reviews and puts the reviews into the order of the items.
 fn reviews(engine: &mut ScriptedBackend, reviewer: &Reviewer, items: &[Item]) -> Vec<Review> {
     let mut reviews = Vec::new();
-    review(engine, reviewer, items, Seed(5), &mut reviews).unwrap();
+    review(engine, reviewer, items, Seed(5), &mut reviews).expect("the script does not fail");
     reviews.sort_by_key(|review: &Review| review.item);
     assert_eq!(
         reviews.iter().map(|review| review.item).collect::<Vec<_>>(),

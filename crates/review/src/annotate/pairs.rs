@@ -26,10 +26,10 @@ fn by_prompt(scored: &[Scored]) -> Vec<Vec<&Scored>> {
     let mut groups: Vec<Vec<&Scored>> = Vec::new();
     for pair in scored {
         let next = groups.len();
-        match place.entry(&pair.prompt).or_insert(next) {
+        match *place.entry(&pair.prompt).or_insert(next) {
             // A new prompt's place is the next one.
-            &mut new if new == next => groups.push(vec![pair]),
-            &mut known => groups[known].push(pair),
+            new if new == next => groups.push(vec![pair]),
+            known => groups[known].push(pair),
         }
     }
     groups

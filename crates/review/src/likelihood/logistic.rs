@@ -118,10 +118,11 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
         }
         matrix.swap(column, pivot);
         right.swap(column, pivot);
+        let pivot_row = matrix[column].clone();
         for row in column + 1..size {
-            let factor = matrix[row][column] / matrix[column][column];
-            for place in column..size {
-                matrix[row][place] -= factor * matrix[column][place];
+            let factor = matrix[row][column] / pivot_row[column];
+            for (value, pivot) in matrix[row].iter_mut().zip(&pivot_row) {
+                *value -= factor * pivot;
             }
             right[row] -= factor * right[column];
         }
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
     use crate::separation::area_under_roc;
 
-    /// What scikit-learn found; fixtures/review/make_logistic.py.
+    /// What scikit-learn found; `fixtures/review/make_logistic.py`.
     #[derive(Deserialize)]
     struct Expected {
         rows: Vec<Vec<f64>>,
