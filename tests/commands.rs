@@ -52,8 +52,18 @@ fn texts_are_generated() {
         let found = json(
             &folder,
             &[
-                "--json", "generate", "@/seeds.jsonl", "@/new.jsonl", "--what", what, "--count", "2", "--model", TINY,
-                "--set", "max_response_tokens=16",
+                "--json",
+                "generate",
+                "@/seeds.jsonl",
+                "@/new.jsonl",
+                "--what",
+                what,
+                "--count",
+                "2",
+                "--model",
+                TINY,
+                "--set",
+                "max_response_tokens=16",
             ],
         );
         assert_eq!(found["written"].as_u64(), Some(texts), "{what}: {found}");
@@ -66,9 +76,21 @@ fn texts_are_generated() {
 fn copies_are_dropped_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let rows = [
-        ("a", "Why is the sky blue on a clear day?", "Air scatters blue light more than it scatters red light."),
-        ("b", "Why is the sky blue on a clear day, please?", "Air scatters the blue light more than it does the red."),
-        ("c", "Write one sentence about the deep sea.", "The sea is deep and cold, and it is never quite still."),
+        (
+            "a",
+            "Why is the sky blue on a clear day?",
+            "Air scatters blue light more than it scatters red light.",
+        ),
+        (
+            "b",
+            "Why is the sky blue on a clear day, please?",
+            "Air scatters the blue light more than it does the red.",
+        ),
+        (
+            "c",
+            "Write one sentence about the deep sea.",
+            "The sea is deep and cold, and it is never quite still.",
+        ),
         ("d", "Hm?", "The prompt is too short, however long this response to it may be."),
     ];
     let lines: Vec<String> = rows
@@ -78,8 +100,10 @@ fn copies_are_dropped_and_named() {
         })
         .collect();
     fs::write(folder.path().join("pairs.jsonl"), lines.join("\n") + "\nno JSON\n").unwrap();
-    let found =
-        json(&folder, &["--json", "clean", "@/pairs.jsonl", "@/kept.parquet", "--dropped", "@/dropped.jsonl"]);
+    let found = json(
+        &folder,
+        &["--json", "clean", "@/pairs.jsonl", "@/kept.parquet", "--dropped", "@/dropped.jsonl"],
+    );
     assert_eq!((found["pairs"].as_u64(), found["kept"].as_u64()), (Some(4), Some(2)), "{found}");
     let dropped = fs::read_to_string(folder.path().join("dropped.jsonl")).unwrap();
     let rules: Vec<Value> = dropped.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -97,8 +121,21 @@ fn a_model_is_trained_and_evaluated() {
     let sft = json(
         &folder,
         &[
-            "--json", "train", "sft", "@/seeds.jsonl", "@/tuned", "--model", TINY, "--set", "train.epochs=3", "--set",
-            "train.optimizer.learning_rate=0.002", "--set", "train.batch={examples=4}", "--set", "held_out=0.0",
+            "--json",
+            "train",
+            "sft",
+            "@/seeds.jsonl",
+            "@/tuned",
+            "--model",
+            TINY,
+            "--set",
+            "train.epochs=3",
+            "--set",
+            "train.optimizer.learning_rate=0.002",
+            "--set",
+            "train.batch={examples=4}",
+            "--set",
+            "held_out=0.0",
         ],
     );
     let steps = sft["steps"].as_array().unwrap();
@@ -119,9 +156,21 @@ fn a_model_is_trained_and_evaluated() {
     let dpo = json(
         &folder,
         &[
-            "--json", "train", "dpo", "@/pairs.jsonl", "@/preferred.gguf", "--model", &tuned, "--set",
-            "train.epochs=4", "--set", "train.optimizer.learning_rate=0.001", "--set", "train.batch={examples=3}",
-            "--set", "held_out=0.0",
+            "--json",
+            "train",
+            "dpo",
+            "@/pairs.jsonl",
+            "@/preferred.gguf",
+            "--model",
+            &tuned,
+            "--set",
+            "train.epochs=4",
+            "--set",
+            "train.optimizer.learning_rate=0.001",
+            "--set",
+            "train.batch={examples=3}",
+            "--set",
+            "held_out=0.0",
         ],
     );
     let steps = dpo["steps"].as_array().unwrap();
@@ -136,7 +185,17 @@ fn a_model_is_trained_and_evaluated() {
     .unwrap();
     let eval = json(
         &folder,
-        &["--json", "eval", "@/task.toml", "--model", "@/tuned", "--against", TINY, "--items", "@/items.jsonl"],
+        &[
+            "--json",
+            "eval",
+            "@/task.toml",
+            "--model",
+            "@/tuned",
+            "--against",
+            TINY,
+            "--items",
+            "@/items.jsonl",
+        ],
     );
     let compared = &eval[0]["against"];
     let mean = |estimate: &Value| estimate["mean"].as_f64().unwrap();
@@ -158,7 +217,11 @@ fn what_is_wrong_is_named() {
         (vec!["train", "dpo", &path("seeds.jsonl"), "out", "--model", TINY], 1, "chosen"),
         (vec!["eval", "nothing.toml", "--model", TINY], 1, "nothing.toml"),
         (vec!["report", "nothing"], 1, "nothing"),
-        (vec!["evolve", "--seeds", "nothing.jsonl", "--model", TINY, "--run", &path("run")], 1, "nothing.jsonl"),
+        (
+            vec!["evolve", "--seeds", "nothing.jsonl", "--model", TINY, "--run", &path("run")],
+            1,
+            "nothing.jsonl",
+        ),
         (vec!["evolve", "--model", TINY, "--run", &path("run")], 2, "--seeds"),
         (vec!["evolve", "--set", "sft.lr=3", "--model", TINY, "--run", &path("run")], 2, "lr"),
     ] {

@@ -87,13 +87,21 @@ fn the_loop_closes_and_resumes() {
     let whole = scratch.path().join("whole");
     let run = lancer(&as_texts(&arguments(&whole)));
     assert!(run.status.success(), "{}", text(&run.stderr));
-    for file in
-        ["run.toml", "ledger.sqlite", "report.html", "rejects.jsonl", "models/m2.gguf", "models/m2/model.safetensors"]
-    {
+    for file in [
+        "run.toml",
+        "ledger.sqlite",
+        "report.html",
+        "rejects.jsonl",
+        "models/m2.gguf",
+        "models/m2/model.safetensors",
+    ] {
         assert!(whole.join(file).exists(), "{file} is missing");
     }
     assert!(whole.join("exports/iteration-1/sft.jsonl").exists());
-    assert!(!whole.join("models/m1-sft").exists(), "what was only needed within the iteration is still there");
+    assert!(
+        !whole.join("models/m1-sft").exists(),
+        "what was only needed within the iteration is still there"
+    );
 
     // Run again, it does nothing and says the same.
     let again = lancer(&as_texts(&arguments(&whole)));
@@ -127,11 +135,8 @@ fn the_loop_closes_and_resumes() {
 fn an_interrupted_run_says_how_to_go_on() {
     let scratch = tempfile::tempdir().unwrap();
     let run = scratch.path().join("run");
-    let child = command(&as_texts(&arguments(&run)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child =
+        command(&as_texts(&arguments(&run))).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     // Until the run has begun to write, so that the signal meets its handler.
     while !run.join("ledger.sqlite").exists() {
         thread::sleep(Duration::from_millis(10));

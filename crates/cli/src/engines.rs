@@ -87,11 +87,7 @@ fn burn_backend(model: &Path) -> Result<Box<dyn Backend>, BackendError> {
 }
 
 #[cfg(feature = "burn-cpu")]
-fn burn_learner(
-    model: &Path,
-    settings: &toml::Table,
-    seed: Seed,
-) -> Result<Box<dyn Learner>, LearnerError> {
+fn burn_learner(model: &Path, settings: &toml::Table, seed: Seed) -> Result<Box<dyn Learner>, LearnerError> {
     let settings: lancer_burn::TrainSettings = settings
         .clone()
         .try_into()

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use lancer_backend::{Backend, Seed};
 
-use crate::{engines::{self, EngineOptions}, failure::Failure};
+use crate::{
+    engines::{self, EngineOptions},
+    failure::Failure,
+};
 
 /// The model and the engine that runs it.
 #[derive(Debug, Clone, Args)]
@@ -52,7 +55,9 @@ pub(crate) fn default_model() -> Result<PathBuf, Failure> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     cache.map(|cache| cache.join(FILE)).filter(|path| path.exists()).ok_or_else(|| {
-        Failure::usage("no model: give one with --model PATH, or fetch the default one with `cargo xtask setup`")
+        Failure::usage(
+            "no model: give one with --model PATH, or fetch the default one with `cargo xtask setup`",
+        )
     })
 }
 

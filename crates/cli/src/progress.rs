@@ -60,7 +60,11 @@ impl Bars {
             "{}: {done} {} in {}",
             self.title,
             self.bar.message(),
-            if elapsed.as_secs() < 1 { "under a second".to_owned() } else { HumanDuration(elapsed).to_string() }
+            if elapsed.as_secs() < 1 {
+                "under a second".to_owned()
+            } else {
+                HumanDuration(elapsed).to_string()
+            }
         );
         if self.bar.is_hidden() {
             self.plain(&line);
@@ -110,7 +114,11 @@ impl Progress for Bars {
 fn style() -> ProgressStyle {
     let left = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         let left = state.eta();
-        let _ = if state.pos() == 0 { write!(text, "…") } else { write!(text, "{:#} left", HumanDuration(left)) };
+        let _ = if state.pos() == 0 {
+            write!(text, "…")
+        } else {
+            write!(text, "{:#} left", HumanDuration(left))
+        };
     };
     // The template is a constant of this program.
     ProgressStyle::with_template("{prefix:<24} {bar:24} {pos}/{len} {msg}, {left}")

@@ -14,9 +14,9 @@ pub(crate) fn changed<T: Default + Serialize + DeserializeOwned>(changes: &Chang
             .ok_or_else(|| Failure::usage(format!("{change}: a setting is changed as `name=value`")))?;
         set(&mut table, name.trim(), value.trim());
     }
-    table
-        .try_into()
-        .map_err(|error: toml::de::Error| Failure::usage(format!("{}: {}", changes.set.join(", "), error.message())))
+    table.try_into().map_err(|error: toml::de::Error| {
+        Failure::usage(format!("{}: {}", changes.set.join(", "), error.message()))
+    })
 }
 
 fn set(table: &mut Table, name: &str, value: &str) {
@@ -27,9 +27,7 @@ fn set(table: &mut Table, name: &str, value: &str) {
             table.insert(name.to_owned(), parsed.unwrap_or_else(|| Value::String(value.to_owned())));
         }
         Some((section, rest)) => {
-            if let Value::Table(inner) =
-                table.entry(section).or_insert_with(|| Value::Table(Table::new()))
-            {
+            if let Value::Table(inner) = table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
                 set(inner, rest, value);
             }
         }

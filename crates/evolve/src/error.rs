@@ -87,7 +87,9 @@ pub enum EvolveError {
         expected: i64,
     },
     /// There is no seed to start from.
-    #[error("{path} holds no usable pair of a prompt and a response ({rejects} lines were rejected: {first})")]
+    #[error(
+        "{path} holds no usable pair of a prompt and a response ({rejects} lines were rejected: {first})"
+    )]
     NoSeeds {
         /// The file.
         path: PathBuf,

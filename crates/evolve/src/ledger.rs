@@ -167,8 +167,8 @@ impl Drop for Ledger {
 }
 
 fn lock(path: &Path) -> Result<File, EvolveError> {
-    let file = File::create(path)
-        .map_err(|source| EvolveError::Io { action: "open", path: path.into(), source })?;
+    let file =
+        File::create(path).map_err(|source| EvolveError::Io { action: "open", path: path.into(), source })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(EvolveError::InUse { path: path.into() }),

@@ -97,11 +97,7 @@ impl Run {
     /// # Errors
     /// [`EvolveError::Interrupted`] where `progress` ended it, and what a stage fails with. What was made is kept; the
     /// next call goes on from there.
-    pub fn execute(
-        &self,
-        engines: &mut dyn Engines,
-        progress: &mut dyn Progress,
-    ) -> Result<(), EvolveError> {
+    pub fn execute(&self, engines: &mut dyn Engines, progress: &mut dyn Progress) -> Result<(), EvolveError> {
         let mut session = Session::new(&self.recipe, &self.folder, &self.ledger, engines, progress);
         for iteration in 0..=self.recipe.iterations {
             let all: &[Stage] = if iteration == 0 { &Stage::BEFORE } else { &Stage::ITERATION };

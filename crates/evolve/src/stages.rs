@@ -67,16 +67,7 @@ impl<'a> Session<'a> {
         engines: &'a mut dyn Engines,
         progress: &'a mut dyn Progress,
     ) -> Self {
-        Self {
-            recipe,
-            folder,
-            ledger,
-            engines,
-            progress,
-            loaded: None,
-            usage: Usage::default(),
-            trained: 0,
-        }
+        Self { recipe, folder, ledger, engines, progress, loaded: None, usage: Usage::default(), trained: 0 }
     }
 
     /// What was computed since the last call.

@@ -97,14 +97,17 @@ fn run(folder: &Path, kill: Option<&str>) -> bool {
 /// Every row of every table but what depends on when a run was stopped.
 fn rows(folder: &Path) -> Vec<(String, Vec<Vec<String>>)> {
     let ledger = Connection::open(folder.join(Run::LEDGER)).unwrap();
-    let mut tables = ledger.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
+    let mut tables =
+        ledger.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
     let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let rows_of = |table: &String| {
         let mut statement = ledger.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = statement.column_count();
         let mut rows: Vec<Vec<String>> = statement
             .query_map([], |row| {
-                (0..columns).map(|column| row.get::<_, Value>(column).map(|value| format!("{value:?}"))).collect()
+                (0..columns)
+                    .map(|column| row.get::<_, Value>(column).map(|value| format!("{value:?}")))
+                    .collect()
             })
             .unwrap()
             .map(Result::unwrap)
@@ -183,7 +186,8 @@ fn the_same_run_cannot_go_on_with_other_settings() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = recipe(folder.path());
     drop(Run::open(folder.path(), recipe.clone()).unwrap());
-    let other = Recipe { iterations: 3, ..recipe.clone() }.with(&["preference.loss.beta=0.5".into()]).unwrap();
+    let other =
+        Recipe { iterations: 3, ..recipe.clone() }.with(&["preference.loss.beta=0.5".into()]).unwrap();
     let error = Run::open(folder.path(), other).unwrap_err().to_string();
     assert!(error.contains("preference.loss.beta: 0.1, now 0.5"), "{error}");
     let more = Recipe { iterations: 3, ..recipe.clone() };

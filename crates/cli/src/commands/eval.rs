@@ -1,12 +1,15 @@
 //! `lancer eval`: a model on held-out tasks, alone or against another.
 
-use std::{ops::ControlFlow, path::{Path, PathBuf}};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use lancer_backend::Seed;
 use lancer_eval::{
-    BootstrapSettings, Comparison, Estimate, EvalError, EvalSink, ItemResult, Metric, Task, TaskSpec, Verdict,
-    compare, estimate, evaluate,
+    BootstrapSettings, Comparison, Estimate, EvalError, EvalSink, ItemResult, Metric, Task, TaskSpec,
+    Verdict, compare, estimate, evaluate,
 };
 use serde::Serialize;
 
@@ -96,7 +99,12 @@ fn load(path: &Path) -> Result<Task, Failure> {
     let spec = TaskSpec::load(path)?;
     let rows = lancer_data::read_rows(spec.data())?;
     if let Some(reject) = rows.rejects.first() {
-        return Err(Failure::failed(format!("{}: line {}: {}", spec.data().display(), reject.place, reject.reason)));
+        return Err(Failure::failed(format!(
+            "{}: line {}: {}",
+            spec.data().display(),
+            reject.place,
+            reject.reason
+        )));
     }
     Ok(Task::new(spec, rows.rows)?)
 }

@@ -64,7 +64,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let mut backend = arguments.model.load()?;
     let seed = arguments.seed.get();
     bars.start("calibrate".into(), "pairs", 0, 0);
-    let calibrated = lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |_| bars.add(0, 0));
+    let calibrated =
+        lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |_| bars.add(0, 0));
     bars.stop();
     let calibration = calibrated.map_err(failure)?;
     bars.start("review".into(), "pairs", 0, items.len());

@@ -187,7 +187,10 @@ fn finish(
     };
     output.print(&report, |report| {
         if let (Some(first), Some(last)) = (report.steps.first(), report.steps.last()) {
-            println!("loss {:.4} at the first of {} steps, {:.4} at the last", first.loss, last.step, last.loss);
+            println!(
+                "loss {:.4} at the first of {} steps, {:.4} at the last",
+                first.loss, last.step, last.loss
+            );
         }
         if let (Some(first), Some(last)) = (report.held_out.first(), report.held_out.last()) {
             println!("held-out loss {:.4} before, {:.4} after", first.loss, last.loss);

@@ -107,7 +107,8 @@ pub struct RejectRow {
     pub text: String,
 }
 
-const RECORD: &str = "SELECT record.key, record.iteration, origin, source, seed, sample, prompt, response FROM record";
+const RECORD: &str =
+    "SELECT record.key, record.iteration, origin, source, seed, sample, prompt, response FROM record";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
@@ -124,10 +125,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
 
 impl Ledger {
     pub(crate) fn add_reject(&self, row: &RejectRow) -> Result<(), EvolveError> {
-        self.write(
-            "INSERT OR REPLACE INTO reject VALUES (?1, ?2, ?3)",
-            (row.place, &row.reason, &row.text),
-        )
+        self.write("INSERT OR REPLACE INTO reject VALUES (?1, ?2, ?3)", (row.place, &row.reason, &row.text))
     }
 
     /// Lines of the seed file that could not be used.

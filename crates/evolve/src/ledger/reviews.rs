@@ -28,10 +28,9 @@ impl Ledger {
 
     /// The reviewer of an iteration, and how well it tells seeds from damaged seeds.
     pub fn calibration(&self, iteration: u32) -> Result<Option<Calibrated>, EvolveError> {
-        let rows =
-            self.rows("SELECT value FROM calibration WHERE iteration = ?1", [iteration], |row| {
-                from_json(&row.get::<_, String>(0)?, 0)
-            })?;
+        let rows = self.rows("SELECT value FROM calibration WHERE iteration = ?1", [iteration], |row| {
+            from_json(&row.get::<_, String>(0)?, 0)
+        })?;
         Ok(rows.into_iter().next())
     }
 

@@ -33,10 +33,8 @@ impl Ledger {
 
     /// Whether a stage is finished.
     pub fn is_finished(&self, iteration: u32, stage: Stage) -> Result<bool, EvolveError> {
-        let found: Option<i64> = self.value(
-            "SELECT 1 FROM stage WHERE iteration = ?1 AND stage = ?2",
-            (iteration, stage.as_str()),
-        )?;
+        let found: Option<i64> = self
+            .value("SELECT 1 FROM stage WHERE iteration = ?1 AND stage = ?2", (iteration, stage.as_str()))?;
         Ok(found.is_some())
     }
 
@@ -63,27 +61,28 @@ impl Ledger {
 
     /// What each stage took, in the order in which stages are run.
     pub fn timings(&self) -> Result<Vec<Timing>, EvolveError> {
-        let mut timings = self.rows(
-            "SELECT iteration, stage, seconds, read, reused, generated, trained FROM timing",
-            [],
-            |row| {
-                let usage = Usage { read: row.get(3)?, reused: row.get(4)?, generated: row.get(5)? };
-                let stage = Stage::from_name(&row.get::<_, String>(1)?);
-                Ok(stage.map(|stage| {
-                    Ok::<_, rusqlite::Error>(Timing {
-                        iteration: row.get(0)?,
-                        stage,
-                        seconds: row.get(2)?,
-                        usage,
-                        trained: row.get(6)?,
-                    })
-                }))
-            },
-        )?
-        .into_iter()
-        .flatten()
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(super::failed(self.path(), "read"))?;
+        let mut timings = self
+            .rows(
+                "SELECT iteration, stage, seconds, read, reused, generated, trained FROM timing",
+                [],
+                |row| {
+                    let usage = Usage { read: row.get(3)?, reused: row.get(4)?, generated: row.get(5)? };
+                    let stage = Stage::from_name(&row.get::<_, String>(1)?);
+                    Ok(stage.map(|stage| {
+                        Ok::<_, rusqlite::Error>(Timing {
+                            iteration: row.get(0)?,
+                            stage,
+                            seconds: row.get(2)?,
+                            usage,
+                            trained: row.get(6)?,
+                        })
+                    }))
+                },
+            )?
+            .into_iter()
+            .flatten()
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(super::failed(self.path(), "read"))?;
         timings.sort_by_key(|timing| (timing.iteration, timing.stage));
         Ok(timings)
     }

@@ -210,7 +210,9 @@ impl Ledger {
                 };
                 let response_of: Option<String> = row.get(5)?;
                 let mismatched = response_of
-                    .map(|response_of| Ok::<_, rusqlite::Error>(Mismatched { response_of, log_prob: log_prob(6, 7)? }))
+                    .map(|response_of| {
+                        Ok::<_, rusqlite::Error>(Mismatched { response_of, log_prob: log_prob(6, 7)? })
+                    })
                     .transpose()?;
                 let pair = PairLogProb { chosen: log_prob(1, 2)?, rejected: log_prob(3, 4)? };
                 Ok((row.get(0)?, ReferenceLogProbs { pair, mismatched }))

@@ -13,8 +13,11 @@ impl Recipe {
     /// # Errors
     /// [`EvolveError::Recipe`] with the line and the field, and what the field may be.
     pub fn load(path: &Path) -> Result<Self, EvolveError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| EvolveError::Io { action: "read", path: path.into(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| EvolveError::Io {
+            action: "read",
+            path: path.into(),
+            source,
+        })?;
         toml::from_str(&text)
             .map_err(|error| EvolveError::Recipe { path: path.into(), reason: error.to_string() })
     }

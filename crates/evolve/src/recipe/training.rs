@@ -25,12 +25,7 @@ pub struct SftSettings {
 
 impl Default for SftSettings {
     fn default() -> Self {
-        Self {
-            max_examples: None,
-            held_out: 0.1,
-            train: train(1e-5),
-            learner: toml::Table::new(),
-        }
+        Self { max_examples: None, held_out: 0.1, train: train(1e-5), learner: toml::Table::new() }
     }
 }
 
@@ -79,7 +74,12 @@ fn train(learning_rate: f64) -> TrainSettings {
 
 /// Which of `keys` are taken, at most `limit`, and which of those are held out: by a random number from each one's own
 /// key, so that one more example changes nothing about the others.
-pub(crate) fn draw(keys: &[&str], limit: Option<usize>, held_out: f64, seed: Seed) -> (Vec<usize>, Vec<usize>) {
+pub(crate) fn draw(
+    keys: &[&str],
+    limit: Option<usize>,
+    held_out: f64,
+    seed: Seed,
+) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_by_key(|&index| seed.derive(keys[index]));
     order.truncate(limit.unwrap_or(usize::MAX));

@@ -13,11 +13,8 @@ use crate::{
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let ledger = session.ledger;
-    let scores: HashMap<String, f64> = ledger
-        .reviews(iteration)?
-        .into_iter()
-        .filter_map(|row| Some((row.record, row.score?)))
-        .collect();
+    let scores: HashMap<String, f64> =
+        ledger.reviews(iteration)?.into_iter().filter_map(|row| Some((row.record, row.score?))).collect();
     let records = ledger.pool(iteration)?.into_iter().chain(ledger.kept_records(iteration)?);
     let worse = worse(session.recipe.generate.worse_style);
     let scored: Vec<Scored> = records
@@ -56,8 +53,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             ledger.add_sft(
                 iteration,
                 &SftRow {
-                    key: format!("{}/review", example.key),
-                    record: example.key,
+                    key: example.key,
+                    record: example.record,
                     kind: SftKind::Review,
                     score: None,
                     prompt: example.prompt,

@@ -16,8 +16,10 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let ledger = session.ledger;
     session.load(model)?;
     if let Some((_, backend)) = &mut session.loaded {
-        let mut bar = Bar { progress: session.progress, iteration, mode: None, reviewed: 0, interrupted: false };
-        let result = lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |at| bar.at(at));
+        let mut bar =
+            Bar { progress: session.progress, iteration, mode: None, reviewed: 0, interrupted: false };
+        let result =
+            lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |at| bar.at(at));
         let interrupted = bar.end();
         if interrupted {
             return Err(EvolveError::Interrupted { iteration, stage: Stage::Calibrate });

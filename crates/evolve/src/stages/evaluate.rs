@@ -19,10 +19,15 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         // The same seed for every model: they are compared item by item.
         let seed = session.seed(0, "evaluate");
         let done = task.len() - missing.len();
-        session.work((iteration, Stage::Evaluate), iteration, ("items", done, task.len()), |backend, recording| {
-            let mut sink = Sink { recording, iteration, task: task.name() };
-            lancer_eval::evaluate(backend, task, &missing, seed, &mut sink)
-        })?;
+        session.work(
+            (iteration, Stage::Evaluate),
+            iteration,
+            ("items", done, task.len()),
+            |backend, recording| {
+                let mut sink = Sink { recording, iteration, task: task.name() };
+                lancer_eval::evaluate(backend, task, &missing, seed, &mut sink)
+            },
+        )?;
     }
     Ok(())
 }

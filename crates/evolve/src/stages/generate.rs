@@ -21,12 +21,14 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let pool = session.ledger.pool(iteration)?;
     let examples: Vec<Source> = pool.iter().map(source).collect();
     let scores = session.ledger.reviews(iteration)?;
-    let scores: HashMap<&str, Option<f64>> = scores.iter().map(|row| (row.record.as_str(), row.score)).collect();
+    let scores: HashMap<&str, Option<f64>> =
+        scores.iter().map(|row| (row.record.as_str(), row.score)).collect();
     let keys: Vec<&str> = pool.iter().map(|record| record.key.as_str()).collect();
     let (taken, _) = draw(&keys, expand.sources, 0.0, session.seed(iteration, "expand"));
-    let (good, weak): (Vec<&Record>, Vec<&Record>) = taken.into_iter().map(|place| &pool[place]).partition(|record| {
-        scores.get(record.key.as_str()).copied().flatten().is_some_and(|score| score > expand.worse_over)
-    });
+    let (good, weak): (Vec<&Record>, Vec<&Record>) =
+        taken.into_iter().map(|place| &pool[place]).partition(|record| {
+            scores.get(record.key.as_str()).copied().flatten().is_some_and(|score| score > expand.worse_over)
+        });
 
     let sources = |records: &[&Record]| records.iter().map(|&record| source(record)).collect();
     write(session, iteration, Writing::NewPrompt, sources(&weak), &examples, expand.prompts)?;
@@ -61,7 +63,8 @@ fn write(
     examples: &[Source],
     count: usize,
 ) -> Result<(), EvolveError> {
-    let there: HashSet<String> = session.ledger.samples(iteration)?.into_iter().map(|sample| sample.key).collect();
+    let there: HashSet<String> =
+        session.ledger.samples(iteration)?.into_iter().map(|sample| sample.key).collect();
     let total = sources.len() * count;
     let jobs: Vec<Job> = sources
         .into_iter()

@@ -13,7 +13,8 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
     let Session { recipe, ledger, .. } = session;
     let read = lancer_data::read_pairs(&recipe.seeds)?;
     if read.pairs.is_empty() {
-        let first = read.rejects.first().map_or_else(|| "the file is empty".into(), |reject| reject.reason.clone());
+        let first =
+            read.rejects.first().map_or_else(|| "the file is empty".into(), |reject| reject.reason.clone());
         return Err(EvolveError::NoSeeds { path: recipe.seeds.clone(), rejects: read.rejects.len(), first });
     }
     if !read.rejects.is_empty() {
@@ -61,10 +62,11 @@ fn import_model(session: &mut Session<'_>) -> Result<(), EvolveError> {
     }
     make_folder(&to)?;
     let from = session.recipe.model.clone();
-    session
-        .engines
-        .import(&from, &to, session.recipe.format)
-        .map_err(|source| EvolveError::Import { from, to, source })
+    session.engines.import(&from, &to, session.recipe.format).map_err(|source| EvolveError::Import {
+        from,
+        to,
+        source,
+    })
 }
 
 /// The folder in which a file is to be written.

@@ -6,7 +6,12 @@ use lancer_eval::Verdict;
 
 use super::Session;
 use crate::{
-    comparison, error::EvolveError, export, files, ledger::{Ledger, Origin, Phase}, models, recipe::Gate,
+    comparison,
+    error::EvolveError,
+    export, files,
+    ledger::{Ledger, Origin, Phase},
+    models,
+    recipe::Gate,
 };
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
@@ -29,11 +34,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
 
 /// Of each new prompt, the best response with a score of at least `threshold`.
 fn joining(ledger: &Ledger, iteration: u32, threshold: f64) -> Result<Vec<String>, EvolveError> {
-    let scores: HashMap<String, f64> = ledger
-        .reviews(iteration)?
-        .into_iter()
-        .filter_map(|row| Some((row.record, row.score?)))
-        .collect();
+    let scores: HashMap<String, f64> =
+        ledger.reviews(iteration)?.into_iter().filter_map(|row| Some((row.record, row.score?))).collect();
     let mut best: BTreeMap<String, (f64, String)> = BTreeMap::new();
     for record in ledger.kept_records(iteration)? {
         let Some(&score) = scores.get(&record.key) else { continue };
@@ -54,11 +56,15 @@ fn next_start(session: &Session<'_>, iteration: u32) -> Result<(u32, String), Ev
     if session.recipe.evaluate.gate == Gate::Open {
         return Ok((iteration, "the newest model".into()));
     }
-    let compared = comparison::between(session.ledger, &session.recipe.evaluate.bootstrap, before, iteration)?;
+    let compared =
+        comparison::between(session.ledger, &session.recipe.evaluate.bootstrap, before, iteration)?;
     let with = |verdict| compared.iter().filter(move |(_, task)| task.verdict == verdict).count();
     let (worse, better) = (with(Verdict::Worse), with(Verdict::Better));
     Ok(if worse > 0 && better == 0 {
-        (before, format!("model {iteration} is worse than model {before} on {worse} tasks and better on none"))
+        (
+            before,
+            format!("model {iteration} is worse than model {before} on {worse} tasks and better on none"),
+        )
     } else {
         (iteration, format!("model {iteration} is better on {better} tasks and worse on {worse}"))
     })

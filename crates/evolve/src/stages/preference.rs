@@ -34,7 +34,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     if train.is_empty() {
         session.progress.note("no pair to learn a preference from: the fine-tuned model is the next model");
     } else {
-        let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
+        let examples =
+            |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
         let (train, held_out) = (examples(&train), examples(&held_out));
         let checkpoints = models::checkpoints(session.folder, iteration, Phase::Preference.as_str());
         let mut references = References::new(session.ledger, iteration)?;

@@ -1,10 +1,6 @@
 //! What both phases of training share: watching the steps, and writing them.
 
-use std::{
-    collections::HashMap,
-    ops::ControlFlow,
-    path::Path,
-};
+use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
 use lancer_backend::{Learner, Message, WeightFormat};
 use lancer_prefer::{

@@ -19,12 +19,7 @@ impl Engines for ScriptedEngines {
         Ok(Box::new(ScriptedBackend::new(answer)))
     }
 
-    fn learner(
-        &mut self,
-        model: &Path,
-        _: &toml::Table,
-        _: Seed,
-    ) -> Result<Box<dyn Learner>, LearnerError> {
+    fn learner(&mut self, model: &Path, _: &toml::Table, _: Seed) -> Result<Box<dyn Learner>, LearnerError> {
         Ok(Box::new(ScriptedLearner::load(model)?))
     }
 }
@@ -35,8 +30,8 @@ fn answer(prompt: &str, seed: Seed) -> String {
         return format!("It answers the question.\nscore: {}", seed.0 % 11);
     }
     const WORDS: [&str; 16] = [
-        "river", "stone", "cloud", "paper", "garden", "window", "silver", "morning", "letter", "bridge", "candle",
-        "winter", "market", "island", "forest", "music",
+        "river", "stone", "cloud", "paper", "garden", "window", "silver", "morning", "letter", "bridge",
+        "candle", "winter", "market", "island", "forest", "music",
     ];
     let mut text = String::from("Tell");
     for number in 0..12 {
@@ -53,17 +48,36 @@ pub(crate) fn recipe(folder: &Path) -> Recipe {
     if !seeds.exists() {
         let mut text = String::new();
         for (number, (prompt, response)) in [
-            ("What is the capital city of France?", "It is Paris, a city on the river Seine in the north of the country."),
-            ("Name three kinds of fruit that are red.", "Apples, strawberries and cherries are three kinds of fruit that are red."),
-            ("Why is the sky blue on a clear day?", "Air scatters blue light more than red light, so blue comes from everywhere."),
-            ("Write one sentence about the sea.", "The sea is deep and cold, and it is never quite still for long."),
-            ("How do you boil an egg properly?", "Put it into boiling water and wait for eight minutes before you peel it."),
-            ("Explain what a comma is for.", "A comma shows a short pause and keeps the parts of a sentence apart."),
+            (
+                "What is the capital city of France?",
+                "It is Paris, a city on the river Seine in the north of the country.",
+            ),
+            (
+                "Name three kinds of fruit that are red.",
+                "Apples, strawberries and cherries are three kinds of fruit that are red.",
+            ),
+            (
+                "Why is the sky blue on a clear day?",
+                "Air scatters blue light more than red light, so blue comes from everywhere.",
+            ),
+            (
+                "Write one sentence about the sea.",
+                "The sea is deep and cold, and it is never quite still for long.",
+            ),
+            (
+                "How do you boil an egg properly?",
+                "Put it into boiling water and wait for eight minutes before you peel it.",
+            ),
+            (
+                "Explain what a comma is for.",
+                "A comma shows a short pause and keeps the parts of a sentence apart.",
+            ),
         ]
         .into_iter()
         .enumerate()
         {
-            let _ = writeln!(text, r#"{{"id": "s{number}", "prompt": "{prompt}", "response": "{response}"}}"#);
+            let _ =
+                writeln!(text, r#"{{"id": "s{number}", "prompt": "{prompt}", "response": "{response}"}}"#);
         }
         fs::write(&seeds, text).unwrap();
         fs::write(folder.join("model.bin"), "a scripted model").unwrap();
