@@ -35,7 +35,18 @@ fn pairs_are_reviewed() {
     let folder = seeds(8);
     let found = json(
         &folder,
-        &["--json", "review", "@/seeds.jsonl", "@/scored.jsonl", "--model", TINY, "--set", "mode=likelihood"],
+        &[
+            "--json",
+            "review",
+            "@/seeds.jsonl",
+            "@/scored.jsonl",
+            "--model",
+            TINY,
+            "--threads",
+            "1",
+            "--set",
+            "mode=likelihood",
+        ],
     );
     assert_eq!((found["pairs"].as_u64(), found["scored"].as_u64()), (Some(8), Some(8)));
     let written = fs::read_to_string(folder.path().join("scored.jsonl")).unwrap();
@@ -60,6 +71,8 @@ fn texts_are_generated() {
                 what,
                 "--count",
                 "2",
+                "--threads",
+                "1",
                 "--model",
                 TINY,
                 "--set",
@@ -191,6 +204,8 @@ fn a_model_is_trained_and_evaluated() {
             "@/task.toml",
             "--model",
             "@/tuned",
+            "--threads",
+            "1",
             "--against",
             TINY,
             "--items",

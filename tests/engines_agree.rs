@@ -3,7 +3,10 @@
 #![cfg(all(feature = "llama-cpp", feature = "burn-cpu"))]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 use lancer_backend::{
     Backend, Collect, GenerateRequest, Learner, Message, Prompt, StepSettings, WeightFormat, conformance,
@@ -62,7 +65,9 @@ fn a_trained_model_is_the_same_in_llama_cpp() {
             learner.export(&file, WeightFormat::F32).unwrap();
             learner.export(&folder, WeightFormat::F32).unwrap();
 
-            let mut llama_cpp = LlamaCpp::load(&file, &LlamaCppSettings::default()).unwrap();
+            // Tests run side by side, one on each core.
+            let one = LlamaCppSettings { threads: NonZeroU32::new(1), ..LlamaCppSettings::default() };
+            let mut llama_cpp = LlamaCpp::load(&file, &one).unwrap();
             let mut burn = BurnBackend::load(&folder).unwrap();
             conformance::backends_agree(&mut llama_cpp, &mut burn, 1e-3);
             conformance::learner_agrees(&mut learner, &mut llama_cpp, 1e-3);

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    hash::{DefaultHasher, Hash, Hasher},
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
@@ -40,7 +41,7 @@ pub(crate) struct EngineOptions {
 const DEFAULT_BACKEND: BackendName =
     if cfg!(feature = "llama-cpp") { BackendName::LlamaCpp } else { BackendName::Burn };
 
-/// Loads a model to run it. A Hugging Face folder is written as GGUF beside itself where llama.cpp is to run it.
+/// Loads a model to run it.
 pub(crate) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     match options.backend {
         BackendName::LlamaCpp => llama_cpp(options, model),
@@ -106,20 +107,38 @@ fn missing(feature: &str) -> Box<dyn Error + Send + Sync> {
     format!("this lancer was built without it; build it with `--features {feature}`").into()
 }
 
-/// A model as a GGUF file: itself, or written beside itself once.
+/// A model as a GGUF file: itself, or a folder's written into the system's folder for temporary files, once for each state
+/// of the folder.
 #[cfg(feature = "llama-cpp")]
 fn as_gguf(model: &Path) -> Result<PathBuf, BackendError> {
     if !model.is_dir() {
         return Ok(model.into());
     }
-    let mut to = model.as_os_str().to_owned();
-    to.push(".gguf");
-    let to = PathBuf::from(to);
+    let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: model.into(), source };
+    let folder = std::env::temp_dir().join("lancer-converted");
+    std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
+    let to = folder.join(format!("{:016x}.gguf", state(model).map_err(|error| failed(error.into()))?));
     if !to.exists() {
-        import(model, &to, WeightFormat::Half)
-            .map_err(|source| BackendError::Load { path: model.into(), source })?;
+        import(model, &to, WeightFormat::Half).map_err(failed)?;
     }
     Ok(to)
+}
+
+/// A number for a folder's path and for when its files were last written.
+#[cfg(feature = "llama-cpp")]
+fn state(folder: &Path) -> std::io::Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    std::path::absolute(folder)?.hash(&mut hasher);
+    let mut files = std::fs::read_dir(folder)?
+        .map(|entry| {
+            let entry = entry?;
+            let about = entry.metadata()?;
+            Ok((entry.file_name(), about.len(), about.modified().ok()))
+        })
+        .collect::<std::io::Result<Vec<_>>>()?;
+    files.sort();
+    files.hash(&mut hasher);
+    Ok(hasher.finish())
 }
 
 fn import(model: &Path, to: &Path, format: WeightFormat) -> Result<(), Box<dyn Error + Send + Sync>> {

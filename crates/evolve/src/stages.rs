@@ -18,6 +18,7 @@ mod training;
 
 use std::{
     mem,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -56,6 +57,14 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32, stage: Stage) -> Re
         Stage::Preference => preference::run(session, iteration),
         Stage::Evaluate => evaluate::run(session, iteration),
         Stage::Merge => merge::run(session, iteration),
+    }
+}
+
+/// An error where the user has asked to stop.
+fn interrupted(flow: ControlFlow<()>, iteration: u32, stage: Stage) -> Result<(), EvolveError> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(EvolveError::Interrupted { iteration, stage }),
     }
 }
 

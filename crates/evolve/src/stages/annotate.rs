@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use lancer_generate::WorseStyle;
 use lancer_review::{Kind, PairAnnotation, RejectedKind, Score, Scored, Worse, annotate};
 
-use super::Session;
+use super::{Session, interrupted};
 use crate::{
     error::EvolveError,
     ledger::{Origin, PairRow, SftKind, SftRow},
+    stage::Stage,
 };
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
@@ -34,6 +35,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             })
         })
         .collect();
+    session.progress.begin(iteration, Stage::Annotate, "records", 0, scored.len());
     let annotations = annotate(&scored, &session.recipe.annotate, session.seed(iteration, "annotate"));
     ledger.together(|| {
         for example in annotations.sft {
@@ -69,7 +71,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
                     rejected_record: rejected_record(&pair),
                     key: pair.key,
                     record: pair.chosen_key,
-                    rejected_kind: kind(pair.rejected_kind),
+                    rejected_kind: pair.rejected_kind.to_string(),
                     chosen_score: Some(pair.chosen_score.get()),
                     rejected_score: pair.rejected_score.map(Score::get),
                     prompt: pair.prompt,
@@ -79,7 +81,10 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             )?;
         }
         Ok(())
-    })
+    })?;
+    let flow = session.progress.advance(scored.len(), 0);
+    session.progress.end();
+    interrupted(flow, iteration, Stage::Annotate)
 }
 
 /// What the review crate calls the worse responses of a style.
@@ -95,14 +100,5 @@ fn rejected_record(pair: &PairAnnotation) -> Option<String> {
     match pair.rejected_kind {
         RejectedKind::Damaged(_) => None,
         RejectedKind::Written | RejectedKind::Sampled => Some(pair.rejected_key.clone()),
-    }
-}
-
-/// The name of a kind of rejected side in the ledger.
-fn kind(kind: RejectedKind) -> String {
-    match kind {
-        RejectedKind::Written => "written".into(),
-        RejectedKind::Sampled => "sampled".into(),
-        RejectedKind::Damaged(damage) => damage.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 use lancer_data::{Candidate, Pair};
 
-use super::Session;
+use super::{Session, interrupted};
 use crate::{
     error::EvolveError,
     ledger::{Origin, VerdictRow},
@@ -32,11 +32,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         .collect();
     session.progress.begin(iteration, Stage::Clean, "records", 0, candidates.len());
     let dropped = lancer_data::clean(&candidates, &pool, &session.recipe.clean);
-    let interrupted = session.progress.advance(candidates.len(), 0).is_break();
+    let flow = session.progress.advance(candidates.len(), 0);
     session.progress.end();
-    if interrupted {
-        return Err(EvolveError::Interrupted { iteration, stage: Stage::Clean });
-    }
+    interrupted(flow, iteration, Stage::Clean)?;
     ledger.together(|| {
         for (candidate, dropped) in candidates.iter().zip(dropped) {
             let (rule, resembles, detail) = match dropped {

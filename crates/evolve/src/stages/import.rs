@@ -2,11 +2,12 @@
 
 use std::{fs, path::Path};
 
-use super::Session;
+use super::{Session, interrupted};
 use crate::{
     error::EvolveError,
     ledger::{Origin, Record, RejectRow},
     models,
+    stage::Stage,
 };
 
 pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
@@ -33,6 +34,8 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
     if !rejects.is_empty() {
         lancer_data::write_rows(&session.folder.join("rejects.jsonl"), &rejects)?;
     }
+    session.progress.begin(0, Stage::Import, "seeds", 0, read.pairs.len());
+    let seeds = read.pairs.len();
     ledger.together(|| {
         for row in &rejects {
             ledger.add_reject(row)?;
@@ -52,6 +55,9 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
         }
         Ok(())
     })?;
+    let flow = session.progress.advance(seeds, 0);
+    session.progress.end();
+    interrupted(flow, 0, Stage::Import)?;
     import_model(session)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use lancer_eval::Verdict;
 
-use super::Session;
+use super::{Session, interrupted};
 use crate::{
     comparison,
     error::EvolveError,
@@ -12,13 +12,18 @@ use crate::{
     ledger::{Ledger, Origin, Phase},
     models,
     recipe::Gate,
+    stage::Stage,
 };
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let ledger = session.ledger;
+    session.progress.begin(iteration, Stage::Merge, "exports", 0, 1);
     export::write(ledger, session.recipe, session.folder, iteration)?;
     let joining = joining(ledger, iteration, session.recipe.merge.threshold)?;
     let (next, reason) = next_start(session, iteration)?;
+    let flow = session.progress.advance(1, 0);
+    session.progress.end();
+    interrupted(flow, iteration, Stage::Merge)?;
     ledger.together(|| {
         for record in &joining {
             ledger.add_to_pool(record, iteration + 1)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lancer_prefer::{CheckpointPolicy, PreferenceExample, Split, train_preference};
 
 use super::{
-    Session,
+    Session, interrupted,
     training::{Observer, References, export, prompt},
 };
 use crate::{
@@ -58,13 +58,10 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     }
     session.progress.begin(iteration, Stage::Preference, "files", 0, 2);
     export(learner.as_ref(), &trainable)?;
-    let interrupted = session.progress.advance(1, 0).is_break();
+    let flow = session.progress.advance(1, 0);
     learner.export(&runnable, session.recipe.format)?;
     session.progress.end();
-    if interrupted {
-        return Err(EvolveError::Interrupted { iteration, stage: Stage::Preference });
-    }
-    Ok(())
+    interrupted(flow, iteration, Stage::Preference)
 }
 
 /// The fine-tuned model, or where nothing was fine-tuned the model that the iteration started from.

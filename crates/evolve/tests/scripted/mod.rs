@@ -20,7 +20,9 @@ impl Engines for ScriptedEngines {
     }
 
     fn learner(&mut self, model: &Path, _: &toml::Table, _: Seed) -> Result<Box<dyn Learner>, LearnerError> {
-        Ok(Box::new(ScriptedLearner::load(model)?))
+        // The user's model is a new one; those of the run were exported.
+        let is_new = model.ends_with("model.bin");
+        Ok(Box::new(if is_new { ScriptedLearner::new() } else { ScriptedLearner::load(model)? }))
     }
 }
 
