@@ -58,15 +58,14 @@ impl Environment {
     }
 }
 
-/// `cargo xtask setup`.
+/// `cargo xtask setup`. What it prints is for a shell: `eval "$(cargo xtask setup)"` lets plain `cargo` build everything.
 pub(crate) fn run() -> Result<(), Failure> {
     let environment = Environment::prepare()?;
     let model = model::fetch(environment.target())?;
-    println!("build folder   {}", environment.target().display());
+    println!("# default model: {}", model.display());
     for (name, value) in &environment.variables {
-        println!("{name}={}", value.to_string_lossy());
+        println!("export {name}='{}'", value.to_string_lossy());
     }
-    println!("default model  {}", model.display());
     Ok(())
 }
 

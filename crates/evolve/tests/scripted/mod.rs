@@ -99,7 +99,7 @@ pub(crate) fn recipe(folder: &Path) -> Recipe {
         "expand.prompts=2",
         "expand.responses=2",
         "expand.worse_responses=2",
-        "annotate.sft_threshold=4.0",
+        "annotate.sft_threshold=2.0",
         "annotate.review_examples=2",
         "merge.threshold=4.0",
         "sft.train.batch={examples=2}",
