@@ -156,15 +156,15 @@ fn a_model_is_trained_and_evaluated() {
     assert_eq!(steps.len(), 9);
     assert!(loss(&steps[8]) < loss(&steps[0]), "{sft}");
 
-    let pairs: String = (0..6)
+    let pairs: Vec<String> = (0..6)
         .map(|n| {
             let row = serde_json::json!({
                 "prompt": format!("Name colour number {n}."), "chosen": "Blue is a colour.", "rejected": "No, no, no.",
             });
-            format!("{row}\n")
+            row.to_string()
         })
         .collect();
-    fs::write(folder.path().join("pairs.jsonl"), pairs).unwrap();
+    fs::write(folder.path().join("pairs.jsonl"), pairs.join("\n")).unwrap();
     let tuned = folder.path().join("tuned").display().to_string();
     let dpo = json(
         &folder,

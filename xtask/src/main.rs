@@ -14,7 +14,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   evolve   build lancer, get the default model, and run one iteration on fixtures/seeds.jsonl;
            what follows `--` goes to `lancer evolve` (`cargo xtask evolve -- --help` shows it all)
-  setup    get the build tools that are missing (cmake, libclang) and the default model; `eval "$(cargo xtask setup)"`
+  setup    get the build tools that are missing (cmake, libclang) and the default model; `eval \"$(cargo xtask setup)\"`
            lets plain cargo build everything too
   test     run every check: formatting, clippy, tests, doc tests
 

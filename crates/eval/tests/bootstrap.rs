@@ -1,5 +1,7 @@
 //! Bootstrap intervals against `scipy`, against a plain implementation, and by their coverage.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
 use std::{fs, path::Path};
 
 use lancer_eval::{BootstrapSettings, Comparison, Metric, Verdict, compare, estimate};

@@ -1,5 +1,6 @@
 //! Evaluation with engines whose answers are known.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 #![allow(clippy::float_cmp)] // Values that are exact in binary.
 
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
@@ -228,7 +229,7 @@ fn an_answer_is_found_in_what_the_model_writes() {
         "Q: 3\nA:" => "No number".to_string(),
         other => panic!("{other}"),
     };
-    let text = format!("{}extract = 'last_number'\nnormalise = ['number']\nstop = ['Q:']\n", SUMS);
+    let text = format!("{SUMS}extract = 'last_number'\nnormalise = ['number']\nstop = ['Q:']\n");
     let records =
         json!([{"q": "2+2", "a": 4}, {"q": "1000+1", "a": ["a thousand", "1001"]}, {"q": "3", "a": "3"}]);
     let results = run(&mut ScriptedBackend::new(answer), &task(&text, &records));
@@ -241,7 +242,7 @@ fn an_answer_is_found_in_what_the_model_writes() {
 
 #[test]
 fn a_reference_answer_is_extracted_and_an_example_shows_all_of_it() {
-    let text = format!("{}answer_extract = {{ first_match = '#### (.+)' }}\n[few_shot]\nrecords = 1\n", SUMS);
+    let text = format!("{SUMS}answer_extract = {{ first_match = '#### (.+)' }}\n[few_shot]\nrecords = 1\n");
     let records = json!([{"q": "2", "a": "One and one.\n#### 2"}, {"q": "3", "a": "Two and one.\n#### 3"}]);
     let results = run(
         &mut ScriptedBackend::new(|prompt, _| {
@@ -263,7 +264,7 @@ fn a_reference_answer_is_extracted_and_an_example_shows_all_of_it() {
 
 #[test]
 fn a_sampled_answer_depends_on_the_seed_and_the_item_alone() {
-    let text = format!("{}sampling = {{ nucleus = {{ temperature = 1.0, top_p = 1.0 }} }}\n", SUMS);
+    let text = format!("{SUMS}sampling = {{ nucleus = {{ temperature = 1.0, top_p = 1.0 }} }}\n");
     let records = json!([{"q": "a", "a": "1"}, {"q": "b", "a": "1"}, {"q": "c", "a": "1"}]);
     let task = task(&text, &records);
     let answers = |items: &[usize], seed| {

@@ -1,5 +1,7 @@
 //! The task files of docs/tasks over the real data beside the checkout, and of fixtures/tasks over the project's own.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,5 +1,7 @@
 //! Task files and records that are wrong: the error names the file, the record, the field and what is allowed.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
 use std::{error::Error, path::Path};
 
 use lancer_eval::{EvalError, Task, TaskSpec};

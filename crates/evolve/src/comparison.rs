@@ -23,23 +23,30 @@ pub fn between(
     before: u32,
     after: u32,
 ) -> Result<Vec<(String, Comparison)>, EvolveError> {
-    let mut tasks: BTreeMap<String, BTreeMap<usize, (f64, f64)>> = BTreeMap::new();
+    let mut items: BTreeMap<(String, usize), (f64, f64)> = BTreeMap::new();
     for row in ledger.evaluations(before)? {
-        tasks.entry(row.task).or_default().insert(row.item, (row.value, row.weight));
+        items.insert((row.task, row.item), (row.value, row.weight));
     }
-    let mut pairs: BTreeMap<String, (Vec<(f64, f64)>, Vec<(f64, f64)>)> = BTreeMap::new();
+    let mut tasks: BTreeMap<String, Answers> = BTreeMap::new();
     for row in ledger.evaluations(after)? {
-        if let Some(&earlier) = tasks.get(&row.task).and_then(|items| items.get(&row.item)) {
-            let (one, two) = pairs.entry(row.task).or_default();
-            one.push(earlier);
-            two.push((row.value, row.weight));
+        if let Some(&earlier) = items.get(&(row.task.clone(), row.item)) {
+            let answers = tasks.entry(row.task).or_default();
+            answers.before.push(earlier);
+            answers.after.push((row.value, row.weight));
         }
     }
     let mut compared = Vec::new();
-    for (task, (one, two)) in pairs {
+    for (task, Answers { before, after }) in tasks {
         if let Some(metric) = metric(ledger, &task)? {
-            compared.push((task, compare(metric, &one, &two, settings)));
+            compared.push((task, compare(metric, &before, &after, settings)));
         }
     }
     Ok(compared)
+}
+
+/// Values and weights of a task's items, in the same order for both models.
+#[derive(Default)]
+struct Answers {
+    before: Vec<(f64, f64)>,
+    after: Vec<(f64, f64)>,
 }

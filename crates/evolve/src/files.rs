@@ -39,5 +39,5 @@ pub(crate) fn sha_256(path: &Path) -> Result<String, EvolveError> {
     let failed = |source| EvolveError::Io { action: "read", path: path.into(), source };
     let mut hasher = Sha256::new();
     io::copy(&mut File::open(path).map_err(failed)?, &mut hasher).map_err(failed)?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", hasher.finalize()))
 }

@@ -38,9 +38,19 @@ const VERSION: i64 = 1;
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
-    group: Cell<Option<Instant>>,
+    group: Cell<Group>,
     /// Held while the ledger is open for writing.
     _lock: Option<File>,
+}
+
+/// Rows that are not committed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    None,
+    /// Since the first of them.
+    Since(Instant),
+    /// They are committed all together or not at all.
+    Whole,
 }
 
 impl Ledger {
@@ -52,7 +62,7 @@ impl Ledger {
     pub fn open(path: &Path) -> Result<Self, EvolveError> {
         let lock = lock(&path.with_extension("lock"))?;
         let connection = Connection::open(path).map_err(failed(path, "open"))?;
-        let ledger = Self { connection, path: path.into(), group: Cell::new(None), _lock: Some(lock) };
+        let ledger = Self { connection, path: path.into(), group: Cell::new(Group::None), _lock: Some(lock) };
         ledger
             .connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
@@ -74,7 +84,7 @@ impl Ledger {
     pub fn read(path: &Path) -> Result<Self, EvolveError> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(failed(path, "open"))?;
-        let ledger = Self { connection, path: path.into(), group: Cell::new(None), _lock: None };
+        let ledger = Self { connection, path: path.into(), group: Cell::new(Group::None), _lock: None };
         ledger.check_version()?;
         Ok(ledger)
     }
@@ -86,7 +96,7 @@ impl Ledger {
 
     /// Commits what is written so far.
     pub fn flush(&self) -> Result<(), EvolveError> {
-        if self.group.take().is_some() {
+        if self.group.replace(Group::None) != Group::None {
             self.connection.execute_batch("COMMIT").map_err(failed(&self.path, "write to"))?;
         }
         Ok(())
@@ -95,12 +105,11 @@ impl Ledger {
     /// Writes `rows` so that all of them are there or none, with what was written since the last commit.
     pub(crate) fn together(&self, rows: impl FnOnce() -> Result<(), EvolveError>) -> Result<(), EvolveError> {
         self.begin()?;
-        // No commit within: the group is as young as can be.
-        self.group.set(Some(Instant::now() + Duration::from_secs(3600)));
+        self.group.set(Group::Whole);
         match rows() {
             Ok(()) => self.flush(),
             Err(error) => {
-                self.group.set(None);
+                self.group.set(Group::None);
                 self.connection.execute_batch("ROLLBACK").map_err(failed(&self.path, "write to"))?;
                 Err(error)
             }
@@ -108,9 +117,9 @@ impl Ledger {
     }
 
     fn begin(&self) -> Result<(), EvolveError> {
-        if self.group.get().is_none() {
+        if self.group.get() == Group::None {
             self.connection.execute_batch("BEGIN").map_err(failed(&self.path, "write to"))?;
-            self.group.set(Some(Instant::now()));
+            self.group.set(Group::Since(Instant::now()));
         }
         Ok(())
     }
@@ -122,7 +131,7 @@ impl Ledger {
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(values))
             .map_err(failed(&self.path, "write to"))?;
-        if self.group.get().is_some_and(|since| Instant::now().saturating_duration_since(since) > GROUP) {
+        if matches!(self.group.get(), Group::Since(begun) if begun.elapsed() > GROUP) {
             self.flush()?;
         }
         Ok(())

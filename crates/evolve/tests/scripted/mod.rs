@@ -26,15 +26,17 @@ impl Engines for ScriptedEngines {
     }
 }
 
+/// What the scripted texts are made of.
+const WORDS: [&str; 16] = [
+    "river", "stone", "cloud", "paper", "garden", "window", "silver", "morning", "letter", "bridge",
+    "candle", "winter", "market", "island", "forest", "music",
+];
+
 /// A review where a score is asked for, else a sentence that its seed decides.
 fn answer(prompt: &str, seed: Seed) -> String {
     if prompt.contains("score") {
         return format!("It answers the question.\nscore: {}", seed.0 % 11);
     }
-    const WORDS: [&str; 16] = [
-        "river", "stone", "cloud", "paper", "garden", "window", "silver", "morning", "letter", "bridge",
-        "candle", "winter", "market", "island", "forest", "music",
-    ];
     let mut text = String::from("Tell");
     for number in 0..12 {
         let word = WORDS[(seed.derive(&number.to_string()).0 % 16) as usize];
