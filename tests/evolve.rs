@@ -83,6 +83,25 @@ fn strip(value: &mut Value) {
     }
 }
 
+/// Panics unless both are the same but for rounding: a resumed stage reads other texts side by side than the whole one.
+fn assert_same(one: &Value, two: &Value, place: &str) {
+    match (one, two) {
+        (Value::Object(one), Value::Object(two)) => {
+            assert!(one.keys().eq(two.keys()), "{place}: {:?}, {:?}", one.keys(), two.keys());
+            one.iter().for_each(|(name, value)| assert_same(value, &two[name], &format!("{place}.{name}")));
+        }
+        (Value::Array(one), Value::Array(two)) => {
+            assert_eq!(one.len(), two.len(), "{place}");
+            one.iter().zip(two).for_each(|(one, two)| assert_same(one, two, place));
+        }
+        (Value::Number(one), Value::Number(two)) => {
+            let (one, two) = (one.as_f64().unwrap(), two.as_f64().unwrap());
+            assert!((one - two).abs() <= 1e-4 * one.abs().max(1.0), "{place}: {one}, {two}");
+        }
+        _ => assert_eq!(one, two, "{place}"),
+    }
+}
+
 #[test]
 fn the_loop_closes_and_resumes() {
     let scratch = tempfile::tempdir().unwrap();
@@ -130,7 +149,7 @@ fn the_loop_closes_and_resumes() {
     assert!(kills > 0, "every child had ended before it was killed");
     let resumed = lancer(&as_texts(&arguments));
     assert!(resumed.status.success(), "{}", text(&resumed.stderr));
-    assert_eq!(outcome(&resumed.stdout, &killed), outcome(&run.stdout, &whole));
+    assert_same(&outcome(&resumed.stdout, &killed), &outcome(&run.stdout, &whole), "summary");
 }
 
 #[test]

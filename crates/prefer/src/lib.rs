@@ -67,3 +67,8 @@ pub use reference::{Mismatched, ReferenceLogProbs, ReferenceStore};
 pub use schedule::{Decay, Schedule};
 pub use settings::{BatchSize, LongExamples, OptimizerSettings, TrainSettings};
 pub use train::{train_preference, train_sft};
+
+/// The example of the project's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
