@@ -15,6 +15,12 @@ pub(crate) fn run() -> Result<(), Failure> {
     let cargo = |arguments: &[&str]| run_program(environment.cargo().args(arguments));
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    // Each engine's feature alone, and none; all of them together are the workspace.
+    for engine in ["", "llama-cpp", "burn-cpu"] {
+        let features = ["--no-default-features", "--features", engine];
+        let clippy = ["clippy", "--release", "--package", "lancer"];
+        cargo(&[&clippy[..], &features[..], &["--", "-D", "warnings"]].concat())?;
+    }
     cargo(&["test", "--release", "--workspace", "--doc"])?;
     // Last, since its closing lines count the tests.
     if output(Command::new("cargo").args(["nextest", "--version"])).is_some() {

@@ -1,11 +1,6 @@
 //! Which engines there are: the only file that names them.
 
-use std::{
-    error::Error,
-    hash::{DefaultHasher, Hash, Hasher},
-    num::NonZeroU32,
-    path::{Path, PathBuf},
-};
+use std::{error::Error, num::NonZeroU32, path::Path};
 
 use clap::{Args, ValueEnum};
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightFormat};
@@ -69,7 +64,7 @@ fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, 
         cache_tokens: options.cache_tokens.unwrap_or(default.cache_tokens),
         ..default
     };
-    Ok(Box::new(LlamaCpp::load(&as_gguf(model)?, &settings)?))
+    Ok(Box::new(LlamaCpp::load(&crate::converted::as_gguf(model)?, &settings)?))
 }
 
 #[cfg(not(feature = "llama-cpp"))]
@@ -107,41 +102,12 @@ fn missing(feature: &str) -> Box<dyn Error + Send + Sync> {
     format!("this lancer was built without it; build it with `--features {feature}`").into()
 }
 
-/// A model as a GGUF file: itself, or a folder's written into the system's folder for temporary files, once for each state
-/// of the folder.
-#[cfg(feature = "llama-cpp")]
-fn as_gguf(model: &Path) -> Result<PathBuf, BackendError> {
-    if !model.is_dir() {
-        return Ok(model.into());
-    }
-    let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: model.into(), source };
-    let folder = std::env::temp_dir().join("lancer-converted");
-    std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
-    let to = folder.join(format!("{:016x}.gguf", state(model).map_err(|error| failed(error.into()))?));
-    if !to.exists() {
-        import(model, &to, WeightFormat::Half).map_err(failed)?;
-    }
-    Ok(to)
-}
-
-/// A number for a folder's path and for when its files were last written.
-#[cfg(feature = "llama-cpp")]
-fn state(folder: &Path) -> std::io::Result<u64> {
-    let mut hasher = DefaultHasher::new();
-    std::path::absolute(folder)?.hash(&mut hasher);
-    let mut files = std::fs::read_dir(folder)?
-        .map(|entry| {
-            let entry = entry?;
-            let about = entry.metadata()?;
-            Ok((entry.file_name(), about.len(), about.modified().ok()))
-        })
-        .collect::<std::io::Result<Vec<_>>>()?;
-    files.sort();
-    files.hash(&mut hasher);
-    Ok(hasher.finish())
-}
-
-fn import(model: &Path, to: &Path, format: WeightFormat) -> Result<(), Box<dyn Error + Send + Sync>> {
+/// Writes a model in the form that its engine runs.
+pub(crate) fn import(
+    model: &Path,
+    to: &Path,
+    format: WeightFormat,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let format = match format {
         WeightFormat::F32 => ConvertFormat::F32,
         WeightFormat::Half => ConvertFormat::Half,

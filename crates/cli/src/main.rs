@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 mod commands;
+#[cfg(feature = "llama-cpp")]
+mod converted;
 mod engines;
 mod failure;
 mod interrupt;
