@@ -18,8 +18,21 @@ impl Recipe {
             path: path.into(),
             source,
         })?;
-        toml::from_str(&text)
-            .map_err(|error| EvolveError::Recipe { path: path.into(), reason: error.to_string() })
+        Self::parse(&text).map_err(|reason| EvolveError::Recipe { path: path.into(), reason })
+    }
+
+    /// The recipe that a text in TOML changes the default into.
+    fn parse(text: &str) -> Result<Self, String> {
+        let given: Table = toml::from_str(text).map_err(|error| error.to_string())?;
+        // A section that is given in part keeps this recipe's defaults for the rest, not those of its type: fine-tuning and
+        // preference training have one type and other learning rates.
+        let mut table = Self::default().table();
+        merge(&mut table, given);
+        // What is wrong is looked for in the text itself first, where the error can show the line.
+        table.try_into().map_err(|error: toml::de::Error| match toml::from_str::<Self>(text) {
+            Err(in_text) => in_text.to_string(),
+            Ok(_) => error.message().to_owned(),
+        })
     }
 
     /// The recipe as TOML.
@@ -67,8 +80,34 @@ fn parse(value: &str) -> Value {
         .unwrap_or_else(|| Value::String(value.to_owned()))
 }
 
+/// Puts `given` over `table`, section by section.
+fn merge(table: &mut Table, given: Table) {
+    for (name, value) in given {
+        match (table.get_mut(&name), value) {
+            (Some(Value::Table(inner)), Value::Table(given)) if !is_choice(&name, &given) => {
+                merge(inner, given)
+            }
+            (_, value) => {
+                table.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Whether a table says which of several forms is meant, so that nothing of the default's form may stay.
+fn is_choice(name: &str, given: &Table) -> bool {
+    match name {
+        "batch" | "method" => true,
+        "loss" => given.contains_key("kind"),
+        _ => false,
+    }
+}
+
 fn set(table: &mut Table, name: &str, value: Value) -> Result<(), String> {
     let Some((section, rest)) = name.split_once('.') else {
+        if name == "kind" {
+            table.clear();
+        }
         table.insert(name.to_owned(), value);
         return Ok(());
     };
@@ -111,8 +150,25 @@ mod tests {
     #[test]
     fn the_default_is_written_and_read() {
         let recipe = Recipe::default();
-        assert_eq!(toml::from_str::<Recipe>(&recipe.to_toml()).unwrap(), recipe);
-        assert_eq!(toml::from_str::<Recipe>("").unwrap(), recipe);
+        assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe);
+        assert_eq!(Recipe::parse("").unwrap(), recipe);
+    }
+
+    #[test]
+    fn a_section_that_is_given_in_part_keeps_the_recipes_defaults() {
+        let text =
+            "[preference.train]\nmax_length = 99\nbatch = { tokens = 512 }\n[preference.loss]\nbeta = 0.3";
+        let recipe = Recipe::parse(text).unwrap();
+        let default = Recipe::default();
+        assert_eq!(recipe.preference.train.max_length, 99);
+        assert_eq!(recipe.preference.train.optimizer, default.preference.train.optimizer);
+        assert_eq!(recipe.preference.train.checkpoint_every, default.preference.train.checkpoint_every);
+        assert_eq!(recipe.preference.train.batch, lancer_prefer::BatchSize::Tokens(512));
+        let other = Recipe::parse("[preference.loss]\nkind = \"simpo\"").unwrap();
+        assert_eq!(other.preference.loss.name(), "simpo");
+        assert_eq!(changed(&["preference.loss.kind=orpo"]).unwrap().preference.loss.name(), "orpo");
+        let error = Recipe::parse("[sft.train]\nepoch = 3").unwrap_err();
+        assert!(error.contains("epoch = 3") && error.contains("line 2"), "{error}");
     }
 
     #[test]

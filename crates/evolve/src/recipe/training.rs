@@ -53,7 +53,7 @@ impl Default for PreferenceSettings {
             max_pairs: None,
             held_out: 0.1,
             loss: PreferenceLoss::Dpo(Dpo::default()),
-            train: train(2e-6),
+            train: train(5e-6),
             learner: toml::Table::new(),
         }
     }
@@ -64,7 +64,7 @@ fn train(learning_rate: f64) -> TrainSettings {
         batch: BatchSize::Examples(8),
         max_length: 512,
         long_examples: LongExamples::Skip,
-        evaluate_every: Some(1_000_000),
+        evaluate_every: Some(50),
         checkpoint_every: Some(20),
         optimizer: OptimizerSettings { learning_rate, ..OptimizerSettings::default() },
         schedule: Schedule::default(),

@@ -75,8 +75,12 @@ impl<'a> Observer<'a> {
 
 impl TrainingObserver for Observer<'_> {
     fn planned(&mut self, plan: &TrainingPlan) -> ControlFlow<()> {
-        for skipped in &plan.skipped {
-            self.progress.note(&format!("{}: not trained on: {}", skipped.key, skipped.reason));
+        if let Some(first) = plan.skipped.first() {
+            let count = plan.skipped.len();
+            self.progress.note(&format!(
+                "{count} examples are not trained on; the first is {}: {}",
+                first.key, first.reason
+            ));
         }
         self.progress.begin(self.iteration, self.stage(), "steps", plan.done as usize, plan.steps as usize);
         ControlFlow::Continue(())
