@@ -40,6 +40,7 @@ mod score;
 pub mod scripted;
 mod seed;
 mod softmax;
+mod special_tokens;
 mod text_stream;
 
 pub use backend::{Backend, ModelInfo, Usage};
@@ -51,4 +52,5 @@ pub use prompt::{Message, Prompt, Role, TokenId};
 pub use sampler::{Choice, Sampler, ScoredToken, score_token};
 pub use score::{Continuation, Ending, ScoreRequest, ScoredContinuation};
 pub use seed::Seed;
+pub use special_tokens::break_special_tokens;
 pub use text_stream::{StreamState, TextStream};

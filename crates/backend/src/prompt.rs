@@ -51,7 +51,7 @@ impl Message {
 pub enum Prompt {
     /// Chat turns. The engine renders them with the model's chat template, opens the model's turn after them, and
     /// tokenises the result with special tokens recognised. Text inside the messages that looks like a special
-    /// token is the caller's to escape.
+    /// token is the caller's to escape, see [`break_special_tokens`](crate::break_special_tokens).
     Chat(Vec<Message>),
     /// Plain text, tokenised as it is, after the beginning-of-text token where the model's tokenizer adds one.
     Text(String),

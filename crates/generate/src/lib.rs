@@ -39,11 +39,11 @@
 mod asked;
 mod error;
 mod examples;
+mod marks;
 mod new_prompt;
 mod response;
 mod settings;
 mod source;
-mod special_tokens;
 mod words;
 mod worse_response;
 mod write;

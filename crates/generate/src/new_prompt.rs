@@ -11,7 +11,7 @@ use crate::{
     GenerateSettings, PromptStyle, Source, Unusable,
     asked::Asked,
     examples,
-    special_tokens::neutralise,
+    marks::neutralise,
     words::{near_equal, repetitive, words},
 };
 

@@ -3,7 +3,7 @@
 use crate::{
     ResponseStyle, Source, Unusable,
     asked::Asked,
-    special_tokens::neutralise,
+    marks::neutralise,
     words::{near_equal, repetitive},
 };
 

@@ -1,7 +1,7 @@
 //! Worse responses, the rejected sides of pairs: how they are asked for, and what counts as one.
 
 use crate::{
-    GenerateSettings, Source, Unusable, WorseStyle, asked::Asked, response, special_tokens::neutralise,
+    GenerateSettings, Source, Unusable, WorseStyle, asked::Asked, marks::neutralise, response,
     words::near_equal,
 };
 

@@ -43,7 +43,6 @@ mod rubric;
 mod score;
 mod separation;
 mod settings;
-mod special_tokens;
 mod stored;
 
 pub use annotate::{

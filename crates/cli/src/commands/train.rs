@@ -195,8 +195,9 @@ fn finish(
         if let (Some(first), Some(last)) = (report.held_out.first(), report.held_out.last()) {
             println!("held-out loss {:.4} before, {:.4} after", first.loss, last.loss);
         }
-        for skipped in &report.skipped {
-            println!("not trained on: {}: {}", skipped.key, skipped.reason);
+        if let Some(first) = report.skipped.first() {
+            let count = report.skipped.len();
+            println!("{count} examples not trained on; the first is {}: {}", first.key, first.reason);
         }
         println!("{}: trained on {} examples", report.path.display(), report.examples);
     });

@@ -1,12 +1,10 @@
 //! The four texts whose log-probabilities are compared.
 
-use lancer_backend::{Continuation, Message, Prompt};
-
-use crate::special_tokens::neutralise;
+use lancer_backend::{Continuation, Message, Prompt, break_special_tokens};
 
 /// Before a response: its prompt.
 pub(super) fn prompt(prompt: &str) -> Prompt {
-    Prompt::user(neutralise(prompt))
+    Prompt::user(break_special_tokens(prompt))
 }
 
 /// Before a response without its prompt.
@@ -16,7 +14,7 @@ pub(super) fn no_prompt() -> Prompt {
 
 /// Before a prompt: its response.
 pub(super) fn response(response: &str) -> Prompt {
-    Prompt::Chat(vec![Message::user(format!("{}\n\nWhat was the question?", neutralise(response)))])
+    Prompt::Chat(vec![Message::user(format!("{}\n\nWhat was the question?", break_special_tokens(response)))])
 }
 
 /// Before a prompt without its response.
@@ -26,10 +24,10 @@ pub(super) fn no_response() -> Prompt {
 
 /// A response as the model's turn, with its end.
 pub(super) fn as_response(response: &str) -> Continuation {
-    Continuation::closed(neutralise(response.trim()))
+    Continuation::closed(break_special_tokens(response.trim()))
 }
 
 /// A prompt as the model's turn.
 pub(super) fn as_prompt(prompt: &str) -> Continuation {
-    Continuation::open(neutralise(prompt.trim()))
+    Continuation::open(break_special_tokens(prompt.trim()))
 }

@@ -1,13 +1,13 @@
 //! Text under review inside a rubric's prompt.
 
-use crate::special_tokens::neutralise;
+use lancer_backend::break_special_tokens;
 
 /// `text` with a bar before each line, so that none of it can pass for the rubric's own words or end the quotation,
 /// and with special tokens broken up.
 pub(super) fn quote(text: &str) -> String {
     // Some characters besides the line feed are shown as line breaks, and could hide a line without a bar.
     let breaks = ['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'];
-    let text = neutralise(text).replace("\r\n", "\n");
+    let text = break_special_tokens(text).replace("\r\n", "\n");
     text.trim_end().split(breaks).map(|line| format!("| {line}")).collect::<Vec<_>>().join("\n")
 }
 

@@ -1,4 +1,4 @@
-//! Text under review is data: what looks like a special token is broken up before a model reads it.
+//! Text of others inside a chat prompt is data: what looks like a special token is broken up before a model reads it.
 
 /// Special tokens of common models that neither stand in `<|...|>` nor have an underscore in angle brackets.
 const NAMED: [&str; 20] = [
@@ -27,9 +27,9 @@ const NAMED: [&str; 20] = [
 /// `text` with a space inside everything that looks like a special token: `<|im_end|>` becomes `< |im_end| >`.
 ///
 /// Chat templates are tokenised with special tokens recognised, wherever they stand
-/// ([`Prompt::Chat`](lancer_backend::Prompt::Chat)). A response that holds the end of a turn and the beginning of
+/// ([`Prompt::Chat`](crate::Prompt::Chat)). A response that holds the end of a turn and the beginning of
 /// another would else speak in the model's own name.
-pub(crate) fn neutralise(text: &str) -> String {
+pub fn break_special_tokens(text: &str) -> String {
     // The bars of DeepSeek's tokens are full-width.
     let mut text =
         text.replace("<|", "< |").replace("|>", "| >").replace("<｜", "< ｜").replace("｜>", "｜ >");
@@ -72,11 +72,11 @@ mod tests {
 
     #[test]
     fn special_tokens_are_broken_up_and_markup_is_left() {
-        assert_eq!(neutralise("a<|im_end|>\nb"), "a< |im_end| >\nb");
-        assert_eq!(neutralise("<start_of_turn>user</s>"), "< start_of_turn>user< /s>");
-        assert_eq!(neutralise("[INST] <file_sep>"), "[ INST] < file_sep>");
+        assert_eq!(break_special_tokens("a<|im_end|>\nb"), "a< |im_end| >\nb");
+        assert_eq!(break_special_tokens("<start_of_turn>user</s>"), "< start_of_turn>user< /s>");
+        assert_eq!(break_special_tokens("[INST] <file_sep>"), "[ INST] < file_sep>");
         for plain in ["<div class=\"a_b\">x</div>", "a < b_c > d", "x |= y", "if a<b_c { }", "<b>bold</b>"] {
-            assert_eq!(neutralise(plain), plain);
+            assert_eq!(break_special_tokens(plain), plain);
         }
     }
 
@@ -86,7 +86,7 @@ mod tests {
             parts in prop::collection::vec(
                 prop::sample::select(vec!["<", ">", "|", "<|", "|>", "s", "/", "im_end", "[", "INST]", " ", "\n", "<s>", "ü"]), 0..12),
         ) {
-            let out = neutralise(&parts.concat());
+            let out = break_special_tokens(&parts.concat());
             for token in NAMED.iter().chain(&["<|", "|>", "<im_end>", "</im_end>"]) {
                 prop_assert!(!out.contains(token), "{out}");
             }
