@@ -85,7 +85,7 @@ fn merge(table: &mut Table, given: Table) {
     for (name, value) in given {
         match (table.get_mut(&name), value) {
             (Some(Value::Table(inner)), Value::Table(given)) if !is_choice(&name, &given) => {
-                merge(inner, given)
+                merge(inner, given);
             }
             (_, value) => {
                 table.insert(name, value);
