@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use crate::{Sampling, Seed, TokenId, softmax};
+use crate::{Allowed, Sampling, Seed, TokenId, softmax};
 
 /// Chooses the tokens of one sample.
 ///
@@ -65,6 +65,24 @@ impl Sampler {
         let kept: Vec<f32> = allowed.iter().map(|token| logits[token.0 as usize]).collect();
         let token = allowed[self.place(&kept, softmax::max(&kept))];
         Choice { token, log_prob: logits[token.0 as usize] - softmax::log_sum_exp(logits) }
+    }
+
+    /// Chooses what a constraint allows; anything where there is none, or where it is fulfilled. `end_of_turn` is chosen
+    /// where the text may end.
+    pub fn choose_allowed(
+        &mut self,
+        logits: &[f32],
+        allowed: Option<Allowed>,
+        end_of_turn: TokenId,
+    ) -> Choice {
+        match allowed {
+            None | Some(Allowed::Complete) => self.choose(logits),
+            Some(Allowed::Tokens(tokens)) => self.choose_among(logits, &tokens),
+            Some(Allowed::EndOrTokens(mut tokens)) => {
+                tokens.push(end_of_turn);
+                self.choose_among(logits, &tokens)
+            }
+        }
     }
 
     /// The place of the token chosen. `max` is the largest of `logits`.

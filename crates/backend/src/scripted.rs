@@ -8,7 +8,7 @@ mod bigram;
 pub use answer::ScriptedBackend;
 pub use bigram::ScriptedLearner;
 
-use crate::{Message, Prompt, Role, TokenId};
+use crate::{Message, Prompt, TokenId};
 
 /// The token that ends a turn; the bytes come before it.
 pub const END_OF_TURN: TokenId = TokenId(256);
@@ -21,14 +21,9 @@ pub const CONTEXT_LENGTH: usize = 16_384;
 
 /// A chat as the scripted engines read it: `user: hello`, a line for each turn, then `assistant: `.
 fn render(messages: &[Message]) -> String {
-    let name = |role| match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    };
     let mut text = String::new();
     for message in messages {
-        text.extend([name(message.role), ": ", &message.content, "\n"]);
+        text.extend([message.role.as_str(), ": ", &message.content, "\n"]);
     }
     text + "assistant: "
 }

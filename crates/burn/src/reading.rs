@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use lancer_backend::{Continuation, Ending, Message, Prompt, Role, TokenId};
+use lancer_backend::{Continuation, Ending, Message, Prompt, TokenId};
 use lancer_model::{GenerationPrompt, Model, SpecialTokens};
 
 /// The chat could not be rendered.
@@ -12,17 +12,8 @@ pub(crate) type ChatError = Box<dyn Error + Send + Sync>;
 pub(crate) fn chat(model: &Model, messages: &[Message]) -> Result<Vec<TokenId>, ChatError> {
     let template =
         model.chat_template().ok_or("the model has none; use a plain text prompt, or an instruct model")?;
-    let turns: Vec<(&str, &str)> = messages
-        .iter()
-        .map(|message| {
-            let role = match message.role {
-                Role::System => "system",
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            };
-            (role, message.content.as_str())
-        })
-        .collect();
+    let turns: Vec<(&str, &str)> =
+        messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
     let text = template.render(&turns, GenerationPrompt::Open)?;
     Ok(ids(model.tokenizer().encode(&text, SpecialTokens::Recognised)))
 }

@@ -11,7 +11,6 @@ mod interrupt;
 mod options;
 mod output;
 mod progress;
-mod settings;
 mod table;
 
 use std::process::ExitCode;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lancer_backend::{Backend, Seed};
+use lancer_evolve::with_changes;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     engines::{self, EngineOptions},
@@ -66,5 +68,12 @@ pub(crate) fn default_model() -> Result<PathBuf, Failure> {
 pub(crate) struct Changes {
     /// Change a setting, such as `--set temperature=1.0`; may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub(crate) set: Vec<String>,
+    set: Vec<String>,
+}
+
+impl Changes {
+    /// The defaults, with these changes.
+    pub(crate) fn applied<T: Default + Serialize + DeserializeOwned>(&self) -> Result<T, Failure> {
+        Ok(with_changes(&T::default(), &self.set)?)
+    }
 }

@@ -31,6 +31,7 @@ pub use error::EvolveError;
 pub use progress::Progress;
 pub use recipe::{
     EvaluateSettings, ExpandSettings, Gate, MergeSettings, PreferenceSettings, Recipe, SftSettings,
+    with_changes,
 };
 pub use report::write_report;
 pub use run::Run;

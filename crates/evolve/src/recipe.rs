@@ -1,5 +1,6 @@
 //! The recipe: every number that decides the outcome of a run, as `run.toml` holds it.
 
+mod changes;
 mod file;
 mod training;
 
@@ -12,6 +13,7 @@ use lancer_generate::GenerateSettings;
 use lancer_review::{AnnotateSettings, ReviewSettings};
 use serde::{Deserialize, Serialize};
 
+pub use self::changes::with_changes;
 pub(crate) use self::training::draw;
 pub use self::training::{PreferenceSettings, SftSettings};
 use crate::error::EvolveError;

@@ -1,17 +1,14 @@
 //! Drawing samples: continuous batching over the cache.
 
-mod prepare;
-
 use std::iter::Peekable;
 
 use lancer_backend::{
-    Allowed, BackendError, Choice, ChoiceTrie, Completion, CompletionSink, Finish, GenerateRequest, Sampler,
-    StreamState, TextStream, TokenId, TriePosition,
+    Allowed, BackendError, Choice, ChoiceTrie, Completion, CompletionSink, Finish, GenerateRequest,
+    PreparedRequest, Sampler, StreamState, TextStream, TokenId, TriePosition,
 };
 use llama_cpp_2::model::LlamaModel;
 use rayon::prelude::*;
 
-use self::prepare::{Prepared, prepare};
 use crate::{
     cache::{Branch, Cache, Row},
     requests,
@@ -76,7 +73,7 @@ struct Run<'a> {
     model: &'a LlamaModel,
     vocabulary: &'a Vocabulary,
     requests: &'a [GenerateRequest],
-    prepared: Vec<Prepared>,
+    prepared: Vec<PreparedRequest>,
     live: Vec<Sample>,
     current: Option<Current>,
     sink: &'a mut dyn CompletionSink,
@@ -250,13 +247,20 @@ impl Run<'_> {
     }
 }
 
+/// Reads a request; its index in the call is for the error that says what is wrong with it.
+fn prepare(
+    model: &LlamaModel,
+    vocabulary: &Vocabulary,
+    context_length: usize,
+    index: usize,
+    request: &GenerateRequest,
+) -> Result<PreparedRequest, BackendError> {
+    request.validate(index, vocabulary.size())?;
+    let prompt = vocabulary.prompt(model, &request.prompt)?;
+    PreparedRequest::new(request, index, prompt, context_length, |choice| Vocabulary::choice(model, choice))
+}
+
 fn choose(trie: Option<&ChoiceTrie>, vocabulary: &Vocabulary, sample: &mut Sample, logits: &[f32]) -> Choice {
-    match trie.map(|trie| trie.allowed(sample.position)) {
-        None | Some(Allowed::Complete) => sample.sampler.choose(logits),
-        Some(Allowed::Tokens(tokens)) => sample.sampler.choose_among(logits, &tokens),
-        Some(Allowed::EndOrTokens(mut tokens)) => {
-            tokens.push(vocabulary.end_of_turn());
-            sample.sampler.choose_among(logits, &tokens)
-        }
-    }
+    let allowed = trie.map(|trie| trie.allowed(sample.position));
+    sample.sampler.choose_allowed(logits, allowed, vocabulary.end_of_turn())
 }

@@ -1,6 +1,6 @@
 //! From text to tokens and back, by llama.cpp's tokenizer and the model's own chat template.
 
-use lancer_backend::{BackendError, Continuation, Ending, Message, Prompt, Role, TokenId};
+use lancer_backend::{BackendError, Continuation, Ending, Message, Prompt, TokenId};
 use lancer_model::{ChatTemplate, GenerationPrompt};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 
@@ -106,17 +106,8 @@ impl Vocabulary {
         let template = self.chat_template.as_ref().ok_or_else(|| {
             BackendError::ChatTemplate("the model has none; use text prompts, or a model with one".into())
         })?;
-        let messages: Vec<(&str, &str)> = messages
-            .iter()
-            .map(|message| {
-                let role = match message.role {
-                    Role::System => "system",
-                    Role::User => "user",
-                    Role::Assistant => "assistant",
-                };
-                (role, message.content.as_str())
-            })
-            .collect();
+        let messages: Vec<(&str, &str)> =
+            messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
         template
             .render(&messages, GenerationPrompt::Open)
             .map_err(|error| BackendError::ChatTemplate(error.into()))

@@ -1,22 +1,13 @@
 //! Drawing samples: a request's prompt is read once, then all its samples go on together, token by token.
 
 use lancer_backend::{
-    Allowed, BackendError, Choice, ChoiceTrie, Completion, CompletionSink, Constraint, Finish,
-    GenerateRequest, Sampler, TokenId, TriePosition, Usage,
+    Allowed, BackendError, Completion, CompletionSink, Finish, GenerateRequest, PreparedRequest, Sampler,
+    TokenId, TriePosition, Usage,
 };
 use lancer_model::Model;
 
 use super::reader::{ReadPrompt, Reader};
 use crate::{reading, transformer::Cache};
-
-/// A request ready to run.
-struct Prepared {
-    prompt: Vec<TokenId>,
-    trie: Option<ChoiceTrie>,
-    /// Tokens of a sample at most, and why it ends there.
-    limit: usize,
-    at_limit: Finish,
-}
 
 /// A sample being written.
 struct Sample {
@@ -49,39 +40,13 @@ pub(crate) fn generate(
     Ok(reader.take_usage())
 }
 
-fn prepare(model: &Model, index: usize, request: &GenerateRequest) -> Result<Prepared, BackendError> {
+fn prepare(model: &Model, index: usize, request: &GenerateRequest) -> Result<PreparedRequest, BackendError> {
     let config = model.config();
     request.validate(index, config.vocab_size)?;
-    let invalid = |reason: String| BackendError::InvalidRequest { request: index, reason };
     let prompt = reading::prompt(model, &request.prompt).map_err(BackendError::ChatTemplate)?;
-    let context_length = config.context_length;
-    if prompt.is_empty() {
-        return Err(invalid("the prompt has no tokens".into()));
-    }
-    if prompt.len() >= context_length {
-        return Err(BackendError::TooLong { request: index, tokens: prompt.len() + 1, context_length });
-    }
-    let room = context_length - prompt.len();
-    let (limit, at_limit) = if request.max_tokens <= room {
-        (request.max_tokens, Finish::MaxTokens)
-    } else {
-        (room, Finish::ContextFull)
-    };
-    let trie = match &request.constraint {
-        Constraint::Free => None,
-        Constraint::Choices(choices) => {
-            let choices: Vec<Vec<TokenId>> =
-                choices.iter().map(|choice| reading::plain(model, choice)).collect();
-            let longest = choices.iter().map(Vec::len).max().unwrap_or(0);
-            if longest > limit {
-                return Err(invalid(format!(
-                    "the longest choice has {longest} tokens, the sample at most {limit}"
-                )));
-            }
-            ChoiceTrie::new(choices)
-        }
-    };
-    Ok(Prepared { prompt, trie, limit, at_limit })
+    PreparedRequest::new(request, index, prompt, config.context_length, |choice| {
+        reading::plain(model, choice)
+    })
 }
 
 struct Run<'a> {
@@ -89,7 +54,7 @@ struct Run<'a> {
     reader: &'a mut Reader,
     index: usize,
     request: &'a GenerateRequest,
-    prepared: &'a Prepared,
+    prepared: &'a PreparedRequest,
     sink: &'a mut dyn CompletionSink,
 }
 
@@ -143,7 +108,8 @@ impl Run<'_> {
     /// Chooses a sample's next token. Gives the sample back if it goes on.
     fn go_on(&mut self, mut sample: Sample, logits: &[f32]) -> Result<Option<Sample>, BackendError> {
         let end = reading::end_of_turn(self.model);
-        let choice = choose(self.prepared.trie.as_ref(), end, &mut sample, logits);
+        let allowed = self.prepared.trie.as_ref().map(|trie| trie.allowed(sample.position));
+        let choice = sample.sampler.choose_allowed(logits, allowed, end);
         if choice.token == end {
             let finish = match self.prepared.trie {
                 Some(_) => Finish::Stop,
@@ -190,16 +156,5 @@ impl Run<'_> {
             finish,
         };
         if self.sink.completed(completion).is_break() { Err(BackendError::Cancelled) } else { Ok(None) }
-    }
-}
-
-fn choose(trie: Option<&ChoiceTrie>, end: TokenId, sample: &mut Sample, logits: &[f32]) -> Choice {
-    match trie.map(|trie| trie.allowed(sample.position)) {
-        None | Some(Allowed::Complete) => sample.sampler.choose(logits),
-        Some(Allowed::Tokens(tokens)) => sample.sampler.choose_among(logits, &tokens),
-        Some(Allowed::EndOrTokens(mut tokens)) => {
-            tokens.push(end);
-            sample.sampler.choose_among(logits, &tokens)
-        }
     }
 }

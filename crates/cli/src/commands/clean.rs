@@ -6,7 +6,7 @@ use clap::Args;
 use lancer_data::{Candidate, CleanSettings, Origin, Pair, rule_counts};
 use serde::Serialize;
 
-use crate::{failure::Failure, options::Changes, output::Output, progress::Bars, settings::changed};
+use crate::{failure::Failure, options::Changes, output::Output, progress::Bars};
 
 /// Drop pairs that are too short, too long, or too like others; each with the rule that dropped it.
 #[derive(Args)]
@@ -44,7 +44,7 @@ struct Report {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let settings: CleanSettings = changed(&arguments.changes)?;
+    let settings: CleanSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
     let mut bars = Bars::new(output);
     let pairs = read_pairs(&arguments.from, &bars)?;

@@ -12,7 +12,6 @@ use crate::{
     options::{Changes, ModelOptions, SeedOption},
     output::Output,
     progress::Bars,
-    settings::changed,
 };
 
 /// Write new prompts in the spirit of old ones, responses to prompts, or worse responses.
@@ -65,7 +64,7 @@ struct Report {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let settings: GenerateSettings = changed(&arguments.changes)?;
+    let settings: GenerateSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
     let mut bars = Bars::new(output);
     let sources: Vec<Source> = read_pairs(&arguments.from, &bars)?

@@ -12,7 +12,6 @@ use crate::{
     options::{Changes, ModelOptions, SeedOption},
     output::Output,
     progress::Bars,
-    settings::changed,
 };
 
 /// Score pairs of a prompt and a response, 0 to 10, with the model's own review.
@@ -53,7 +52,7 @@ struct Report {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let settings: ReviewSettings = changed(&arguments.changes)?;
+    let settings: ReviewSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
     let mut bars = Bars::new(output);
     let items = items(&arguments.from, &bars)?;

@@ -18,7 +18,6 @@ use crate::{
     options::{Changes, SeedOption, default_model},
     output::Output,
     progress::Bars,
-    settings::changed,
 };
 
 /// Train a model.
@@ -75,7 +74,7 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
 }
 
 fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let settings: SftSettings = changed(&arguments.changes)?;
+    let settings: SftSettings = arguments.changes.applied()?;
     let mut bars = Bars::new(output);
     let examples: Vec<SftExample> = read_pairs(&arguments.data, &bars)?
         .into_iter()
@@ -100,7 +99,7 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
 }
 
 fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let settings: PreferenceSettings = changed(&arguments.changes)?;
+    let settings: PreferenceSettings = arguments.changes.applied()?;
     let mut bars = Bars::new(output);
     let examples = preference_examples(arguments, &bars)?;
     let (train, held_out) = split(&examples, settings.max_pairs, settings.held_out);

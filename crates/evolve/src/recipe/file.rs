@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::Recipe;
+use super::{Recipe, with_changes};
 use crate::error::EvolveError;
 
 impl Recipe {
@@ -46,19 +46,7 @@ impl Recipe {
     /// # Errors
     /// [`EvolveError::Recipe`] naming the setting that does not exist or whose value does not fit.
     pub fn with(self, changes: &[String]) -> Result<Self, EvolveError> {
-        let mut table = self.table();
-        for change in changes {
-            let wrong = |reason: String| EvolveError::Recipe { path: change.into(), reason };
-            let (name, value) = change
-                .split_once('=')
-                .ok_or_else(|| wrong("a setting is changed as `section.name=value`".into()))?;
-            set(&mut table, name.trim(), parse(value.trim())).map_err(wrong)?;
-        }
-        let all = changes.join(", ");
-        table.try_into().map_err(|error: toml::de::Error| EvolveError::Recipe {
-            path: all.into(),
-            reason: error.message().to_owned(),
-        })
+        with_changes(&self, changes)
     }
 
     /// The settings in which two recipes differ, as `name: theirs, now ours`.
@@ -71,13 +59,6 @@ impl Recipe {
     fn table(&self) -> Table {
         Table::try_from(self).unwrap_or_default()
     }
-}
-
-fn parse(value: &str) -> Value {
-    toml::from_str::<Table>(&format!("value = {value}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| Value::String(value.to_owned()))
 }
 
 /// Puts `given` over `table`, section by section.
@@ -100,20 +81,6 @@ fn is_choice(name: &str, given: &Table) -> bool {
         "batch" | "method" => true,
         "loss" => given.contains_key("kind"),
         _ => false,
-    }
-}
-
-fn set(table: &mut Table, name: &str, value: Value) -> Result<(), String> {
-    let Some((section, rest)) = name.split_once('.') else {
-        if name == "kind" {
-            table.clear();
-        }
-        table.insert(name.to_owned(), value);
-        return Ok(());
-    };
-    match table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
-        Value::Table(inner) => set(inner, rest, value),
-        _ => Err(format!("`{section}` is not a section")),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     stage::Stage,
 };
 
-/// The pool of seeds, or as much of it as the iteration expands.
+/// The pool of seeds.
 pub(crate) fn seeds(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let pool = session.ledger.pool(iteration)?;
     review(session, iteration, Stage::ReviewSeeds, pool)

@@ -15,14 +15,14 @@ use crate::{
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let fine_tuned = models::fine_tuned(session.folder, iteration);
+    if fine_tuned.exists() {
+        return Ok(());
+    }
     let rows = session.ledger.sft(iteration)?;
     let settings = &session.recipe.sft;
     let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     let (train, held_out) =
         draw(&keys, settings.max_examples, settings.held_out, session.seed(iteration, "sft examples"));
-    if fine_tuned.exists() {
-        return Ok(());
-    }
     if train.is_empty() {
         session.progress.note("no example to fine-tune on: the model goes into preference training as it is");
         return Ok(());

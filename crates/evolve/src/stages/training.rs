@@ -47,18 +47,13 @@ impl<'a> Observer<'a> {
     /// The number of tokens trained on, if the run was finished.
     pub(super) fn outcome(self, report: &TrainingReport) -> Result<u64, EvolveError> {
         self.progress.end();
+        let stage = self.stage();
         if let Some(error) = self.failed {
             return Err(error);
         }
         match report.outcome {
             Outcome::Finished => Ok(self.trained),
-            Outcome::Interrupted { .. } => {
-                let stage = match self.phase {
-                    Phase::Sft => Stage::Sft,
-                    Phase::Preference => Stage::Preference,
-                };
-                Err(EvolveError::Interrupted { iteration: self.iteration, stage })
-            }
+            Outcome::Interrupted { .. } => Err(EvolveError::Interrupted { iteration: self.iteration, stage }),
         }
     }
 
