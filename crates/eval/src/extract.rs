@@ -67,7 +67,7 @@ fn last_number(text: &str) -> Option<&str> {
 }
 
 /// A difference between two answers that does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalisation {
     /// White space at the ends, and how much of it there is between words.
@@ -81,11 +81,14 @@ pub enum Normalisation {
     /// How a number is written: currency and percent signs, thousands separators, zeros and a full stop at the end. A
     /// text that is not a number stays as it is.
     Number,
+    /// Whatever matches a regular expression, everywhere in the text: `{ remove = ',' }` (`regexes_to_ignore` of
+    /// lm-evaluation-harness).
+    Remove(Pattern),
 }
 
 impl Normalisation {
     /// The text without this difference.
-    pub fn apply(self, text: &str) -> String {
+    pub fn apply(&self, text: &str) -> String {
         match self {
             Self::WhiteSpace => text.split_whitespace().collect::<Vec<_>>().join(" "),
             Self::Case => text.to_lowercase(),
@@ -95,6 +98,7 @@ impl Normalisation {
                 text.split_whitespace().filter(|word| !article(word)).collect::<Vec<_>>().join(" ")
             }
             Self::Number => number(text).unwrap_or_else(|| text.into()),
+            Self::Remove(Pattern(pattern)) => pattern.replace_all(text, "").into_owned(),
         }
     }
 }
@@ -160,6 +164,14 @@ mod tests {
         assert_eq!(Normalisation::Punctuation.apply("(A)."), "A");
         assert_eq!(Normalisation::WhiteSpace.apply(" a \n b "), "a b");
         assert_eq!(Normalisation::Case.apply("ÄB"), "äb");
+    }
+
+    #[test]
+    fn what_matches_is_removed() {
+        let ignored = ["(?s).*#### ", ",", r"\$", r"\.$"].map(|source| Normalisation::Remove(pattern(source)));
+        let rest = |text: &str| ignored.iter().fold(text.to_string(), |text, ignored| ignored.apply(&text));
+        assert_eq!(rest("3 + 4\n= 7 #### $1,234.50."), "1234.50");
+        assert_eq!(rest("18"), "18");
     }
 
     proptest! {

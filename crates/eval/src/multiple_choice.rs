@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    ChoiceScore, EvalError, ItemDetail, Metric, PromptSettings,
+    ChoiceScore, EvalError, ItemDetail, Metric, PromptSettings, Template,
     record::{Record, kind},
 };
 
@@ -15,6 +15,10 @@ use crate::{
 pub struct MultipleChoice {
     /// Where the choices are.
     pub choices: Choices,
+    /// How each choice is written, a template over the fields of the record and the choice as `choice`; as it stands by
+    /// default.
+    #[serde(default)]
+    pub choice_template: Option<Template>,
     /// The field that says which choice is correct; left out where the choices say it themselves
     /// ([`Choices::Targets`]).
     #[serde(default)]
@@ -40,13 +44,13 @@ pub enum Choices {
     Fields(Vec<String>),
     /// The same for every record.
     Fixed(Vec<String>),
-    /// In one field that holds an object from the choice to 1 (correct) or 0, as in TruthfulQA. Entries that are null
-    /// are left out. A choice may be empty, as some of TruthfulQA's are: what is scored then is the delimiter before it.
+    /// In one field that holds an object from the choice to 1 (correct) or 0, as in TruthfulQA; their order is that of the
+    /// alphabet. Entries that are null are left out. A choice may be empty, as some of TruthfulQA's are: what is scored then is the delimiter before it.
     Targets(String),
 }
 
 /// How a label names the correct choice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LabelKind {
     /// By its place, from 0; a number or a text of digits.
@@ -58,6 +62,8 @@ pub enum LabelKind {
     Letter,
     /// By its text.
     Text,
+    /// By its own name: its place among the names that stand in another field, a list, as in ARC.
+    Among(String),
 }
 
 /// How a choice's score comes from its log-probabilities.
@@ -143,6 +149,7 @@ impl MultipleChoice {
                 (texts, vec![correct])
             }
         };
+        let texts = self.written(record, texts)?;
         let field = match &self.choices {
             Choices::List(field) | Choices::Targets(field) => field,
             Choices::Fields(_) | Choices::Fixed(_) => "choices",
@@ -158,11 +165,24 @@ impl MultipleChoice {
         Ok(ChoiceItem { texts, correct, scoring: self.score, measure: self.measure })
     }
 
+    /// The choices as `choice_template` writes them.
+    fn written(&self, record: &Record, texts: Vec<String>) -> Result<Vec<String>, EvalError> {
+        let Some(template) = &self.choice_template else { return Ok(texts) };
+        let mut fields = record.fields.clone();
+        let mut written = Vec::new();
+        for text in texts {
+            fields.insert("choice".into(), text.into());
+            let record = Record { fields: &fields, ..*record };
+            written.push(record.render("multiple_choice.choice_template", template)?);
+        }
+        Ok(written)
+    }
+
     fn correct(&self, record: &Record, field: &str, texts: &[String]) -> Result<usize, EvalError> {
         let label = record.text(field)?;
         let label = label.trim();
         let count = texts.len();
-        let (place, expected) = match self.label_is {
+        let (place, expected) = match &self.label_is {
             LabelKind::Index => (label.parse().ok(), format!("a number from 0 to {}", count - 1)),
             LabelKind::IndexFromOne => (
                 label.parse().ok().and_then(|place: usize| place.checked_sub(1)),
@@ -173,6 +193,10 @@ impl MultipleChoice {
                 let allowed: Vec<String> = texts.iter().map(|text| format!("`{text}`")).collect();
                 let place = texts.iter().position(|text| text.trim() == label);
                 (place, format!("one of the choices {}", allowed.join(", ")))
+            }
+            LabelKind::Among(names) => {
+                let place = record.texts(names)?.iter().position(|name| name.trim() == label);
+                (place, format!("one of the names in `{names}`"))
             }
         };
         place

@@ -3,7 +3,11 @@
 use lancer_backend::{Continuation, Ending, Message, Prompt};
 use serde::Deserialize;
 
-use crate::template::Template;
+use crate::{
+    EvalError,
+    record::Record,
+    template::{Template, constant_or_template},
+};
 
 /// Whether a model reads plain text or turns of a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -26,9 +30,10 @@ pub struct PromptSettings {
     /// What stands between question and answer in the text format; not used in a chat.
     #[serde(default = "space")]
     pub delimiter: String,
-    /// Standing instructions: the chat's first message, or the text's beginning with an empty line after it.
-    #[serde(default)]
-    pub system: Option<String>,
+    /// Standing instructions: the chat's first message, or the text's beginning with an empty line after it. A template
+    /// over the fields of the item's record, which may use none.
+    #[serde(default, deserialize_with = "constant_or_template")]
+    pub system: Option<Template>,
 }
 
 fn space() -> String {
@@ -42,18 +47,25 @@ pub(crate) struct Shot {
 }
 
 impl PromptSettings {
-    /// The prompt of a question.
-    pub(crate) fn build(&self, shots: &[Shot], separator: &str, question: String) -> Prompt {
-        match self.format {
+    /// The prompt of a record.
+    pub(crate) fn build(
+        &self,
+        shots: &[Shot],
+        separator: &str,
+        record: &Record,
+    ) -> Result<Prompt, EvalError> {
+        let question = record.render("prompt.template", &self.template)?;
+        let system = self.system.as_ref().map(|system| record.render("prompt.system", system)).transpose()?;
+        Ok(match self.format {
             PromptFormat::Text => {
-                let mut text = self.system.as_ref().map(|system| format!("{system}\n\n")).unwrap_or_default();
+                let mut text = system.map(|system| system + "\n\n").unwrap_or_default();
                 for shot in shots {
                     text.extend([&shot.question, &self.delimiter, &shot.answer, separator]);
                 }
                 Prompt::Text(text + &question)
             }
             PromptFormat::Chat => {
-                let mut messages: Vec<Message> = self.system.iter().map(Message::system).collect();
+                let mut messages: Vec<Message> = system.iter().map(Message::system).collect();
                 for shot in shots {
                     messages.push(Message::user(&shot.question));
                     messages.push(Message::assistant(&shot.answer));
@@ -61,7 +73,7 @@ impl PromptSettings {
                 messages.push(Message::user(question));
                 Prompt::Chat(messages)
             }
-        }
+        })
     }
 
     /// What is scored after the prompt.

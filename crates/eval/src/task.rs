@@ -81,8 +81,9 @@ impl Task {
 
         let places = chosen(spec.limit, held_back, rows.len());
         let asked = |place: usize| -> Result<(Record, Prompt), EvalError> {
-            let question = record(place).render("prompt.template", &spec.prompt.template)?;
-            Ok((record(place), spec.prompt.build(&shots, &spec.few_shot.separator, question)))
+            let record = record(place);
+            let prompt = spec.prompt.build(&shots, &spec.few_shot.separator, &record)?;
+            Ok((record, prompt))
         };
         let (metric, items) = match &spec.kind {
             Kind::MultipleChoice(kind) => {

@@ -1,7 +1,8 @@
 //! Templates of prompts: Jinja, as in lm-evaluation-harness's task files.
 
-use minijinja::{Environment, UndefinedBehavior};
-use serde::Deserialize;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use regex::Regex;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 /// The name of the one template of an environment.
@@ -9,7 +10,8 @@ const NAME: &str = "template";
 
 /// A Jinja template over the fields of a record, such as `Question: {{ question }}`.
 ///
-/// A field that a record lacks is an error and not an empty text.
+/// A field that a record lacks is an error and not an empty text. As in lm-evaluation-harness, the filter
+/// `regex_replace(pattern, replacement)` replaces what matches a regular expression.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Template {
@@ -26,11 +28,7 @@ impl TryFrom<String> for Template {
     type Error = String;
 
     fn try_from(source: String) -> Result<Self, Self::Error> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_keep_trailing_newline(true);
-        environment.add_template_owned(NAME, source).map_err(|error| error.to_string())?;
-        let template = Self { environment };
+        let template = Self::read(source)?;
         if template.fields().is_empty() {
             return Err("the template uses no field of the records; write a field as {{ field }}".into());
         }
@@ -39,6 +37,16 @@ impl TryFrom<String> for Template {
 }
 
 impl Template {
+    /// A template that may be the same for every record.
+    fn read(source: String) -> Result<Self, String> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_keep_trailing_newline(true);
+        environment.add_filter("regex_replace", regex_replace);
+        environment.add_template_owned(NAME, source).map_err(|error| error.to_string())?;
+        Ok(Self { environment })
+    }
+
     /// The fields that the template uses, in the order of the alphabet.
     pub fn fields(&self) -> Vec<String> {
         let fields = self.environment.get_template(NAME).map(|template| template.undeclared_variables(false));
@@ -58,6 +66,21 @@ impl Template {
             RenderError { field, reason }
         })
     }
+}
+
+/// Reads a template that need not use a field.
+pub(crate) fn constant_or_template<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Template>, D::Error> {
+    let source = Option::<String>::deserialize(deserializer)?;
+    source.map(Template::read).transpose().map_err(de::Error::custom)
+}
+
+/// `text` with every match of `pattern` replaced. Where the replacement has `$1`, the first group is put.
+fn regex_replace(text: &str, pattern: &str, replacement: &str) -> Result<String, Error> {
+    let pattern =
+        Regex::new(pattern).map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))?;
+    Ok(pattern.replace_all(text, replacement).into_owned())
 }
 
 /// The fields of a record, for a message.
@@ -87,6 +110,14 @@ mod tests {
         let text =
             template("Q: {{ q }}\nA:\n").unwrap().render(&record(&json!({"q": "<b> {{ x }} & \"y\""})));
         assert_eq!(text.ok().unwrap(), "Q: <b> {{ x }} & \"y\"\nA:\n");
+    }
+
+    #[test]
+    fn matches_are_replaced() {
+        let text = template(r#"{{ q | regex_replace("\\[.*?\\]", "") }}"#).unwrap();
+        assert_eq!(text.render(&record(&json!({"q": "a [b] c [d]"}))).ok().unwrap(), "a  c ");
+        let wrong = template(r#"{{ q | regex_replace("(", "") }}"#).unwrap();
+        assert!(wrong.render(&record(&json!({"q": "a"}))).err().unwrap().reason.contains("unclosed group"));
     }
 
     #[test]
