@@ -9,7 +9,7 @@ use lancer_backend::{
 
 use crate::{
     EvalError, ItemResult, Task,
-    task::{GeneratedItem, Items, ScoredItem, ScoredQuestion},
+    task::{GeneratedItem, GeneratedQuestion, Items, ScoredItem, ScoredQuestion},
 };
 
 /// Receives results as they are made.
@@ -105,7 +105,11 @@ fn generate(
         .iter()
         .map(|&item| {
             let asked = &all[item];
-            asked.question.request(asked.prompt.clone(), seed.derive(&format!("{}/{item}", task.name())))
+            let (prompt, seed) = (asked.prompt.clone(), seed.derive(&format!("{}/{item}", task.name())));
+            match &asked.question {
+                GeneratedQuestion::Exact(question) => question.request(prompt, seed),
+                GeneratedQuestion::Instructions(question) => question.request(prompt, seed),
+            }
         })
         .collect();
     backend.generate(&requests, &mut Judged { all, items, sink })
@@ -121,8 +125,14 @@ struct Judged<'a> {
 impl CompletionSink for Judged<'_> {
     fn completed(&mut self, completion: Completion) -> ControlFlow<()> {
         let item = self.items[completion.request];
-        let (value, detail) = self.all[item].question.judge(completion);
-        self.sink.evaluated(ItemResult { item, value, weight: 1.0, detail })
+        let (value, weight, detail) = match &self.all[item].question {
+            GeneratedQuestion::Exact(question) => {
+                let (value, detail) = question.judge(completion);
+                (value, 1.0, detail)
+            }
+            GeneratedQuestion::Instructions(question) => question.judge(completion),
+        };
+        self.sink.evaluated(ItemResult { item, value, weight, detail })
     }
 
     fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {

@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn what_matches_is_removed() {
-        let ignored = ["(?s).*#### ", ",", r"\$", r"\.$"].map(|source| Normalisation::Remove(pattern(source)));
+        let ignored =
+            ["(?s).*#### ", ",", r"\$", r"\.$"].map(|source| Normalisation::Remove(pattern(source)));
         let rest = |text: &str| ignored.iter().fold(text.to_string(), |text, ignored| ignored.apply(&text));
         assert_eq!(rest("3 + 4\n= 7 #### $1,234.50."), "1234.50");
         assert_eq!(rest("18"), "18");

@@ -5,6 +5,7 @@
 //! * **multiple choice** ([`MultipleChoice`]): the choice to which the model gives the largest likelihood, raw or divided
 //!   by its length; or how much probability the correct choices have;
 //! * **exact match** ([`ExactMatch`]): an answer found in generated text;
+//! * **instruction following** ([`InstructionFollowing`]): instructions that a program can check, as in IFEval;
 //! * **held-out NLL** ([`ResponseNll`]): how well the model predicts reference responses; its exponential is the
 //!   perplexity.
 //!
@@ -50,6 +51,8 @@ mod error;
 mod evaluate;
 mod exact_match;
 mod extract;
+mod instruction;
+mod instruction_following;
 mod multiple_choice;
 mod prompt;
 mod record;
@@ -67,8 +70,9 @@ pub use exact_match::ExactMatch;
 pub use extract::{Extraction, Normalisation, Pattern};
 pub use multiple_choice::{ChoiceMeasure, ChoiceScoring, Choices, LabelKind, MultipleChoice};
 pub use prompt::{PromptFormat, PromptSettings};
+pub use instruction_following::{InstructionFollowing, InstructionMeasure};
 pub use response_nll::{ResponseEnding, ResponseNll};
-pub use result::{ChoiceScore, ItemDetail, ItemResult, Metric};
+pub use result::{ChoiceScore, InstructionResult, ItemDetail, ItemResult, Metric};
 pub use spec::{FewShot, Limit, TaskSpec};
 pub use task::Task;
 pub use template::Template;

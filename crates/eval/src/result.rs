@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// 1 for a correct answer, 0 for a wrong one. Higher is better.
+    /// 1 for a correct answer, 0 for a wrong one; or the share of an item's instructions that are followed. Higher is
+    /// better.
     Accuracy,
     /// The share of the probability of all choices that the correct ones have together, 0 to 1 (TruthfulQA's MC2, Lin
     /// et al. 2021, arXiv 2109.07958). Higher is better.
@@ -40,7 +41,8 @@ pub struct ItemResult {
     pub item: usize,
     /// The item's value by the task's [`Metric`].
     pub value: f64,
-    /// The item's weight in the mean: the number of tokens for [`Metric::Nll`], else 1.
+    /// The item's weight in the mean: the number of tokens for [`Metric::Nll`], of instructions
+    /// where their share is the value, else 1.
     pub weight: f64,
     /// What was computed.
     pub detail: ItemDetail,
@@ -79,6 +81,17 @@ pub enum ItemDetail {
         /// Why the text ended.
         finish: Finish,
     },
+    /// A response to a prompt with instructions that can be verified.
+    InstructionFollowing {
+        /// What the model wrote.
+        text: String,
+        /// Every instruction, in the order of the record.
+        instructions: Vec<InstructionResult>,
+        /// Tokens generated.
+        tokens: usize,
+        /// Why the text ended.
+        finish: Finish,
+    },
     /// A reference response.
     ResponseNll {
         /// The log-probability of the whole response, in nats.
@@ -88,6 +101,17 @@ pub enum ItemDetail {
         /// Its bytes in UTF-8, for figures that do not depend on the tokenizer.
         bytes: usize,
     },
+}
+
+/// Whether a response follows one instruction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstructionResult {
+    /// The instruction, such as `punctuation:no_comma`.
+    pub instruction: String,
+    /// As it stands.
+    pub strict: bool,
+    /// In one of eight forms, such as without its first line.
+    pub loose: bool,
 }
 
 /// The likelihood of one choice.

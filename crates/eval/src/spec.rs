@@ -9,12 +9,14 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{EvalError, ExactMatch, MultipleChoice, PromptSettings, ResponseNll, Template};
+use crate::{
+    EvalError, ExactMatch, InstructionFollowing, MultipleChoice, PromptSettings, ResponseNll, Template,
+};
 
 /// A task as its file describes it: where the data is, what the prompt is, and what is measured.
 ///
-/// A task file is TOML. `name`, `data` and `[prompt]` must be there, and one of `[multiple_choice]`, `[exact_match]` and
-/// `[response_nll]`:
+/// A task file is TOML. `name`, `data` and `[prompt]` must be there, and one of `[multiple_choice]`, `[exact_match]`,
+/// `[instruction_following]` and `[response_nll]`:
 ///
 /// ```
 /// use std::path::Path;
@@ -57,6 +59,7 @@ pub struct TaskSpec {
 pub(crate) enum Kind {
     MultipleChoice(MultipleChoice),
     ExactMatch(Arc<ExactMatch>),
+    InstructionFollowing(Arc<InstructionFollowing>),
     ResponseNll(ResponseNll),
 }
 
@@ -131,6 +134,7 @@ struct File {
     few_shot: FewShot,
     multiple_choice: Option<MultipleChoice>,
     exact_match: Option<ExactMatch>,
+    instruction_following: Option<InstructionFollowing>,
     response_nll: Option<ResponseNll>,
 }
 
@@ -157,22 +161,27 @@ impl TaskSpec {
         if file.data.as_os_str().is_empty() {
             return Err(setting(("data", "empty; give the path of a JSONL or Parquet file".into())));
         }
-        let kind = match (file.multiple_choice, file.exact_match, file.response_nll) {
-            (Some(kind), None, None) => {
-                kind.validate().map_err(setting)?;
-                Kind::MultipleChoice(kind)
-            }
-            (None, Some(kind), None) => {
-                kind.validate().map_err(setting)?;
-                Kind::ExactMatch(Arc::new(kind))
-            }
-            (None, None, Some(kind)) => Kind::ResponseNll(kind),
-            _ => {
-                let reason =
-                    "give exactly one of the sections [multiple_choice], [exact_match] and [response_nll]";
-                return Err(setting(("kind", reason.into())));
-            }
-        };
+        let kind =
+            match (file.multiple_choice, file.exact_match, file.instruction_following, file.response_nll) {
+                (Some(kind), None, None, None) => {
+                    kind.validate().map_err(setting)?;
+                    Kind::MultipleChoice(kind)
+                }
+                (None, Some(kind), None, None) => {
+                    kind.validate().map_err(setting)?;
+                    Kind::ExactMatch(Arc::new(kind))
+                }
+                (None, None, Some(kind), None) => {
+                    kind.validate().map_err(setting)?;
+                    Kind::InstructionFollowing(Arc::new(kind))
+                }
+                (None, None, None, Some(kind)) => Kind::ResponseNll(kind),
+                _ => {
+                    let reason = "give exactly one of the sections [multiple_choice], [exact_match], \
+                              [instruction_following] and [response_nll]";
+                    return Err(setting(("kind", reason.into())));
+                }
+            };
         let data = path.parent().map_or_else(|| file.data.clone(), |folder| folder.join(&file.data));
         Ok(Self {
             name: file.name,

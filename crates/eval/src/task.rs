@@ -8,8 +8,9 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use serde_json::{Map, Value};
 
 use crate::{
-    EvalError, ExactMatch, Metric, TaskSpec,
+    EvalError, ExactMatch, InstructionFollowing, Metric, TaskSpec,
     exact_match::ExactItem,
+    instruction_following::InstructionItem,
     multiple_choice::ChoiceItem,
     prompt::Shot,
     record::Record,
@@ -53,7 +54,14 @@ pub(crate) enum ScoredQuestion {
 #[derive(Debug, Clone)]
 pub(crate) struct GeneratedItem {
     pub(crate) prompt: Prompt,
-    pub(crate) question: ExactItem,
+    pub(crate) question: GeneratedQuestion,
+}
+
+/// What a written answer is read as.
+#[derive(Debug, Clone)]
+pub(crate) enum GeneratedQuestion {
+    Exact(ExactItem),
+    Instructions(InstructionItem),
 }
 
 impl Task {
@@ -108,7 +116,17 @@ impl Task {
             Kind::ExactMatch(kind) => {
                 let item = |&place: &usize| {
                     let (record, prompt) = asked(place)?;
-                    Ok(GeneratedItem { prompt, question: ExactMatch::item(kind, &record)? })
+                    let question = GeneratedQuestion::Exact(ExactMatch::item(kind, &record)?);
+                    Ok(GeneratedItem { prompt, question })
+                };
+                let items = places.iter().map(item).collect::<Result<_, EvalError>>()?;
+                (Metric::Accuracy, Items::Generated(items))
+            }
+            Kind::InstructionFollowing(kind) => {
+                let item = |&place: &usize| {
+                    let (record, prompt) = asked(place)?;
+                    let item = InstructionFollowing::item(kind, &record)?;
+                    Ok(GeneratedItem { prompt, question: GeneratedQuestion::Instructions(item) })
                 };
                 let items = places.iter().map(item).collect::<Result<_, EvalError>>()?;
                 (Metric::Accuracy, Items::Generated(items))
@@ -155,6 +173,10 @@ impl TaskSpec {
                 item.texts.swap_remove(item.correct[0])
             }
             (None, Kind::ExactMatch(kind)) => kind.example_answer(record)?,
+            (None, Kind::InstructionFollowing(_)) => {
+                let reason = "needs the setting `few_shot.answer`, a template of what an example answers";
+                return Err(record.error("few_shot", reason));
+            }
             (None, Kind::ResponseNll(kind)) => kind.item(record, self.prompt.format)?.text().into(),
         };
         Ok(Shot { question, answer })

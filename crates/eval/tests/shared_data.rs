@@ -49,6 +49,7 @@ fn tasks_of_docs_read_the_shared_data() {
         ("gsm8k", 655, Metric::Accuracy),
         ("gsm8k_flexible", 655, Metric::Accuracy),
         ("hellaswag", 0, Metric::Accuracy),
+        ("ifeval", 0, Metric::Accuracy),
         ("mmlu", 0, Metric::Accuracy),
         ("piqa", 919, Metric::Accuracy),
         ("truthfulqa_mc1", 395, Metric::Accuracy),

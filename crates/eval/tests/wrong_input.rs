@@ -31,7 +31,7 @@ fn wrong_task_files() {
         ("name = 't'\ndata = ", "line 2"),
         (
             &format!("{HEAD}{PROMPT}"),
-            "exactly one of the sections [multiple_choice], [exact_match] and [response_nll]",
+            "exactly one of the sections [multiple_choice], [exact_match], [instruction_following] and [response_nll]",
         ),
         (&format!("{HEAD}{PROMPT}{CHOICES}[response_nll]\nresponse = 'r'"), "exactly one of the sections"),
         (&format!("{HEAD}limits = 3\n{PROMPT}{CHOICES}"), "unknown field `limits`, expected one of"),
