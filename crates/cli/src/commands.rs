@@ -1,6 +1,7 @@
 //! The subcommands, a file each.
 
 pub(crate) mod clean;
+pub(crate) mod compare;
 pub(crate) mod convert;
 pub(crate) mod eval;
 pub(crate) mod evolve;

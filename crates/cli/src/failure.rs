@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Failed(Box<dyn Error>),
     /// What was asked for does not make sense: exit code 2.
     Usage(Box<dyn Error>),
+    /// There was to be a gain, and there is none; the text says what to try. Exit code 3.
+    NoGain(String),
     /// The user stopped it; the text says what to do to go on. Exit code 130.
     Interrupted(String),
 }
@@ -30,6 +32,10 @@ impl Failure {
             Self::Interrupted(text) => {
                 eprintln!("{text}");
                 return ExitCode::from(130);
+            }
+            Self::NoGain(advice) => {
+                eprintln!("no gain (--require-gain). {advice}");
+                return ExitCode::from(3);
             }
             Self::Usage(error) => (error, 2),
             Self::Failed(error) => (error, 1),

@@ -1,6 +1,6 @@
 //! `lancer`: the command line.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no gain where one was required, 130 interrupted.
 
 mod commands;
 #[cfg(feature = "llama-cpp")]
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{clean, convert, eval, evolve, generate, report, review, train},
+    commands::{clean, compare, convert, eval, evolve, generate, report, review, train},
     output::Output,
 };
 
@@ -36,6 +36,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Evolve(Box<evolve::Arguments>),
+    Compare(Box<compare::Arguments>),
     Review(review::Arguments),
     Generate(generate::Arguments),
     Clean(clean::Arguments),
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     interrupt::watch();
     let result = match arguments.command {
         Command::Evolve(arguments) => evolve::run(&arguments, output),
+        Command::Compare(arguments) => compare::run(&arguments, output),
         Command::Review(arguments) => review::run(&arguments, output),
         Command::Generate(arguments) => generate::run(&arguments, output),
         Command::Clean(arguments) => clean::run(&arguments, output),

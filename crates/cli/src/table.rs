@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod trials;
 
 use std::fmt::Write;
 
@@ -10,6 +11,8 @@ use indicatif::HumanCount;
 use lancer_evolve::summary::{
     IterationSummary, Notation, StageSummary, StartEnd, Summary, TaskEstimate, TrainingSummary,
 };
+
+pub(crate) use self::trials::print_standings;
 
 /// The widest line, so that a table fits into a terminal or a mail.
 const WIDTH: u16 = 100;
@@ -44,6 +47,9 @@ fn text(summary: &Summary) -> String {
     text.push('\n');
     for iteration in &summary.iterations {
         text.push_str(&wrapped(&iteration.conclusion));
+    }
+    if let Some(last) = summary.iterations.last() {
+        text.push_str(&wrapped(&last.advice));
     }
     text.push('\n');
     for (name, value) in facts(summary) {

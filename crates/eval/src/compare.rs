@@ -7,11 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     BootstrapSettings, Estimate, Metric,
     bootstrap::{interval, resample, weighted_mean},
+    significance::p_value,
 };
-
-/// So many items must have changed before two models are told apart: with fewer, even if all changed in one direction,
-/// a two-sided sign test does not reach 0.05 (2 / 2^5 = 0.06), and the bootstrap of so few is too narrow.
-pub const LEAST_CHANGED: usize = 6;
 
 /// What is known of the difference of two models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,7 +18,7 @@ pub enum Verdict {
     Better,
     /// The model after is worse.
     Worse,
-    /// The interval of the difference includes zero, or fewer than [`LEAST_CHANGED`] items changed.
+    /// So large a difference comes about by chance too often to say which model is better.
     NotToldApart,
 }
 
@@ -38,7 +35,12 @@ pub struct Comparison {
     pub difference: Estimate,
     /// How many items have another value after than before.
     pub changed: usize,
-    /// Whether the interval of the difference excludes zero, and in which direction.
+    /// How likely a difference at least as large is where the models are equally good, two-sided, 0 to 1: of McNemar's
+    /// exact test for [`Metric::Accuracy`], else of a randomisation test.
+    pub p_value: f64,
+    /// The p-value corrected for the number of tasks by [`judge_together`](crate::judge_together); until then the same.
+    pub corrected_p_value: f64,
+    /// Better or worse where the corrected p-value is at most 1 less the confidence.
     pub verdict: Verdict,
 }
 
@@ -46,8 +48,9 @@ pub struct Comparison {
 ///
 /// `before[i]` and `after[i]` are the same item. Each resample draws items and takes both models' values of them, so what
 /// makes an item hard for both does not widen the interval of the difference (Koehn 2004, "Statistical significance tests
-/// for machine translation evaluation"). One comparison errs in one of twenty cases where nothing changed; many
-/// comparisons err more often.
+/// for machine translation evaluation"). The verdict follows from a p-value, which holds for few items too, where a bootstrap
+/// is too narrow. One comparison errs in one of twenty cases where nothing changed, many err more often:
+/// [`judge_together`](crate::judge_together) corrects for that.
 ///
 /// # Panics
 ///
@@ -77,30 +80,31 @@ pub fn compare(
     let difference =
         interval(mean[1] - mean[0], draws.iter().map(|draw| draw[1] - draw[0]).collect(), items, settings);
     let changed = before.iter().zip(after).filter(|(before, after)| (before.0 - after.0).abs() > 0.0).count();
+    let p_value = p_value(metric, before, after, settings);
     Comparison {
         metric,
         before: side(0),
         after: side(1),
         difference,
         changed,
-        verdict: verdict(metric, &difference, changed),
+        p_value,
+        corrected_p_value: p_value,
+        verdict: verdict(metric, difference.mean, p_value, settings),
     }
 }
 
-fn verdict(metric: Metric, difference: &Estimate, changed: usize) -> Verdict {
-    let (larger, smaller) = if metric.higher_is_better() {
-        (Verdict::Better, Verdict::Worse)
-    } else {
-        (Verdict::Worse, Verdict::Better)
-    };
-    if changed < LEAST_CHANGED {
+pub(crate) fn verdict(
+    metric: Metric,
+    difference: f64,
+    p_value: f64,
+    settings: &BootstrapSettings,
+) -> Verdict {
+    if p_value > 1.0 - settings.confidence {
         Verdict::NotToldApart
-    } else if difference.low > 0.0 {
-        larger
-    } else if difference.high < 0.0 {
-        smaller
+    } else if (difference > 0.0) == metric.higher_is_better() {
+        Verdict::Better
     } else {
-        Verdict::NotToldApart
+        Verdict::Worse
     }
 }
 

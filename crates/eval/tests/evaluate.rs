@@ -207,6 +207,11 @@ fn a_limit_takes_the_first_or_a_sample_that_repeats() {
     };
     assert_eq!(items("{ first = 3 }"), [1, 2, 3]);
     assert_eq!(items("{ first = 99 }").len(), 50);
+    let parts = [items("{ part = 1, of = 2 }"), items("{ part = 2, of = 2 }")];
+    let mut all = parts.concat();
+    all.sort_unstable();
+    assert_eq!(all, items("{ first = 1000 }"));
+    assert!(parts[0].len().abs_diff(parts[1].len()) <= 1);
     let sample = items("{ sample = 10, seed = 1 }");
     assert_eq!(sample, items("{ sample = 10, seed = 1 }"));
     assert_ne!(sample, items("{ sample = 10, seed = 2 }"));

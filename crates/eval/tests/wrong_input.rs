@@ -38,8 +38,9 @@ fn wrong_task_files() {
         (&format!("{HEAD}limit = {{ first = 0 }}\n{PROMPT}{CHOICES}"), "at least 1"),
         (
             &format!("{HEAD}limit = {{ first = 1, sample = 2 }}\n{PROMPT}{CHOICES}"),
-            "{ sample = n, seed = s }",
+            "{ sample = n, seed = s } or { part = i, of = n }",
         ),
+        (&format!("{HEAD}limit = {{ part = 3, of = 2 }}\n{PROMPT}{CHOICES}"), "from 1 to `of`"),
         (&format!("{HEAD}limit = {{ last = 1 }}\n{PROMPT}{CHOICES}"), "unknown field `last`"),
         (&format!("name = ' '\ndata = 'd'\n{PROMPT}{CHOICES}"), "name: empty"),
         (&format!("name = 't'\ndata = ''\n{PROMPT}{CHOICES}"), "data: empty"),

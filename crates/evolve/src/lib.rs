@@ -4,12 +4,14 @@
 //! * [`Run`] is a folder with a recipe and a [`ledger`]. [`Run::execute`] takes it through every stage that is left:
 //!   review, generate, clean, review, annotate, fine-tune, preference, evaluate, merge, and again.
 //! * [`Engines`] brings the engines, [`Progress`] watches. The loop names no engine and prints nothing.
+//! * [`trials`] are several runs side by side: recipes of the literature, or one recipe under several seeds.
 //! * [`Summary`] is what a run has come to, [`write_report`] shows it as one HTML page.
 //!
 //! Every sample, review, verdict, pair, training step and evaluation item is a row of the ledger with a key made from what
 //! caused it. A run that is killed at any moment goes on where it was, and ends with the rows of a run that was never
 //! stopped.
 
+mod budget;
 mod comparison;
 mod engines;
 mod error;
@@ -24,14 +26,15 @@ mod run;
 mod stage;
 mod stages;
 pub mod summary;
+pub mod trials;
 
 pub use comparison::between;
 pub use engines::Engines;
 pub use error::EvolveError;
 pub use progress::Progress;
 pub use recipe::{
-    EvaluateSettings, ExpandSettings, Gate, MergeSettings, PreferenceSettings, Recipe, SftSettings,
-    with_changes,
+    EvaluateSettings, ExpandSettings, Expansion, Gate, MergeSettings, Method, PreferenceSettings, Recipe,
+    SftIterations, SftSettings, with_changes,
 };
 pub use report::write_report;
 pub use run::Run;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod file;
+mod method;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -10,22 +11,29 @@ use lancer_backend::{Seed, WeightFormat};
 use lancer_data::CleanSettings;
 use lancer_eval::BootstrapSettings;
 use lancer_generate::GenerateSettings;
-use lancer_review::{AnnotateSettings, ReviewSettings};
+use lancer_review::{AnnotateSettings, ModeSetting, ReviewSettings};
 use serde::{Deserialize, Serialize};
 
 pub use self::changes::with_changes;
+pub use self::method::Method;
 pub(crate) use self::training::draw;
-pub use self::training::{PreferenceSettings, SftSettings};
+pub use self::training::{PreferenceSettings, SftIterations, SftSettings};
 use crate::error::EvolveError;
 
 /// Every setting of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
+    /// Which recipe of the literature this one begins from: its settings stand where the file has none of its own.
+    pub recipe: Method,
     /// Decides everything that is drawn at random.
     pub seed: Seed,
     /// Number of iterations, at least 1.
     pub iterations: u32,
+    /// Tokens that the run may generate and train on, evaluation apart: it ends before an iteration that would take it past
+    /// them, if that took as many as the one before. The first iteration is always made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_tokens: Option<u64>,
     /// The model to begin with: a GGUF file or a Hugging Face folder.
     pub model: PathBuf,
     /// The seeds: pairs of a prompt and a response, `.jsonl`, `.json` or `.parquet`.
@@ -59,7 +67,9 @@ pub struct ExpandSettings {
     /// Pairs of the pool that are expanded in an iteration, drawn at random; all of them where it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sources: Option<usize>,
-    /// Pairs with a score above this get worse responses, the others new prompts. 0 to 10.
+    /// What they are expanded to.
+    pub to: Expansion,
+    /// By score: pairs with a score above this get worse responses, the others new prompts. 0 to 10.
     pub worse_over: f64,
     /// Worse responses to each pair above.
     pub worse_responses: usize,
@@ -69,9 +79,30 @@ pub struct ExpandSettings {
     pub responses: usize,
 }
 
+/// What pairs of the pool are expanded to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expansion {
+    /// Those with a score above `worse_over` to worse responses, the others to new prompts with responses.
+    ByScore,
+    /// All to new prompts with responses.
+    NewPrompts,
+    /// All to worse responses.
+    WorseResponses,
+    /// Nothing is generated.
+    Nothing,
+}
+
 impl Default for ExpandSettings {
     fn default() -> Self {
-        Self { sources: None, worse_over: 7.0, worse_responses: 4, prompts: 4, responses: 4 }
+        Self {
+            sources: None,
+            to: Expansion::ByScore,
+            worse_over: 7.0,
+            worse_responses: 4,
+            prompts: 4,
+            responses: 4,
+        }
     }
 }
 
@@ -121,8 +152,10 @@ impl Default for EvaluateSettings {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
+            recipe: Method::default(),
             seed: Seed(1),
             iterations: 1,
+            budget_tokens: None,
             model: PathBuf::new(),
             seeds: PathBuf::new(),
             format: WeightFormat::Half,
@@ -162,6 +195,13 @@ impl Recipe {
             if !(0.0..=10.0).contains(&score) {
                 return wrong(field, score.to_string(), "from 0 to 10");
             }
+        }
+        if self.review.mode == ModeSetting::None && self.expand.to == Expansion::ByScore {
+            return wrong(
+                "expand.to",
+                "by_score, and review.mode none".into(),
+                "new_prompts, worse_responses or nothing where nothing is reviewed",
+            );
         }
         let section = |name: &str, error: &dyn std::fmt::Display| EvolveError::Recipe {
             path: PathBuf::from(format!("[{name}]")),

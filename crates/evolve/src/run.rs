@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    budget,
     engines::Engines,
     error::EvolveError,
     files::{self, sha_256},
@@ -100,6 +101,11 @@ impl Run {
     pub fn execute(&self, engines: &mut dyn Engines, progress: &mut dyn Progress) -> Result<(), EvolveError> {
         let mut session = Session::new(&self.recipe, &self.folder, &self.ledger, engines, progress);
         for iteration in 0..=self.recipe.iterations {
+            if !budget::affords(&self.ledger, self.recipe.budget_tokens, iteration)? {
+                session.note(&format!("the budget of tokens has no room for iteration {iteration}"));
+                budget::set_last_iteration(&self.ledger, iteration - 1)?;
+                break;
+            }
             let all: &[Stage] = if iteration == 0 { &Stage::BEFORE } else { &Stage::ITERATION };
             for &stage in all {
                 if self.ledger.is_finished(iteration, stage)? {
@@ -117,7 +123,7 @@ impl Run {
                 result?;
             }
         }
-        Ok(())
+        self.ledger.flush()
     }
 
     /// Remembers what the inputs are, or checks that they are still the same.

@@ -84,6 +84,11 @@ impl<'a> Session<'a> {
         (mem::take(&mut self.usage), mem::take(&mut self.trained))
     }
 
+    /// Tells the user something.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.progress.note(text);
+    }
+
     /// The seed of what an iteration draws at random.
     fn seed(&self, iteration: u32, what: &str) -> Seed {
         self.recipe.seed.derive(&format!("{iteration}/{what}"))

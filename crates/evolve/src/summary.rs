@@ -11,12 +11,15 @@ mod stages;
 #[cfg(test)]
 mod tests;
 mod training;
+mod verdict;
 
 use std::path::{Path, PathBuf};
 
+use lancer_eval::Estimate;
 use lancer_review::Separation;
 use serde::Serialize;
 
+pub(crate) use self::verdict::USEFUL_AUC;
 pub use self::{
     evaluation::{TaskEstimate, TaskSummary},
     funnel::{
@@ -27,8 +30,10 @@ pub use self::{
     scores::{ScoreStatistics, Scores},
     stages::StageSummary,
     training::{StartEnd, TrainingSummary},
+    verdict::Outcome,
 };
 use crate::{
+    budget,
     error::EvolveError,
     ledger::{Ledger, Phase},
     models,
@@ -51,7 +56,7 @@ pub struct Summary {
     pub confidence: f64,
     /// `M_0` on each task.
     pub baseline: Vec<TaskEstimate>,
-    /// Number of iterations that the run is to have.
+    /// Number of iterations that the run is to have; fewer than its recipe says where its budget of tokens ended it.
     pub planned: u32,
     /// Each iteration that has begun.
     pub iterations: Vec<IterationSummary>,
@@ -68,8 +73,14 @@ pub struct IterationSummary {
     pub started_from: u32,
     /// The first stage that is not finished; `None` where the iteration is whole.
     pub unfinished: Option<Stage>,
-    /// Whether the model is better, worse or not told apart from `M_0`, on which tasks and by how much, in a sentence.
+    /// Whether the model is better than `M_0`, taking all tasks together.
+    pub outcome: Outcome,
+    /// The mean gain over all tasks, in standard deviations of the items' values; see `lancer_eval::overall_gain`.
+    pub gain: Option<Estimate>,
+    /// The outcome in a sentence: on which tasks, by how much, with what certainty.
     pub conclusion: String,
+    /// What to try next, in a sentence.
+    pub advice: String,
     /// Records in and out of each stage.
     pub funnel: Funnel,
     /// How well each mode of review tells seeds from damaged seeds.
@@ -123,7 +134,7 @@ impl Summary {
             before: stages::before(ledger, &timings)?,
             confidence: bootstrap.confidence,
             baseline: evaluation::estimates(ledger, 0, bootstrap)?,
-            planned: recipe.iterations,
+            planned: budget::last_iteration(ledger)?.unwrap_or(recipe.iterations),
             iterations,
             seconds: timings.iter().map(|timing| timing.seconds).sum(),
         })
@@ -145,16 +156,29 @@ impl IterationSummary {
         stages: Vec<StageSummary>,
     ) -> Result<Self, EvolveError> {
         let bootstrap = &recipe.evaluate.bootstrap;
-        let tasks = evaluation::against_first(ledger, iteration, bootstrap)?;
+        let (tasks, gain) = evaluation::against_first(ledger, iteration, bootstrap)?;
         let unfinished = stages::unfinished(ledger, iteration)?;
+        let is_evaluated = unfinished.is_none_or(|stage| stage > Stage::Evaluate);
+        let gain = gain.filter(|_| is_evaluated);
+        let outcome = Outcome::of(gain.as_ref(), &tasks);
         let calibration = ledger.calibration(iteration)?;
+        let separations = calibration.map(|calibration| calibration.separations).unwrap_or_default();
         Ok(Self {
             iteration,
             started_from: ledger.start(iteration)?,
             unfinished,
-            conclusion: sentence::conclusion(iteration, unfinished, &tasks, bootstrap.confidence),
+            outcome,
+            gain,
+            conclusion: sentence::conclusion(
+                iteration,
+                unfinished,
+                (outcome, gain.as_ref()),
+                &tasks,
+                bootstrap.confidence,
+            ),
+            advice: outcome.advice(&tasks, &separations),
             funnel: Funnel::of(ledger, recipe, iteration)?,
-            separations: calibration.map(|calibration| calibration.separations).unwrap_or_default(),
+            separations,
             scores: Scores::of(ledger, iteration)?,
             sft: TrainingSummary::of(ledger, iteration, Phase::Sft)?,
             preference: TrainingSummary::of(ledger, iteration, Phase::Preference)?,

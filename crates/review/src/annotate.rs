@@ -10,13 +10,13 @@ use std::fmt;
 use lancer_backend::Seed;
 use serde::{Deserialize, Serialize};
 
-pub use settings::{AnnotateSettings, RejectedSide};
+pub use settings::{AnnotateSettings, RejectedSide, SftFrom};
 
 use crate::{Damage, Score};
 
-/// A pair with its score.
+/// A pair that may be trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scored {
+pub struct Candidate {
     /// What the pair is called in its run.
     pub key: String,
     /// Key of the seed it is or comes from.
@@ -25,10 +25,17 @@ pub struct Scored {
     pub prompt: String,
     /// The response.
     pub response: String,
-    /// Its score.
-    pub score: Score,
+    /// Its score; `None` where nothing is reviewed, and the pair counts as good enough.
+    pub score: Option<Score>,
     /// Where it comes from.
     pub kind: Kind,
+}
+
+impl Candidate {
+    /// Whether it is good enough to be learnt from.
+    fn is_good(&self, settings: &AnnotateSettings) -> bool {
+        self.score.is_none_or(|score| score.get() >= settings.sft_threshold)
+    }
 }
 
 /// Where a pair comes from.
@@ -86,8 +93,8 @@ pub struct SftAnnotation {
     pub prompt: String,
     /// The response.
     pub response: String,
-    /// Its score.
-    pub score: Score,
+    /// Its score, where it was reviewed.
+    pub score: Option<Score>,
 }
 
 /// A preference pair.
@@ -103,13 +110,13 @@ pub struct PairAnnotation {
     pub chosen_key: String,
     /// The better response.
     pub chosen: String,
-    /// Its score.
-    pub chosen_score: Score,
+    /// Its score, where it was reviewed.
+    pub chosen_score: Option<Score>,
     /// Key of the rejected side: that of a pair, or the chosen one's with the damage.
     pub rejected_key: String,
     /// The worse response.
     pub rejected: String,
-    /// Its score; `None` for a damaged response, which is known to be bad without one.
+    /// Its score; `None` for a damaged response, which is known to be bad without one, and where nothing is reviewed.
     pub rejected_score: Option<Score>,
     /// What the rejected response is.
     pub rejected_kind: RejectedKind,
@@ -130,10 +137,10 @@ pub struct ReviewExample {
     pub response: String,
 }
 
-/// What comes of a run's scored pairs.
+/// What comes of a run's pairs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Annotations {
-    /// For fine-tuning, in the order of the scored pairs.
+    /// For fine-tuning, in the order of the candidates.
     pub sft: Vec<SftAnnotation>,
     /// For preference training, in the order in which their prompts first appear.
     pub preference: Vec<PairAnnotation>,
@@ -141,7 +148,7 @@ pub struct Annotations {
     pub review: Vec<ReviewExample>,
 }
 
-/// Makes training examples of scored pairs.
+/// Makes training examples of pairs.
 ///
 /// - **Fine-tuning**: seeds and new pairs that score at least `sft_threshold`.
 /// - **Preference pairs**: two responses to one prompt whose scores differ by at least `pair_gap`, the higher one chosen.
@@ -152,11 +159,18 @@ pub struct Annotations {
 ///   always loses, so such pairs also teach to write more.
 /// - **Reviews to learn from**, spread over the scores there are.
 ///
+/// Pairs without a score are from a recipe that reviews nothing: all are good enough to be learnt from, a seed's response is
+/// preferred to the model's own (SPIN, arXiv 2401.01335), and the model's own are not compared.
+///
 /// `seed` decides how responses are damaged and which pairs become review examples.
-pub fn annotate(scored: &[Scored], settings: &AnnotateSettings, seed: Seed) -> Annotations {
-    let sft = scored
+pub fn annotate(candidates: &[Candidate], settings: &AnnotateSettings, seed: Seed) -> Annotations {
+    let sft = candidates
         .iter()
-        .filter(|pair| pair.score.get() >= settings.sft_threshold && !matches!(pair.kind, Kind::Worse(_)))
+        .filter(|pair| match pair.kind {
+            Kind::Seed => pair.is_good(settings),
+            Kind::NewPrompt => pair.is_good(settings) && settings.sft_from == SftFrom::All,
+            Kind::Worse(_) => false,
+        })
         .map(|pair| SftAnnotation {
             key: pair.key.clone(),
             source: pair.source.clone(),
@@ -167,7 +181,7 @@ pub fn annotate(scored: &[Scored], settings: &AnnotateSettings, seed: Seed) -> A
         .collect();
     Annotations {
         sft,
-        preference: pairs::preference(scored, settings, seed),
-        review: reviews::examples(scored, settings.review_examples, seed),
+        preference: pairs::preference(candidates, settings, seed),
+        review: reviews::examples(candidates, settings.review_examples, seed),
     }
 }

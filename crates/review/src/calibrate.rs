@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Calibration, Damage, Item, Mode, ModeSetting, Review, ReviewError, ReviewSettings, ReviewSink, Reviewer,
     RubricSettings, Score, Separation, damage,
+    error::require,
     likelihood::{Event, Labelled, cross_validate, measure},
     review,
     reviewable::Reviewable,
@@ -62,6 +63,7 @@ pub fn calibrate(
     progress: &mut dyn FnMut(CalibrationProgress) -> ControlFlow<()>,
 ) -> Result<Calibrated, ReviewError> {
     settings.validate()?;
+    require(settings.mode != ModeSetting::None, "mode", "none", "a mode of review where there is to be one")?;
     let seeds = choose(seeds, settings.calibration_seeds.max(settings.trial_seeds), seed);
     let mut usage = Usage::default();
     let mut measured: Vec<(Reviewer, Separation)> = Vec::new();

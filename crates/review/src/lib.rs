@@ -46,8 +46,8 @@ mod settings;
 mod stored;
 
 pub use annotate::{
-    AnnotateSettings, Annotations, Kind, PairAnnotation, RejectedKind, RejectedSide, ReviewExample, Scored,
-    SftAnnotation, Worse, annotate,
+    AnnotateSettings, Annotations, Candidate, Kind, PairAnnotation, RejectedKind, RejectedSide,
+    ReviewExample, SftAnnotation, SftFrom, Worse, annotate,
 };
 pub use calibrate::{Calibrated, CalibrationProgress, calibrate};
 pub use damage::{Damage, damage};

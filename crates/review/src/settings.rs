@@ -41,6 +41,8 @@ pub enum ModeSetting {
     Expected,
     /// [`Mode::Likelihood`].
     Likelihood,
+    /// Nothing is reviewed, for recipes that take all their data as it is.
+    None,
 }
 
 /// How written reviews are sampled. The defaults are the paper's (arXiv 2412.15151).

@@ -2,17 +2,17 @@
 
 use lancer_backend::Seed;
 use lancer_review::{
-    AnnotateSettings, Damage, Kind, RejectedKind, RejectedSide, Score, Scored, Worse, annotate,
+    AnnotateSettings, Candidate, Damage, Kind, RejectedKind, RejectedSide, Score, Worse, annotate,
 };
 use proptest::prelude::*;
 
-fn scored(key: &str, prompt: &str, response: &str, score: f64, kind: Kind) -> Scored {
-    Scored {
+fn scored(key: &str, prompt: &str, response: &str, score: f64, kind: Kind) -> Candidate {
+    Candidate {
         key: key.into(),
         source: key.split('/').next().unwrap_or_default().into(),
         prompt: prompt.into(),
         response: response.into(),
-        score: Score::new(score).expect("a score"),
+        score: Some(Score::new(score).expect("a score")),
         kind,
     }
 }
@@ -22,7 +22,7 @@ fn only(rejected: &[RejectedSide]) -> AnnotateSettings {
 }
 
 /// Chosen and rejected key of each pair.
-fn pairs(scored: &[Scored], settings: &AnnotateSettings) -> Vec<(String, String)> {
+fn pairs(scored: &[Candidate], settings: &AnnotateSettings) -> Vec<(String, String)> {
     annotate(scored, settings, Seed(1))
         .preference
         .into_iter()
@@ -41,6 +41,24 @@ fn good_seeds_and_new_pairs_are_learnt_from_and_bad_responses_never() {
     let sft: Vec<String> =
         annotate(&input, &AnnotateSettings::default(), Seed(1)).sft.into_iter().map(|one| one.key).collect();
     assert_eq!(sft, ["s", "s/n"]);
+}
+
+#[test]
+fn without_a_review_all_is_learnt_from_and_a_persons_response_is_preferred() {
+    let unreviewed =
+        |key, prompt, response, kind| Candidate { score: None, ..scored(key, prompt, response, 0.0, kind) };
+    let input = [
+        unreviewed("s", "p", "by a person", Kind::Seed),
+        unreviewed("s/w", "p", "by the model", Kind::Worse(Worse::Sampled)),
+        unreviewed("s/n/r0", "q", "one", Kind::NewPrompt),
+        unreviewed("s/n/r1", "q", "two", Kind::NewPrompt),
+    ];
+    let settings = AnnotateSettings { review_examples: 5, ..only(&[RejectedSide::Sampled]) };
+    let found = annotate(&input, &settings, Seed(1));
+    let sft: Vec<&str> = found.sft.iter().map(|one| one.key.as_str()).collect();
+    assert_eq!(sft, ["s", "s/n/r0", "s/n/r1"]);
+    assert_eq!(pairs(&input, &settings), [("s".into(), "s/w".into())]);
+    assert!(found.review.is_empty());
 }
 
 #[test]
@@ -129,7 +147,7 @@ fn no_side_crowds_out_the_others() {
 
 #[test]
 fn review_examples_are_spread_over_the_scores() {
-    let mut input: Vec<Scored> =
+    let mut input: Vec<Candidate> =
         (0..20).map(|n| scored(&format!("h{n}"), "p", &format!("r{n}"), 9.9, Kind::Seed)).collect();
     input.push(scored("low", "p", "score: 10", 0.4, Kind::Seed));
     let settings = AnnotateSettings { review_examples: 4, ..AnnotateSettings::default() };
@@ -147,7 +165,7 @@ proptest! {
         input in prop::collection::vec((0_usize..3, 0_usize..4, 0_u32..=10, 0_usize..6), 0..30), gap in 1_u32..5, max in 1_usize..5,
     ) {
         let kinds = [Kind::Seed, Kind::NewPrompt, Kind::Worse(Worse::Written), Kind::Worse(Worse::Sampled)];
-        let input: Vec<Scored> = input
+        let input: Vec<Candidate> = input
             .into_iter()
             .enumerate()
             .map(|(n, (prompt, kind, score, response))| {
@@ -170,12 +188,12 @@ proptest! {
             let chosen = input.iter().find(|one| one.key == pair.chosen_key).unwrap();
             prop_assert_eq!((&chosen.prompt, &chosen.response), (&pair.prompt, &pair.chosen));
             match pair.rejected_score {
-                Some(score) => prop_assert!(pair.chosen_score.get() - score.get() >= settings.pair_gap),
-                None => prop_assert!(pair.chosen_score.get() >= settings.sft_threshold),
+                Some(score) => prop_assert!(pair.chosen_score.unwrap().get() - score.get() >= settings.pair_gap),
+                None => prop_assert!(pair.chosen_score.unwrap().get() >= settings.sft_threshold),
             }
         }
         for example in &annotations.sft {
-            prop_assert!(example.score.get() >= settings.sft_threshold);
+            prop_assert!(example.score.unwrap().get() >= settings.sft_threshold);
         }
     }
 }

@@ -1,10 +1,18 @@
 //! `lancer evolve`: the whole loop.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use lancer_backend::Seed;
-use lancer_evolve::{EvolveError, Recipe, Run, Summary, write_report};
+use lancer_evolve::{
+    EvolveError, Recipe, Run, Summary,
+    summary::Outcome,
+    trials::{self, Standing},
+    write_report,
+};
 use lancer_review::ModeSetting;
 
 use crate::{
@@ -25,6 +33,21 @@ pub(crate) struct Arguments {
     /// The run's folder: a new run where there is none, else the one that is there goes on.
     #[arg(long, default_value = "runs/default", value_name = "FOLDER")]
     run: PathBuf,
+    /// Run so many times, under seeds from the recipe's own upwards, each in a folder of its own within --run, and show
+    /// how far the runs are apart.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// End with exit code 3 unless the last model is better than the first: the interval of the gain over all tasks is
+    /// above zero, and no task is worse.
+    #[arg(long)]
+    require_gain: bool,
+    #[command(flatten)]
+    recipe: RecipeOptions,
+}
+
+/// What a recipe is made of.
+#[derive(Args)]
+pub(crate) struct RecipeOptions {
     /// A TOML file with settings; what it leaves out has its default. See below for all of them.
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -36,7 +59,7 @@ pub(crate) struct Arguments {
     tasks: Vec<PathBuf>,
     /// Number of iterations.
     #[arg(long, value_name = "N")]
-    iterations: Option<u32>,
+    pub(crate) iterations: Option<u32>,
     /// Decides everything that is drawn at random.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -47,7 +70,7 @@ pub(crate) struct Arguments {
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    model: ModelOptions,
+    pub(crate) model: ModelOptions,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -60,12 +83,19 @@ enum Review {
     Expected,
     /// Log-probabilities of prompt and response.
     Likelihood,
+    /// Nothing is reviewed.
+    None,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let recipe = recipe(arguments)?;
+    if arguments.repeat > 1 { repeated(arguments, output) } else { once(arguments, output) }
+}
+
+fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let recipe = arguments.recipe.recipe(Some(&arguments.run))?;
     let run = Run::open(&arguments.run, recipe)?;
-    let result = run.execute(&mut RunEngines { options: &arguments.model.engine }, &mut Bars::new(output));
+    let engine = &arguments.recipe.model.engine;
+    let result = run.execute(&mut RunEngines { options: engine }, &mut Bars::new(output));
     // A report of what there is, also of a run that was stopped; the first failure is the one to be told.
     let report = write_report(run.ledger(), run.folder());
     result?;
@@ -75,62 +105,85 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         table::print(summary);
         println!("report      {}", report.display());
     });
+    let last = summary.iterations.last();
+    match last.map(|iteration| iteration.outcome) {
+        Some(Outcome::Better) => Ok(()),
+        _ if !arguments.require_gain => Ok(()),
+        _ => Err(Failure::NoGain(last.map(|iteration| iteration.advice.clone()).unwrap_or_default())),
+    }
+}
+
+fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let recipe = arguments.recipe.recipe(None)?;
+    let confidence = recipe.evaluate.bootstrap.confidence;
+    let trials = trials::repeated("seed", &recipe, arguments.repeat, &arguments.run);
+    let engine = &arguments.recipe.model.engine;
+    trials::execute(&trials, &mut RunEngines { options: engine }, &mut Bars::new(output))?;
+    let standings = trials::standings(&trials)?;
+    output.print(&standings, |standings| table::print_standings(standings, confidence));
+    if arguments.require_gain && !standings.iter().all(Standing::is_gain) {
+        return Err(Failure::NoGain("Each run's report says what to try next.".into()));
+    }
     Ok(())
 }
 
-/// The recipe: the run's own or the file's or the default, with what the command line says.
-fn recipe(arguments: &Arguments) -> Result<Recipe, Failure> {
-    let mut recipe = match (&arguments.recipe, Run::recipe_of(&arguments.run)?) {
-        (Some(file), _) => {
-            let folder = std::path::absolute(file)?;
-            Recipe::load(file)?.resolved(folder.parent().unwrap_or(&folder))
-        }
-        (None, Some(started)) => started,
-        (None, None) => Recipe::default(),
-    };
-    if let Some(model) = &arguments.model.model {
-        recipe.model.clone_from(model);
-    }
-    if let Some(seeds) = &arguments.seeds {
-        recipe.seeds.clone_from(seeds);
-    }
-    if !arguments.tasks.is_empty() {
-        recipe.evaluate.tasks.clone_from(&arguments.tasks);
-    }
-    if let Some(iterations) = arguments.iterations {
-        recipe.iterations = iterations;
-    }
-    if let Some(seed) = arguments.seed {
-        recipe.seed = Seed(seed);
-    }
-    if let Some(review) = arguments.review {
-        recipe.review.mode = match review {
-            Review::Auto => ModeSetting::Auto,
-            Review::Rubric => ModeSetting::Rubric,
-            Review::Expected => ModeSetting::Expected,
-            Review::Likelihood => ModeSetting::Likelihood,
-        };
-    }
-    let mut recipe = recipe.with(&arguments.set)?;
-    if recipe.model.as_os_str().is_empty() {
-        recipe.model = default_model()?;
-    }
-    if recipe.seeds.as_os_str().is_empty() {
-        return Err(Failure::usage("no seeds: give a file of prompts and responses with --seeds FILE"));
-    }
-    let here = env::current_dir()?;
-    let recipe = recipe.resolved(&here);
-    for path in [&recipe.model, &recipe.seeds].into_iter().chain(&recipe.evaluate.tasks) {
-        if !path.exists() {
-            return Err(EvolveError::Io {
-                action: "find",
-                path: path.clone(),
-                source: std::io::ErrorKind::NotFound.into(),
+impl RecipeOptions {
+    /// The recipe: that of the run that is there, or the file's, or the default, with what the command line says.
+    pub(crate) fn recipe(&self, run: Option<&Path>) -> Result<Recipe, Failure> {
+        let started = run.map(Run::recipe_of).transpose()?.flatten();
+        let mut recipe = match (&self.recipe, started) {
+            (Some(file), _) => {
+                let folder = std::path::absolute(file)?;
+                Recipe::load(file)?.resolved(folder.parent().unwrap_or(&folder))
             }
-            .into());
+            (None, Some(started)) => started,
+            (None, None) => Recipe::default(),
+        };
+        if let Some(model) = &self.model.model {
+            recipe.model.clone_from(model);
         }
+        if let Some(seeds) = &self.seeds {
+            recipe.seeds.clone_from(seeds);
+        }
+        if !self.tasks.is_empty() {
+            recipe.evaluate.tasks.clone_from(&self.tasks);
+        }
+        if let Some(iterations) = self.iterations {
+            recipe.iterations = iterations;
+        }
+        if let Some(seed) = self.seed {
+            recipe.seed = Seed(seed);
+        }
+        if let Some(review) = self.review {
+            recipe.review.mode = match review {
+                Review::Auto => ModeSetting::Auto,
+                Review::Rubric => ModeSetting::Rubric,
+                Review::Expected => ModeSetting::Expected,
+                Review::Likelihood => ModeSetting::Likelihood,
+                Review::None => ModeSetting::None,
+            };
+        }
+        let mut recipe = recipe.with(&self.set)?;
+        if recipe.model.as_os_str().is_empty() {
+            recipe.model = default_model()?;
+        }
+        if recipe.seeds.as_os_str().is_empty() {
+            return Err(Failure::usage("no seeds: give a file of prompts and responses with --seeds FILE"));
+        }
+        let here = env::current_dir()?;
+        let recipe = recipe.resolved(&here);
+        for path in [&recipe.model, &recipe.seeds].into_iter().chain(&recipe.evaluate.tasks) {
+            if !path.exists() {
+                return Err(EvolveError::Io {
+                    action: "find",
+                    path: path.clone(),
+                    source: std::io::ErrorKind::NotFound.into(),
+                }
+                .into());
+            }
+        }
+        Ok(recipe)
     }
-    Ok(recipe)
 }
 
 fn all_settings() -> String {

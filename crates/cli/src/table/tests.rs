@@ -4,8 +4,8 @@ use lancer_eval::{BootstrapSettings, Metric, compare};
 use lancer_evolve::{
     Stage,
     summary::{
-        AnnotateCounts, AtLeast, CleanCounts, Counts, Funnel, GenerateCounts, IterationFiles, PoolCounts,
-        ReviewCounts, Scores, TaskSummary,
+        AnnotateCounts, AtLeast, CleanCounts, Counts, Funnel, GenerateCounts, IterationFiles, Outcome,
+        PoolCounts, ReviewCounts, Scores, TaskSummary,
     },
 };
 
@@ -50,7 +50,10 @@ fn summary() -> Summary {
             iteration: 1,
             started_from: 0,
             unfinished: None,
+            outcome: Outcome::Better,
+            gain: Some(comparison.difference),
             conclusion: "word ".repeat(60),
+            advice: "word ".repeat(30),
             funnel: Funnel {
                 review_seeds: review.clone(),
                 generate: GenerateCounts::default(),

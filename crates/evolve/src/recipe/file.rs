@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Recipe, with_changes};
+use super::{Method, Recipe, with_changes};
 use crate::error::EvolveError;
 
 impl Recipe {
@@ -26,7 +26,10 @@ impl Recipe {
         let given: Table = toml::from_str(text).map_err(|error| error.to_string())?;
         // A section that is given in part keeps this recipe's defaults for the rest, not those of its type: fine-tuning and
         // preference training have one type and other learning rates.
+        let method = given.get("recipe").cloned().map(Value::try_into::<Method>).transpose();
+        let method = method.map_err(|error| format!("recipe: {}", error.message()))?;
         let mut table = Self::default().table();
+        merge(&mut table, method.unwrap_or_default().table());
         merge(&mut table, given);
         // What is wrong is looked for in the text itself first, where the error can show the line.
         table.try_into().map_err(|error: toml::de::Error| match toml::from_str::<Self>(text) {
@@ -42,11 +45,27 @@ impl Recipe {
     }
 
     /// The recipe with single settings changed, each as `section.name=value`, the value in TOML (a bare word is text).
+    /// Another `recipe` brings its settings, whatever was set before, and the other changes come after it.
     ///
     /// # Errors
     /// [`EvolveError::Recipe`] naming the setting that does not exist or whose value does not fit.
     pub fn with(self, changes: &[String]) -> Result<Self, EvolveError> {
-        with_changes(&self, changes)
+        let before = self.recipe;
+        let recipe = with_changes(&self, changes)?;
+        if recipe.recipe == before {
+            Ok(recipe)
+        } else {
+            with_changes(&self.following(recipe.recipe), changes)
+        }
+    }
+
+    /// The recipe with the settings that make a recipe of the literature what it is; all others stay.
+    #[must_use]
+    pub fn following(self, method: Method) -> Self {
+        let mut table = self.table();
+        merge(&mut table, method.table());
+        // The files of the methods are a part of this crate, and a test reads them all.
+        table.try_into().unwrap_or(self)
     }
 
     /// The settings in which two recipes differ, as `name: theirs, now ours`.
@@ -58,6 +77,15 @@ impl Recipe {
 
     fn table(&self) -> Table {
         Table::try_from(self).unwrap_or_default()
+    }
+}
+
+impl Method {
+    /// Its settings and its name.
+    fn table(self) -> Table {
+        let mut table: Table = toml::from_str(self.settings()).unwrap_or_default();
+        table.insert("recipe".into(), Value::String(self.name().into()));
+        table
     }
 }
 
@@ -136,6 +164,31 @@ mod tests {
         assert_eq!(changed(&["preference.loss.kind=orpo"]).unwrap().preference.loss.name(), "orpo");
         let error = Recipe::parse("[sft.train]\nepoch = 3").unwrap_err();
         assert!(error.contains("epoch = 3") && error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn every_method_is_a_valid_recipe_and_the_file_has_the_last_word() {
+        use lancer_review::ModeSetting;
+        for method in Method::ALL {
+            let text = format!("recipe = \"{method}\"\nmodel = \"a.gguf\"\nseeds = \"a.jsonl\"");
+            let recipe = Recipe::parse(&text).unwrap();
+            recipe.validate().unwrap();
+            assert_eq!(recipe.recipe, method);
+            let followed = Recipe { model: "a.gguf".into(), seeds: "a.jsonl".into(), ..Recipe::default() };
+            assert_eq!(followed.following(method), recipe, "{method}");
+            assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe);
+        }
+        let text = "recipe = \"spin\"\n[expand]\nworse_responses = 3";
+        let spin = Recipe::parse(text).unwrap();
+        assert_eq!((spin.expand.worse_responses, spin.review.mode), (3, ModeSetting::None));
+        // A change of the recipe comes before the other changes and over the file.
+        let back = spin.with(&["expand.prompts=2".into(), "recipe=self-instruct".into()]).unwrap();
+        assert_eq!((back.recipe, back.preference.max_pairs), (Method::SelfInstruct, Some(0)));
+        assert_eq!(back.expand.prompts, 2);
+        let error = Recipe::parse("recipe = \"lence\"").unwrap_err();
+        assert!(error.contains("lence") && error.contains("self-rewarding"), "{error}");
+        let error = changed(&["model=a", "seeds=b", "review.mode=none"]).unwrap().validate().unwrap_err();
+        assert!(error.to_string().contains("expand.to"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SftSettings {
+    /// In which iterations there is fine-tuning.
+    pub iterations: SftIterations,
     /// Examples of an iteration at most, drawn at random from all; all of them where it is absent. 0 leaves fine-tuning
     /// out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,9 +25,25 @@ pub struct SftSettings {
     pub learner: toml::Table,
 }
 
+/// In which iterations there is fine-tuning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SftIterations {
+    /// In every one.
+    Every,
+    /// In the first one only: the others are preference training alone.
+    First,
+}
+
 impl Default for SftSettings {
     fn default() -> Self {
-        Self { max_examples: None, held_out: 0.1, train: train(1e-5), learner: toml::Table::new() }
+        Self {
+            iterations: SftIterations::Every,
+            max_examples: None,
+            held_out: 0.1,
+            train: train(1e-5),
+            learner: toml::Table::new(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use lancer_generate::WorseStyle;
-use lancer_review::{Kind, PairAnnotation, RejectedKind, Score, Scored, Worse, annotate};
+use lancer_review::{Candidate, Kind, ModeSetting, PairAnnotation, RejectedKind, Score, Worse, annotate};
 
 use super::{Session, interrupted};
 use crate::{
@@ -18,10 +18,15 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         ledger.reviews(iteration)?.into_iter().filter_map(|row| Some((row.record, row.score?))).collect();
     let records = ledger.pool(iteration)?.into_iter().chain(ledger.kept_records(iteration)?);
     let worse = worse(session.recipe.generate.worse_style);
-    let scored: Vec<Scored> = records
+    let is_reviewed = session.recipe.review.mode != ModeSetting::None;
+    let candidates: Vec<Candidate> = records
         .filter_map(|record| {
-            let score = Score::new(*scores.get(&record.key)?).ok()?;
-            Some(Scored {
+            let score = scores.get(&record.key).and_then(|&score| Score::new(score).ok());
+            // A review that gave no score says nothing of the pair.
+            if is_reviewed && score.is_none() {
+                return None;
+            }
+            Some(Candidate {
                 kind: match record.origin {
                     Origin::Seed => Kind::Seed,
                     Origin::NewPrompt => Kind::NewPrompt,
@@ -35,8 +40,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             })
         })
         .collect();
-    session.progress.begin(iteration, Stage::Annotate, "records", 0, scored.len());
-    let annotations = annotate(&scored, &session.recipe.annotate, session.seed(iteration, "annotate"));
+    session.progress.begin(iteration, Stage::Annotate, "records", 0, candidates.len());
+    let annotations = annotate(&candidates, &session.recipe.annotate, session.seed(iteration, "annotate"));
     ledger.together(|| {
         for example in annotations.sft {
             ledger.add_sft(
@@ -45,7 +50,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
                     record: example.key.clone(),
                     key: example.key,
                     kind: SftKind::Response,
-                    score: Some(example.score.get()),
+                    score: example.score.map(Score::get),
                     prompt: example.prompt,
                     response: example.response,
                 },
@@ -72,7 +77,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
                     key: pair.key,
                     record: pair.chosen_key,
                     rejected_kind: pair.rejected_kind.to_string(),
-                    chosen_score: Some(pair.chosen_score.get()),
+                    chosen_score: pair.chosen_score.map(Score::get),
                     rejected_score: pair.rejected_score.map(Score::get),
                     prompt: pair.prompt,
                     chosen: pair.chosen,
@@ -82,7 +87,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         }
         Ok(())
     })?;
-    let flow = session.progress.advance(scored.len(), 0);
+    let flow = session.progress.advance(candidates.len(), 0);
     session.progress.end();
     interrupted(flow, iteration, Stage::Annotate)
 }

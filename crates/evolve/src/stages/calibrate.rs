@@ -2,12 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use lancer_review::{CalibrationProgress, Item, Mode};
+use lancer_review::{CalibrationProgress, Item, Mode, ModeSetting};
 
 use super::Session;
-use crate::{error::EvolveError, ledger::Record, progress::Progress, stage::Stage};
+use crate::{error::EvolveError, ledger::Record, progress::Progress, stage::Stage, summary::USEFUL_AUC};
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
+    if session.recipe.review.mode == ModeSetting::None {
+        return Ok(());
+    }
     let model = session.ledger.start(iteration)?;
     // The user's seeds alone: what the model wrote would teach the reviewer to like what the model writes.
     let seeds: Vec<Item> = session.ledger.records(0)?.into_iter().map(item).collect();
@@ -43,9 +46,6 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     }
     Ok(())
 }
-
-/// Below this a user is warned.
-const USEFUL_AUC: f64 = 0.7;
 
 /// A record as the review takes it.
 pub(super) fn item(record: Record) -> Item {

@@ -2,22 +2,22 @@
 
 use std::{collections::HashSet, ops::ControlFlow};
 
+use lancer_backend::Seed;
 use lancer_eval::{EvalSink, ItemResult, Task, TaskSpec};
 
 use super::{Recording, Session};
-use crate::{comparison::metric_name, error::EvolveError, ledger::EvaluationRow, stage::Stage};
+use crate::{comparison, error::EvolveError, ledger::EvaluationRow, stage::Stage};
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let tasks = load(session)?;
     let answered: HashSet<(String, usize)> =
         session.ledger.evaluations(iteration)?.into_iter().map(|row| (row.task, row.item)).collect();
     for task in &tasks {
-        let metric = crate::ledger::json(&task.metric());
-        session.ledger.set_meta(&metric_name(task.name()), &metric)?;
+        comparison::remember(session.ledger, task)?;
         let missing: Vec<usize> =
             (0..task.len()).filter(|&item| !answered.contains(&(task.name().to_owned(), item))).collect();
-        // The same seed for every model: they are compared item by item.
-        let seed = session.seed(0, "evaluate");
+        // The same seed for every model of every run: they are compared item by item.
+        let seed = Seed(0).derive("evaluate");
         let done = task.len() - missing.len();
         session.work(
             (iteration, Stage::Evaluate),

@@ -12,7 +12,7 @@ use super::{Recording, Session};
 use crate::{
     error::EvolveError,
     ledger::{Origin, Record, Sample},
-    recipe::draw,
+    recipe::{Expansion, draw},
     stage::Stage,
 };
 
@@ -25,10 +25,16 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         scores.iter().map(|row| (row.record.as_str(), row.score)).collect();
     let keys: Vec<&str> = pool.iter().map(|record| record.key.as_str()).collect();
     let (taken, _) = draw(&keys, expand.sources, 0.0, session.seed(iteration, "expand"));
-    let (good, weak): (Vec<&Record>, Vec<&Record>) =
-        taken.into_iter().map(|place| &pool[place]).partition(|record| {
+    let taken = taken.into_iter().map(|place| &pool[place]);
+    // Those that get worse responses, and those that get new prompts.
+    let (good, weak): (Vec<&Record>, Vec<&Record>) = match expand.to {
+        Expansion::ByScore => taken.partition(|record| {
             scores.get(record.key.as_str()).copied().flatten().is_some_and(|score| score > expand.worse_over)
-        });
+        }),
+        Expansion::NewPrompts => (Vec::new(), taken.collect()),
+        Expansion::WorseResponses => (taken.collect(), Vec::new()),
+        Expansion::Nothing => (Vec::new(), Vec::new()),
+    };
 
     let sources = |records: &[&Record]| records.iter().map(|&record| source(record)).collect();
     write(session, iteration, Writing::NewPrompt, sources(&weak), &examples, expand.prompts)?;

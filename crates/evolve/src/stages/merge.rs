@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lancer_eval::Verdict;
+use lancer_review::ModeSetting;
 
 use super::{Session, interrupted};
 use crate::{
@@ -19,7 +20,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let ledger = session.ledger;
     session.progress.begin(iteration, Stage::Merge, "exports", 0, 1);
     export::write(ledger, session.recipe, session.folder, iteration)?;
-    let joining = joining(ledger, iteration, session.recipe.merge.threshold)?;
+    let threshold =
+        (session.recipe.review.mode != ModeSetting::None).then_some(session.recipe.merge.threshold);
+    let joining = joining(ledger, iteration, threshold)?;
     let (next, reason) = next_start(session, iteration)?;
     let flow = session.progress.advance(1, 0);
     session.progress.end();
@@ -37,14 +40,20 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     Ok(())
 }
 
-/// Of each new prompt, the best response with a score of at least `threshold`.
-fn joining(ledger: &Ledger, iteration: u32, threshold: f64) -> Result<Vec<String>, EvolveError> {
+/// Of each new prompt, the best response with a score of at least `threshold`; the first where nothing is reviewed.
+fn joining(ledger: &Ledger, iteration: u32, threshold: Option<f64>) -> Result<Vec<String>, EvolveError> {
     let scores: HashMap<String, f64> =
         ledger.reviews(iteration)?.into_iter().filter_map(|row| Some((row.record, row.score?))).collect();
     let mut best: BTreeMap<String, (f64, String)> = BTreeMap::new();
     for record in ledger.kept_records(iteration)? {
-        let Some(&score) = scores.get(&record.key) else { continue };
-        if record.origin != Origin::NewPrompt || score < threshold {
+        let score = match threshold {
+            None => 0.0,
+            Some(threshold) => match scores.get(&record.key) {
+                Some(&score) if score >= threshold => score,
+                _ => continue,
+            },
+        };
+        if record.origin != Origin::NewPrompt {
             continue;
         }
         let place = best.entry(record.prompt).or_insert_with(|| (score, record.key.clone()));

@@ -10,12 +10,16 @@ use crate::{
     error::EvolveError,
     ledger::{Phase, SftRow},
     models,
-    recipe::draw,
+    recipe::{SftIterations, draw},
 };
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let fine_tuned = models::fine_tuned(session.folder, iteration);
     if fine_tuned.exists() {
+        return Ok(());
+    }
+    if iteration > 1 && session.recipe.sft.iterations == SftIterations::First {
+        session.progress.note("this recipe fine-tunes in the first iteration only");
         return Ok(());
     }
     let rows = session.ledger.sft(iteration)?;

@@ -46,12 +46,14 @@ pub(super) fn estimates(
     Ok(estimates)
 }
 
-/// A model against `M_0`.
+/// A model against `M_0`, on each task and over all of them.
 pub(super) fn against_first(
     ledger: &Ledger,
     model: u32,
     settings: &BootstrapSettings,
-) -> Result<Vec<TaskSummary>, EvolveError> {
-    let compared = comparison::between(ledger, settings, 0, model)?;
-    Ok(compared.into_iter().map(|(task, comparison)| TaskSummary { task, comparison }).collect())
+) -> Result<(Vec<TaskSummary>, Option<Estimate>), EvolveError> {
+    let paired = comparison::paired(ledger, 0, model)?;
+    let tasks = comparison::judged(&paired, settings);
+    let tasks = tasks.into_iter().map(|(task, comparison)| TaskSummary { task, comparison }).collect();
+    Ok((tasks, comparison::gain(&paired, settings)))
 }

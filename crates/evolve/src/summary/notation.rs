@@ -56,7 +56,7 @@ impl Notation {
 }
 
 /// With a true minus sign, and none before what is rounded to zero.
-fn number(written: &str) -> String {
+pub(super) fn number(written: &str) -> String {
     let is_zero = !written.contains(|character: char| ('1'..='9').contains(&character));
     let unsigned = written.trim_start_matches(['+', '-']);
     if is_zero { unsigned.to_owned() } else { written.replace('-', "\u{2212}") }

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 
 use lancer_backend::Seed;
 
-use super::{AnnotateSettings, Kind, PairAnnotation, RejectedKind, RejectedSide, Scored, Worse};
+use super::{AnnotateSettings, Candidate, Kind, PairAnnotation, RejectedKind, RejectedSide, Worse};
 use crate::{Damage, damage};
 
 /// The preference pairs of each prompt, in the order in which prompts first appear.
-pub(super) fn preference(scored: &[Scored], settings: &AnnotateSettings, seed: Seed) -> Vec<PairAnnotation> {
-    let seeds: Vec<&Scored> = scored.iter().filter(|pair| pair.kind == Kind::Seed).collect();
-    by_prompt(scored)
+pub(super) fn preference(
+    candidates: &[Candidate],
+    settings: &AnnotateSettings,
+    seed: Seed,
+) -> Vec<PairAnnotation> {
+    let seeds: Vec<&Candidate> = candidates.iter().filter(|pair| pair.kind == Kind::Seed).collect();
+    by_prompt(candidates)
         .into_iter()
         .flat_map(|responses| {
             let mut pairs = by_score(&responses, settings);
@@ -21,10 +25,10 @@ pub(super) fn preference(scored: &[Scored], settings: &AnnotateSettings, seed: S
 }
 
 /// The responses to each prompt.
-fn by_prompt(scored: &[Scored]) -> Vec<Vec<&Scored>> {
+fn by_prompt(candidates: &[Candidate]) -> Vec<Vec<&Candidate>> {
     let mut place: HashMap<&str, usize> = HashMap::new();
-    let mut groups: Vec<Vec<&Scored>> = Vec::new();
-    for pair in scored {
+    let mut groups: Vec<Vec<&Candidate>> = Vec::new();
+    for pair in candidates {
         let next = groups.len();
         match *place.entry(&pair.prompt).or_insert(next) {
             // A new prompt's place is the next one.
@@ -36,12 +40,11 @@ fn by_prompt(scored: &[Scored]) -> Vec<Vec<&Scored>> {
 }
 
 /// Pairs of responses whose scores are far enough apart, the widest gap first.
-fn by_score(responses: &[&Scored], settings: &AnnotateSettings) -> Vec<PairAnnotation> {
+fn by_score(responses: &[&Candidate], settings: &AnnotateSettings) -> Vec<PairAnnotation> {
     let mut found = Vec::new();
     for chosen in responses {
         for rejected in responses {
-            let gap = chosen.score.get() - rejected.score.get();
-            if gap >= settings.pair_gap
+            if let Some(gap) = gap(chosen, rejected, settings)
                 && chosen.response.trim() != rejected.response.trim()
                 && let Some(kind) = rejected_kind(chosen.kind, rejected.kind)
                 && settings.allows(side(kind))
@@ -57,11 +60,22 @@ fn by_score(responses: &[&Scored], settings: &AnnotateSettings) -> Vec<PairAnnot
             key: format!("{}>{}", chosen.key, rejected.key),
             rejected_key: rejected.key.clone(),
             rejected: rejected.response.clone(),
-            rejected_score: Some(rejected.score),
+            rejected_score: rejected.score,
             rejected_kind: kind,
             ..with_chosen(chosen)
         })
         .collect()
+}
+
+/// By how much `chosen` is better; `None` where it is not, or not by enough.
+fn gap(chosen: &Candidate, rejected: &Candidate, settings: &AnnotateSettings) -> Option<f64> {
+    match (chosen.score, rejected.score) {
+        (Some(chosen), Some(rejected)) => {
+            Some(chosen.get() - rejected.get()).filter(|&gap| gap >= settings.pair_gap)
+        }
+        // Without a review all that is known is who wrote them.
+        _ => (chosen.kind == Kind::Seed).then_some(0.0),
+    }
 }
 
 /// What `rejected` is beside `chosen`; `None` where their scores are not to be compared.
@@ -86,8 +100,13 @@ fn side(kind: RejectedKind) -> RejectedSide {
 }
 
 /// A good seed against another seed's response and against its own damaged.
-fn damaged(pair: &Scored, seeds: &[&Scored], settings: &AnnotateSettings, seed: Seed) -> Vec<PairAnnotation> {
-    if pair.kind != Kind::Seed || pair.score.get() < settings.sft_threshold {
+fn damaged(
+    pair: &Candidate,
+    seeds: &[&Candidate],
+    settings: &AnnotateSettings,
+    seed: Seed,
+) -> Vec<PairAnnotation> {
+    if pair.kind != Kind::Seed || !pair.is_good(settings) {
         return Vec::new();
     }
     let others: Vec<&str> = seeds
@@ -146,7 +165,7 @@ fn spread(pairs: Vec<PairAnnotation>, count: usize) -> Vec<PairAnnotation> {
 }
 
 /// A pair of which only the rejected side is still to be filled in.
-fn with_chosen(chosen: &Scored) -> PairAnnotation {
+fn with_chosen(chosen: &Candidate) -> PairAnnotation {
     PairAnnotation {
         key: String::new(),
         source: chosen.source.clone(),

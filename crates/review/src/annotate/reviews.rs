@@ -2,7 +2,7 @@
 
 use lancer_backend::Seed;
 
-use super::{ReviewExample, Scored};
+use super::{Candidate, ReviewExample};
 use crate::{
     Item,
     rubric::{score_only_answer, score_only_text},
@@ -10,12 +10,14 @@ use crate::{
 
 /// At most `count` reviews, in turn one of each score there is, so that the next model does not learn to give all pairs
 /// the commonest score. Which pairs of a score are taken depends on their keys and on `seed`.
-pub(super) fn examples(scored: &[Scored], count: usize, seed: Seed) -> Vec<ReviewExample> {
+pub(super) fn examples(candidates: &[Candidate], count: usize, seed: Seed) -> Vec<ReviewExample> {
     let seed = seed.derive("review examples");
-    let mut by_points: [Vec<&Scored>; 11] = Default::default();
-    for pair in scored {
-        // A score is from 0 to 10.
-        by_points[pair.score.get().round() as usize].push(pair);
+    let mut by_points: [Vec<&Candidate>; 11] = Default::default();
+    for pair in candidates {
+        if let Some(score) = pair.score {
+            // A score is from 0 to 10.
+            by_points[score.get().round() as usize].push(pair);
+        }
     }
     for pairs in &mut by_points {
         pairs.sort_by_cached_key(|pair| (seed.derive(&pair.key), pair.key.clone()));

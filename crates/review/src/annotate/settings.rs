@@ -21,10 +21,22 @@ pub enum RejectedSide {
     Damaged,
 }
 
+/// Which pairs may be learnt from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SftFrom {
+    /// Seeds, and what the model wrote to new prompts.
+    All,
+    /// Seeds alone.
+    Seeds,
+}
+
 /// How scored pairs become training examples. The thresholds are the paper's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnnotateSettings {
+    /// Which pairs may be learnt from.
+    pub sft_from: SftFrom,
     /// Pairs that score at least this are learnt from; 0 to 10.
     pub sft_threshold: f64,
     /// Two responses to one prompt make a preference pair where their scores differ by at least this; above 0, at most 10.
@@ -42,6 +54,7 @@ pub struct AnnotateSettings {
 impl Default for AnnotateSettings {
     fn default() -> Self {
         Self {
+            sft_from: SftFrom::All,
             sft_threshold: 8.0,
             pair_gap: 2.0,
             rejected: vec![RejectedSide::Written, RejectedSide::Sampled, RejectedSide::Mismatched],

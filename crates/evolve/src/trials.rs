@@ -1,0 +1,95 @@
+//! Several runs of one comparison: recipes side by side, or one recipe under several seeds.
+
+mod outcome;
+
+use std::path::{Path, PathBuf};
+
+use lancer_backend::Seed;
+
+pub use self::outcome::{Cost, Spread, Standing, TaskStanding, TrialOutcome, standings};
+use crate::{
+    engines::Engines,
+    error::EvolveError,
+    ledger::Ledger,
+    progress::Progress,
+    recipe::{Method, Recipe},
+    report::write_report,
+    run::Run,
+    stage::Stage,
+};
+
+/// One run of a comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// What is compared: trials of one name differ in their seed alone.
+    pub name: String,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// The run's recipe.
+    pub recipe: Recipe,
+}
+
+/// Each of several recipes of the literature, under as many seeds: `base` with each one's settings over its own, so that
+/// the model, the seeds, the tasks, the sizes and the budget are the same. Their folders are within `folder`.
+pub fn of_methods(base: &Recipe, methods: &[Method], repeats: u32, folder: &Path) -> Vec<Trial> {
+    methods
+        .iter()
+        .flat_map(|&method| repeated(method.name(), &base.clone().following(method), repeats, folder))
+        .collect()
+}
+
+/// A recipe under as many seeds, from its own upwards. The folders are within `folder`.
+pub fn repeated(name: &str, recipe: &Recipe, repeats: u32, folder: &Path) -> Vec<Trial> {
+    (0..u64::from(repeats))
+        .map(|number| {
+            let seed = Seed(recipe.seed.0.wrapping_add(number));
+            Trial {
+                name: name.to_owned(),
+                folder: folder.join(format!("{name}-{}", seed.0)),
+                recipe: Recipe { seed, ..recipe.clone() },
+            }
+        })
+        .collect()
+}
+
+/// Takes every trial to its end, one after the other, and writes each one's report. Those that are finished are left alone.
+///
+/// All begin from one model on the same tasks, so `M_0` is evaluated in the first trial alone.
+///
+/// # Errors
+/// What [`Run::open`] and [`Run::execute`] give; the same call goes on from there.
+pub fn execute(
+    trials: &[Trial],
+    engines: &mut dyn Engines,
+    progress: &mut dyn Progress,
+) -> Result<(), EvolveError> {
+    let mut first: Option<Run> = None;
+    for (number, trial) in trials.iter().enumerate() {
+        progress.note(&format!(
+            "trial {} of {}: {}, seed {}",
+            number + 1,
+            trials.len(),
+            trial.name,
+            trial.recipe.seed.0
+        ));
+        let run = Run::open(&trial.folder, trial.recipe.clone())?;
+        if let Some(first) = &first {
+            share_baseline(first.ledger(), run.ledger())?;
+        }
+        let result = run.execute(engines, progress);
+        write_report(run.ledger(), run.folder())?;
+        result?;
+        first.get_or_insert(run);
+    }
+    Ok(())
+}
+
+/// Copies the answers of `M_0`.
+fn share_baseline(from: &Ledger, to: &Ledger) -> Result<(), EvolveError> {
+    if to.is_finished(0, Stage::Evaluate)? {
+        return Ok(());
+    }
+    let rows = from.evaluations(0)?;
+    to.together(|| rows.iter().try_for_each(|row| to.add_evaluation(0, row)))?;
+    to.flush()
+}
