@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::{EvalError, record::Record};
 use arguments::Arguments;
 
-/// Instructions of IFEval that are not checked here.
+/// Instructions of `IFEval` that are not checked here.
 const LEFT_OUT: [(&str, &str); 4] = [
     ("language:response_language", "a language detector"),
     ("change_case:english_capital", "a language detector"),

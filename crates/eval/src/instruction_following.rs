@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{EvalError, InstructionResult, ItemDetail, instruction::Instruction, record::Record};
 
-/// The `[instruction_following]` section of a task file, as in IFEval (Zhou et al. 2023, arXiv 2311.07911).
+/// The `[instruction_following]` section of a task file, as in `IFEval` (Zhou et al. 2023, arXiv 2311.07911).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstructionFollowing {

@@ -5,7 +5,7 @@
 //! * **multiple choice** ([`MultipleChoice`]): the choice to which the model gives the largest likelihood, raw or divided
 //!   by its length; or how much probability the correct choices have;
 //! * **exact match** ([`ExactMatch`]): an answer found in generated text;
-//! * **instruction following** ([`InstructionFollowing`]): instructions that a program can check, as in IFEval;
+//! * **instruction following** ([`InstructionFollowing`]): instructions that a program can check, as in `IFEval`;
 //! * **held-out NLL** ([`ResponseNll`]): how well the model predicts reference responses; its exponential is the
 //!   perplexity.
 //!
@@ -54,25 +54,29 @@ mod extract;
 mod instruction;
 mod instruction_following;
 mod multiple_choice;
+mod overall;
 mod prompt;
 mod record;
 mod response_nll;
 mod result;
+mod significance;
 mod spec;
 mod task;
 mod template;
 
 pub use bootstrap::{BootstrapSettings, Estimate, estimate};
-pub use compare::{Comparison, LEAST_CHANGED, Verdict, compare};
+pub use compare::{Comparison, Verdict, compare};
 pub use error::EvalError;
 pub use evaluate::{EvalSink, evaluate};
 pub use exact_match::ExactMatch;
 pub use extract::{Extraction, Normalisation, Pattern};
-pub use multiple_choice::{ChoiceMeasure, ChoiceScoring, Choices, LabelKind, MultipleChoice};
-pub use prompt::{PromptFormat, PromptSettings};
 pub use instruction_following::{InstructionFollowing, InstructionMeasure};
+pub use multiple_choice::{ChoiceMeasure, ChoiceScoring, Choices, LabelKind, MultipleChoice};
+pub use overall::{PairedItems, overall_gain};
+pub use prompt::{PromptFormat, PromptSettings};
 pub use response_nll::{ResponseEnding, ResponseNll};
 pub use result::{ChoiceScore, InstructionResult, ItemDetail, ItemResult, Metric};
+pub use significance::{judge_together, mc_nemar};
 pub use spec::{FewShot, Limit, TaskSpec};
 pub use task::Task;
 pub use template::Template;

@@ -48,6 +48,7 @@ use crate::{
 pub struct TaskSpec {
     pub(crate) name: String,
     pub(crate) data: PathBuf,
+    pub(crate) group: Option<String>,
     pub(crate) limit: Option<Limit>,
     pub(crate) prompt: PromptSettings,
     pub(crate) few_shot: FewShot,
@@ -57,14 +58,14 @@ pub struct TaskSpec {
 /// What is measured.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
-    MultipleChoice(MultipleChoice),
+    MultipleChoice(Box<MultipleChoice>),
     ExactMatch(Arc<ExactMatch>),
     InstructionFollowing(Arc<InstructionFollowing>),
     ResponseNll(ResponseNll),
 }
 
-/// Which records are evaluated, of those that are not few-shot examples: `{ first = 200 }` or
-/// `{ sample = 200, seed = 1 }`.
+/// Which records are evaluated, of those that are not few-shot examples: `{ first = 200 }`,
+/// `{ sample = 200, seed = 1 }` or `{ part = 1, of = 2 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "LimitFields")]
 pub enum Limit {
@@ -77,6 +78,14 @@ pub enum Limit {
         /// The seed of the draw, 0 by default, so that every model gets the same records.
         seed: u64,
     },
+    /// Every `of`th record, beginning with number `part`: parts that share no record, such as one to choose settings by
+    /// and one to report.
+    Part {
+        /// Which part, from 1 to `of`.
+        part: usize,
+        /// Number of parts, at least 1.
+        of: usize,
+    },
 }
 
 /// A limit as it is written.
@@ -86,17 +95,26 @@ struct LimitFields {
     first: Option<usize>,
     sample: Option<usize>,
     seed: Option<u64>,
+    part: Option<usize>,
+    of: Option<usize>,
 }
 
 impl TryFrom<LimitFields> for Limit {
     type Error = &'static str;
 
     fn try_from(fields: LimitFields) -> Result<Self, Self::Error> {
-        match (fields.first, fields.sample, fields.seed) {
-            (Some(0), ..) | (_, Some(0), _) => Err("0 leaves nothing; give at least 1, or leave `limit` out"),
-            (Some(first), None, None) => Ok(Self::First(first)),
-            (None, Some(count), seed) => Ok(Self::Sample { count, seed: seed.unwrap_or(0) }),
-            _ => Err("a limit is { first = n } or { sample = n, seed = s }"),
+        let LimitFields { first, sample, seed, part, of } = fields;
+        match (first, sample, seed, part, of) {
+            (Some(0), ..) | (_, Some(0), ..) => {
+                Err("0 leaves nothing; give at least 1, or leave `limit` out")
+            }
+            (Some(first), None, None, None, None) => Ok(Self::First(first)),
+            (None, Some(count), seed, None, None) => Ok(Self::Sample { count, seed: seed.unwrap_or(0) }),
+            (None, None, None, Some(part), Some(of)) if (1..=of).contains(&part) => {
+                Ok(Self::Part { part, of })
+            }
+            (None, None, None, Some(_), Some(_)) => Err("`part` is not from 1 to `of`"),
+            _ => Err("a limit is { first = n }, { sample = n, seed = s } or { part = i, of = n }"),
         }
     }
 }
@@ -128,6 +146,7 @@ impl Default for FewShot {
 struct File {
     name: String,
     data: PathBuf,
+    group: Option<String>,
     limit: Option<Limit>,
     prompt: PromptSettings,
     #[serde(default)]
@@ -165,7 +184,7 @@ impl TaskSpec {
             match (file.multiple_choice, file.exact_match, file.instruction_following, file.response_nll) {
                 (Some(kind), None, None, None) => {
                     kind.validate().map_err(setting)?;
-                    Kind::MultipleChoice(kind)
+                    Kind::MultipleChoice(Box::new(kind))
                 }
                 (None, Some(kind), None, None) => {
                     kind.validate().map_err(setting)?;
@@ -186,6 +205,7 @@ impl TaskSpec {
         Ok(Self {
             name: file.name,
             data,
+            group: file.group,
             limit: file.limit,
             prompt: file.prompt,
             few_shot: file.few_shot,
@@ -196,6 +216,11 @@ impl TaskSpec {
     /// The task's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its results are averaged with before tasks are averaged; its own name unless the file says otherwise.
+    pub fn group(&self) -> &str {
+        self.group.as_deref().unwrap_or(&self.name)
     }
 
     /// The data file, its path taken from the task file's folder.

@@ -22,6 +22,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Task {
     name: String,
+    group: String,
     data: PathBuf,
     metric: Metric,
     /// The record of each item, from 1.
@@ -133,12 +134,19 @@ impl Task {
             }
         };
         let records = places.into_iter().map(|place| place + 1).collect();
-        Ok(Self { name: spec.name, data: spec.data, metric, records, items })
+        let group = spec.group().to_owned();
+        Ok(Self { name: spec.name, group, data: spec.data, metric, records, items })
     }
 
     /// The task's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its results are averaged with before tasks are averaged: the name of a benchmark of which it is a part, or its
+    /// own name.
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
     /// Number of items, at least 1.
@@ -189,6 +197,7 @@ fn chosen(limit: Option<Limit>, held_back: usize, records: usize) -> Vec<usize> 
     match limit {
         None => (held_back..records).collect(),
         Some(Limit::First(first)) => (held_back..held_back + first.min(rest)).collect(),
+        Some(Limit::Part { part, of }) => (held_back..records).skip(part - 1).step_by(of).collect(),
         Some(Limit::Sample { count, seed }) => {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             let mut places: Vec<usize> = index::sample(&mut random, rest, count.min(rest))

@@ -1,4 +1,4 @@
-//! Verifiable instructions against lm-evaluation-harness's own judgements (fixtures/eval/make_ifeval.py).
+//! Verifiable instructions against lm-evaluation-harness's own judgements (`fixtures/eval/make_ifeval.py`).
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 

@@ -1,5 +1,5 @@
 //! The prompts and choices that the task files of docs/tasks give are those of lm-evaluation-harness's own task files
-//! (fixtures/eval/make_rendering.py).
+//! (`fixtures/eval/make_rendering.py`).
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -55,11 +55,8 @@ impl Backend for Asked {
     ) -> Result<Usage, BackendError> {
         self.0.extend_from_slice(requests);
         for (index, request) in requests.iter().enumerate() {
-            let scored = ScoredContinuation {
-                tokens: vec![TokenId(0)],
-                log_probs: vec![-1.0],
-                is_greedy: false,
-            };
+            let scored =
+                ScoredContinuation { tokens: vec![TokenId(0)], log_probs: vec![-1.0], is_greedy: false };
             let _ = sink(index, vec![scored; request.continuations.len()]);
         }
         Ok(Usage::default())

@@ -7,7 +7,7 @@ use super::{Check, arguments::Arguments};
 use crate::EvalError;
 
 pub(crate) fn existence(arguments: &Arguments) -> Result<Check, EvalError> {
-    let keywords = patterns(arguments, "keywords", |word| word.to_owned())?;
+    let keywords = patterns(arguments, "keywords", str::to_owned)?;
     Ok(Box::new(move |response| keywords.iter().all(|keyword| keyword.is_match(response))))
 }
 
