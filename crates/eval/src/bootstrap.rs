@@ -102,6 +102,22 @@ pub(crate) fn weighted_mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
     sum / weights
 }
 
+/// The weighted means of both sides of paired items, over a draw of them.
+pub(crate) fn paired_means(
+    before: &[(f64, f64)],
+    after: &[(f64, f64)],
+    draw: &mut dyn Iterator<Item = usize>,
+) -> [f64; 2] {
+    let (mut sums, mut weights) = ([0.0; 2], [0.0; 2]);
+    for item in draw {
+        for (side, (value, weight)) in [before[item], after[item]].into_iter().enumerate() {
+            sums[side] += value * weight;
+            weights[side] += weight;
+        }
+    }
+    [sums[0] / weights[0], sums[1] / weights[1]]
+}
+
 /// The quantile of sorted values, interpolated between neighbours as `numpy.quantile` does by default.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BootstrapSettings, Estimate, Metric,
-    bootstrap::{interval, resample, weighted_mean},
+    bootstrap::{interval, paired_means, resample, weighted_mean},
     significance::p_value,
 };
 
@@ -63,16 +63,7 @@ pub fn compare(
 ) -> Comparison {
     assert_eq!(before.len(), after.len(), "a comparison needs the same items before and after");
     let items = before.len();
-    let means = |draw: &mut dyn Iterator<Item = usize>| {
-        let (mut sums, mut weights) = ([0.0; 2], [0.0; 2]);
-        for item in draw {
-            for (side, (value, weight)) in [before[item], after[item]].into_iter().enumerate() {
-                sums[side] += value * weight;
-                weights[side] += weight;
-            }
-        }
-        [sums[0] / weights[0], sums[1] / weights[1]]
-    };
+    let means = |draw: &mut dyn Iterator<Item = usize>| paired_means(before, after, draw);
     let draws = resample(items, settings, means);
     let mean = [before, after].map(|values| weighted_mean(values.iter().copied()));
     let side =

@@ -47,6 +47,7 @@
 
 mod bootstrap;
 mod compare;
+mod correction;
 mod error;
 mod evaluate;
 mod exact_match;
@@ -66,6 +67,7 @@ mod template;
 
 pub use bootstrap::{BootstrapSettings, Estimate, estimate};
 pub use compare::{Comparison, Verdict, compare};
+pub use correction::judge_together;
 pub use error::EvalError;
 pub use evaluate::{EvalSink, evaluate};
 pub use exact_match::ExactMatch;
@@ -76,7 +78,7 @@ pub use overall::{PairedItems, overall_gain};
 pub use prompt::{PromptFormat, PromptSettings};
 pub use response_nll::{ResponseEnding, ResponseNll};
 pub use result::{ChoiceScore, InstructionResult, ItemDetail, ItemResult, Metric};
-pub use significance::{judge_together, mc_nemar};
+pub use significance::mc_nemar;
 pub use spec::{FewShot, Limit, TaskSpec};
 pub use task::Task;
 pub use template::Template;

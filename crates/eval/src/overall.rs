@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     BootstrapSettings, Estimate, Metric,
-    bootstrap::{interval, resample, weighted_mean},
+    bootstrap::{interval, paired_means, resample, weighted_mean},
 };
 
 /// A task's items under two models.
@@ -69,14 +69,8 @@ fn gain(task: &PairedItems<'_>, settings: &BootstrapSettings) -> Option<Gain> {
         return None;
     }
     let difference = |draw: &mut dyn Iterator<Item = usize>| {
-        let (mut sums, mut weights) = ([0.0; 2], [0.0; 2]);
-        for item in draw {
-            for (side, (value, weight)) in [before[item], after[item]].into_iter().enumerate() {
-                sums[side] += value * weight;
-                weights[side] += weight;
-            }
-        }
-        (sums[1] / weights[1] - sums[0] / weights[0]) / unit
+        let [mean_before, mean_after] = paired_means(before, after, draw);
+        (mean_after - mean_before) / unit
     };
     Some(Gain {
         mean: difference(&mut (0..before.len())),

@@ -1,9 +1,9 @@
-//! How likely a difference as large as the one found is where nothing has changed, for one task and for several.
+//! How likely a difference as large as the one found is where nothing has changed.
 
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use crate::{BootstrapSettings, Comparison, Metric, compare::verdict};
+use crate::{BootstrapSettings, Metric};
 
 /// The two-sided p-value of a paired comparison: of McNemar's exact test where items are right or wrong, else of a
 /// randomisation test.
@@ -72,30 +72,4 @@ fn sign_flips(before: &[(f64, f64)], after: &[(f64, f64)], settings: &BootstrapS
     let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
     let as_large = (0..settings.resamples).filter(|_| is_as_large(&mut |_| random.random())).count();
     (as_large + 1) as f64 / (settings.resamples + 1) as f64
-}
-
-/// Judges comparisons on several tasks together: of many tasks one seems better or worse by chance alone.
-///
-/// The p-values are corrected by Holm's method (Holm 1979, "A simple sequentially rejective multiple test procedure"), and
-/// the verdicts follow from the corrected ones: where no task has changed, the probability that any verdict is not
-/// [`NotToldApart`](crate::Verdict::NotToldApart) is at most `1 - confidence`.
-pub fn judge_together(comparisons: &mut [&mut Comparison], settings: &BootstrapSettings) {
-    let p_values: Vec<f64> = comparisons.iter().map(|comparison| comparison.p_value).collect();
-    for (comparison, corrected) in comparisons.iter_mut().zip(holm(&p_values)) {
-        comparison.corrected_p_value = corrected;
-        comparison.verdict = verdict(comparison.metric, comparison.difference.mean, corrected, settings);
-    }
-}
-
-/// The p-values corrected by Holm's method, in the same order.
-fn holm(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&one, &two| p_values[one].total_cmp(&p_values[two]));
-    let mut corrected = vec![1.0; p_values.len()];
-    let mut largest: f64 = 0.0;
-    for (rank, place) in order.into_iter().enumerate() {
-        largest = largest.max(p_values[place] * (p_values.len() - rank) as f64);
-        corrected[place] = largest.min(1.0);
-    }
-    corrected
 }

@@ -15,7 +15,8 @@ function drawHeader() {
   const next = last?.unfinished ? `; iteration ${last.iteration} stopped before the end of “${data.stages[last.unfinished]}”.` : ".";
   document.getElementById("state").textContent = state + next;
   document.getElementById("conclusions").append(
-    ...iterations.map((iteration) => el("p", { class: "conclusion" }, withModels(iteration.conclusion))));
+    ...iterations.map((iteration) => el("p", { class: "conclusion" }, withModels(iteration.conclusion))),
+    last ? el("p", { class: "conclusion" }, last.advice) : "");
   document.getElementById("confidence").textContent = `${fixed(100 * summary.confidence, 0)} %`;
 
   const figure = (title, value, note) => el("div", {}, el("dt", {}, title), el("dd", {}, value, note && el("small", {}, note)));
