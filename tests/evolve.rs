@@ -168,3 +168,53 @@ fn an_interrupted_run_says_how_to_go_on() {
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("the same command goes on"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_gain_that_is_required_and_missing_is_exit_code_3() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = scratch.path().join("run");
+    let mut arguments = arguments(&run);
+    // Nothing is trained, so that the last model is the first.
+    for setting in ["sft.max_examples=0", "preference.max_pairs=0"] {
+        arguments.extend(["--set".to_owned(), setting.to_owned()]);
+    }
+    arguments.extend(["--iterations".to_owned(), "1".to_owned(), "--require-gain".to_owned()]);
+    arguments.retain(|argument| argument != "2");
+    let first = arguments.iter().position(|argument| argument == "--iterations").unwrap();
+    arguments.remove(first);
+    let output = lancer(&as_texts(&arguments));
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("no gain"), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let iteration = &summary["iterations"][0];
+    assert_eq!(iteration["outcome"], "not_told_apart");
+    assert!(iteration["conclusion"].as_str().unwrap().contains("is not told apart from M_0"), "{iteration}");
+}
+
+#[test]
+fn recipes_are_compared() {
+    let scratch = tempfile::tempdir().unwrap();
+    let runs = scratch.path().join("runs");
+    let mut arguments = arguments(&runs);
+    arguments[1] = "compare".into();
+    arguments[2] = "--runs".into();
+    for (name, value) in [("--recipes", "sft-only,spin"), ("--budget", "1"), ("--repeat", "2")] {
+        arguments.extend([name.to_owned(), value.to_owned()]);
+    }
+    let output = lancer(&as_texts(&arguments));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let standings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (place, name) in ["sft-only", "spin"].into_iter().enumerate() {
+        let standing = &standings[place];
+        assert_eq!(standing["name"], name);
+        assert_eq!(standing["trials"].as_array().unwrap().len(), 2);
+        assert_eq!(standing["tasks"].as_array().unwrap().len(), 2);
+        // The budget has room for nothing but the first iteration, which is always made.
+        assert_eq!(standing["cost"]["iterations"], 1.0);
+        assert_eq!(standing["cost"]["generated"].as_f64().unwrap() > 0.0, name == "spin");
+        assert!(runs.join(format!("{name}-2/report.html")).exists());
+    }
+    let wrong = lancer(&["compare", "--recipes", "lence"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("self-rewarding"), "{}", text(&wrong.stderr));
+}

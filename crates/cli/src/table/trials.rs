@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use lancer_eval::Estimate;
 use lancer_evolve::{
     summary::Notation,
     trials::{Spread, Standing},
@@ -20,7 +21,7 @@ fn text(standings: &[Standing], confidence: f64) -> String {
     // A string takes all that is written to it.
     let _ = writeln!(
         text,
-        "\nGain over all tasks in standard deviations, with {percent:.0} % intervals over items, and what a trial took\n{}",
+        "\nGain over all tasks in standard deviations, with {percent:.0} % intervals, and what a trial took\n{}",
         gains(standings)
     );
     let _ = writeln!(
@@ -32,27 +33,35 @@ fn text(standings: &[Standing], confidence: f64) -> String {
 }
 
 fn gains(standings: &[Standing]) -> comfy_table::Table {
-    let columns = ["", "gain", "of each trial", "deviation", "iterations", "written", "trained on", "time"];
-    let mut table = table(columns, &[1, 2, 3, 4, 5, 6, 7]);
+    let columns = ["", "gain", "iterations", "written", "trained on", "time"];
+    let mut table = table(columns, &[1, 2, 3, 4, 5]);
     for Standing { name, trials, cost, gain, spread, .. } in standings {
-        let seeds = if trials.len() == 1 { "1 trial".to_owned() } else { format!("{} trials", trials.len()) };
-        let interval = gain.map(|gain| format!("{:+.3} [{:+.3}, {:+.3}]", gain.mean, gain.low, gain.high));
+        let interval = gain.map(|Estimate { mean, low, high, .. }| {
+            format!("{} [{}, {}]", deviations(mean), deviations(low), deviations(high))
+        });
         table.add_row([
-            format!("{name}, {seeds}"),
+            name.clone(),
             interval.unwrap_or_default(),
-            spread.map(|spread| range(&spread, |value| format!("{value:+.3}"))).unwrap_or_default(),
-            spread.and_then(|spread| spread.deviation).map(|value| format!("{value:.3}")).unwrap_or_default(),
             format!("{:.1}", cost.iterations),
             count(cost.generated.round() as usize),
             count(cost.trained.round() as usize),
             duration(cost.seconds),
         ]);
+        if let Some(Spread { deviation: Some(deviation), .. }) = spread {
+            let range = spread.map(|spread| range(&spread, deviations)).unwrap_or_default();
+            table.add_row([format!("  {} trials, {deviation:.3} apart", trials.len()), range]);
+        }
     }
     table
 }
 
+/// A gain in standard deviations, with its sign.
+fn deviations(value: f64) -> String {
+    format!("{value:+.3}").replace('-', "\u{2212}")
+}
+
 fn tasks(standings: &[Standing]) -> comfy_table::Table {
-    let mut table = table(["task", "", "difference", "of each trial", "verdict"], &[2, 3]);
+    let mut table = table(["task", "", "difference", "each trial", "verdict"], &[2, 3]);
     let mut names: Vec<&str> = Vec::new();
     for task in standings.iter().flat_map(|standing| &standing.tasks) {
         if !names.contains(&task.task.as_str()) {
@@ -68,7 +77,12 @@ fn tasks(standings: &[Standing]) -> comfy_table::Table {
                 std::mem::take(&mut title).to_owned(),
                 standing.name.clone(),
                 notation.difference(&found.comparison.difference) + notation.unit_of_change(),
-                range(&found.spread, |value| notation.change(value)),
+                // Of a single trial there is nothing more to say.
+                found
+                    .spread
+                    .deviation
+                    .map(|_| range(&found.spread, |value| notation.change(value)))
+                    .unwrap_or_default(),
                 found.comparison.verdict.to_string(),
             ]);
         }
@@ -79,4 +93,45 @@ fn tasks(standings: &[Standing]) -> comfy_table::Table {
 /// From the least to the largest.
 fn range(spread: &Spread, written: impl Fn(f64) -> String) -> String {
     format!("{} to {}", written(spread.least), written(spread.largest))
+}
+
+#[cfg(test)]
+mod tests {
+    use lancer_eval::{BootstrapSettings, Metric, compare};
+    use lancer_evolve::trials::{Cost, TaskStanding};
+
+    use super::*;
+
+    #[test]
+    fn a_row_for_each_recipe_and_its_spread_below() {
+        let items = |value| vec![(value, 1.0); 8];
+        let settings = BootstrapSettings::default();
+        let comparison = compare(Metric::Nll, &items(2.5), &items(2.25), &settings);
+        let spread = Spread { least: -0.2, largest: 0.3, deviation: Some(0.25) };
+        let standing = |name: &str, spread: Option<Spread>| Standing {
+            name: name.into(),
+            trials: Vec::new(),
+            cost: Cost { iterations: 2.0, generated: 6_719.0, trained: 26_911.0, seconds: 157.0 },
+            gain: Some(Estimate { mean: 0.148, low: -0.02, high: 0.213, items: 8 }),
+            spread,
+            tasks: vec![TaskStanding {
+                task: "held-out".into(),
+                comparison,
+                spread: spread.unwrap_or(Spread { least: 0.0, largest: 0.0, deviation: None }),
+            }],
+        };
+        let standings = [standing("self-rewarding", Some(spread)), standing("spin", None)];
+        let text = text(&standings, 0.95);
+        let rows: Vec<String> =
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for row in [
+            "self-rewarding +0.148 [−0.020, +0.213] 2.0 6,719 26,911 2 min 37 s",
+            "0 trials, 0.250 apart −0.200 to +0.300",
+            "held-out self-rewarding −0.250 [−0.250, −0.250] −0.200 to +0.300 better",
+            "spin −0.250 [−0.250, −0.250] better",
+        ] {
+            assert!(rows.iter().any(|found| found == row), "{row}: {text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
 }
