@@ -1,5 +1,5 @@
 //! The evaluation agrees with lm-evaluation-harness item by item: the built engine on the real model and the real data
-//! against fixtures/eval/lm_eval.json (made by make_lm_eval.py there). Skipped where model or data are absent.
+//! against `fixtures/eval/lm_eval.json` (made by `make_lm_eval.py` there). Skipped where model or data are absent.
 
 #![cfg(feature = "llama-cpp")]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
