@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser};
 use lancer_evolve::{Method, trials};
 
-use super::evolve::RecipeOptions;
+use super::evolve::{RecipeOptions, all_settings};
 use crate::{engines::RunEngines, failure::Failure, output::Output, progress::Bars, table};
 
 /// Compare recipes of the literature on the same model, seeds, tasks and budget, each under several seeds.
@@ -13,6 +13,7 @@ use crate::{engines::RunEngines, failure::Failure, output::Output, progress::Bar
 /// Every recipe is the one of --recipe with the settings that make it what it is; docs/recipe.md lists them. Each trial is
 /// a run of its own within the folder. Whatever ends the comparison, the same command goes on where it was.
 #[derive(Args)]
+#[command(after_long_help = all_settings())]
 pub(crate) struct Arguments {
     /// The folder of all runs.
     #[arg(long, default_value = "runs/compare", value_name = "FOLDER")]

@@ -186,7 +186,8 @@ impl RecipeOptions {
     }
 }
 
-fn all_settings() -> String {
+/// All settings with their defaults, for help texts.
+pub(super) fn all_settings() -> String {
     format!(
         "All settings and their defaults, as a recipe file or run.toml holds them; --set changes one by its name, such \
          as `--set sft.train.epochs=2`:\n\n{}",
