@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Task files, TOML.
     #[arg(required = true)]
     tasks: Vec<PathBuf>,
-    /// A model to compare with, item by item.
+    /// A model to compare with, item by item; with weights of the same format, which makes a difference by itself.
     #[arg(long, value_name = "PATH")]
     against: Option<PathBuf>,
     /// Where every item's result goes, by its ending.
