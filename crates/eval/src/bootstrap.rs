@@ -96,7 +96,8 @@ pub(crate) fn interval(
     Estimate { mean, low: quantile(&means, outside), high: quantile(&means, 1.0 - outside), items }
 }
 
-pub(crate) fn weighted_mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
+/// The mean of items, each a value and a weight; not a number where there are no items.
+pub fn weighted_mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
     let (sum, weights) =
         values.fold((0.0, 0.0), |(sum, weights), (value, weight)| (sum + value * weight, weights + weight));
     sum / weights

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use lancer_backend::{Completion, GenerateRequest, Prompt, Sampling, Seed};
 use serde::Deserialize;
 
-use crate::{EvalError, Extraction, ItemDetail, Normalisation, record::Record};
+use crate::{
+    EvalError, Extraction, ItemDetail, Normalisation,
+    record::Record,
+    written_answer::{WrittenAnswer, greedy},
+};
 
 /// The `[exact_match]` section of a task file.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,10 +45,6 @@ fn max_tokens() -> usize {
     256
 }
 
-fn greedy() -> Sampling {
-    Sampling::Greedy
-}
-
 /// The question of an item.
 #[derive(Debug, Clone)]
 pub(crate) struct ExactItem {
@@ -55,19 +55,11 @@ pub(crate) struct ExactItem {
 impl ExactMatch {
     /// Checks the ranges; the error is the setting and the reason.
     pub(crate) fn validate(&self) -> Result<(), (&'static str, String)> {
-        if !(1..=65_536).contains(&self.max_tokens) {
-            return Err(("exact_match.max_tokens", format!("{} is not within 1 to 65536", self.max_tokens)));
-        }
-        if self.stop.iter().any(String::is_empty) {
-            return Err(("exact_match.stop", "a stop string is empty".into()));
-        }
-        let request = GenerateRequest::new(Prompt::text("a")).sampling(self.sampling);
-        request.validate(0, usize::MAX).map_err(|_| {
-            (
-                "exact_match.sampling",
-                "the temperature must be above 0, and top_p above 0 and at most 1".to_string(),
-            )
-        })
+        self.written_answer().validate(["exact_match.max_tokens", "exact_match.stop", "exact_match.sampling"])
+    }
+
+    fn written_answer(&self) -> WrittenAnswer<'_> {
+        WrittenAnswer { max_tokens: self.max_tokens, stop: &self.stop, sampling: self.sampling }
     }
 
     /// What a few-shot example answers: the field's first text, as it stands.
@@ -98,12 +90,7 @@ impl ExactMatch {
 
 impl ExactItem {
     pub(crate) fn request(&self, prompt: Prompt, seed: Seed) -> GenerateRequest {
-        let mut request = GenerateRequest::new(prompt)
-            .sampling(self.settings.sampling)
-            .max_tokens(self.settings.max_tokens);
-        request.seeds = vec![seed];
-        request.stop.clone_from(&self.settings.stop);
-        request
+        self.settings.written_answer().request(prompt, seed)
     }
 
     /// The item's value and what it comes from.

@@ -6,7 +6,12 @@ use lancer_backend::{Completion, GenerateRequest, Prompt, Sampling, Seed};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{EvalError, InstructionResult, ItemDetail, instruction::Instruction, record::Record};
+use crate::{
+    EvalError, InstructionResult, ItemDetail,
+    instruction::Instruction,
+    record::Record,
+    written_answer::{WrittenAnswer, greedy},
+};
 
 /// The `[instruction_following]` section of a task file, as in `IFEval` (Zhou et al. 2023, arXiv 2311.07911).
 #[derive(Debug, Clone, Deserialize)]
@@ -59,10 +64,6 @@ fn max_tokens() -> usize {
     1280
 }
 
-fn greedy() -> Sampling {
-    Sampling::Greedy
-}
-
 /// The instructions of an item.
 #[derive(Debug, Clone)]
 pub(crate) struct InstructionItem {
@@ -73,18 +74,15 @@ pub(crate) struct InstructionItem {
 impl InstructionFollowing {
     /// Checks the ranges; the error is the setting and the reason.
     pub(crate) fn validate(&self) -> Result<(), (&'static str, String)> {
-        if !(1..=65_536).contains(&self.max_tokens) {
-            let reason = format!("{} is not within 1 to 65536", self.max_tokens);
-            return Err(("instruction_following.max_tokens", reason));
-        }
-        if self.stop.iter().any(String::is_empty) {
-            return Err(("instruction_following.stop", "a stop string is empty".into()));
-        }
-        let request = GenerateRequest::new(Prompt::text("a")).sampling(self.sampling);
-        request.validate(0, usize::MAX).map_err(|_| {
-            let reason = "the temperature must be above 0, and top_p above 0 and at most 1";
-            ("instruction_following.sampling", reason.to_owned())
-        })
+        self.written_answer().validate([
+            "instruction_following.max_tokens",
+            "instruction_following.stop",
+            "instruction_following.sampling",
+        ])
+    }
+
+    fn written_answer(&self) -> WrittenAnswer<'_> {
+        WrittenAnswer { max_tokens: self.max_tokens, stop: &self.stop, sampling: self.sampling }
     }
 
     pub(crate) fn item(settings: &Arc<Self>, record: &Record) -> Result<InstructionItem, EvalError> {
@@ -109,12 +107,7 @@ impl InstructionFollowing {
 
 impl InstructionItem {
     pub(crate) fn request(&self, prompt: Prompt, seed: Seed) -> GenerateRequest {
-        let mut request = GenerateRequest::new(prompt)
-            .sampling(self.settings.sampling)
-            .max_tokens(self.settings.max_tokens);
-        request.seeds = vec![seed];
-        request.stop.clone_from(&self.settings.stop);
-        request
+        self.settings.written_answer().request(prompt, seed)
     }
 
     /// The item's value, its weight and what it comes from.

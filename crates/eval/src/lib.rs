@@ -64,8 +64,9 @@ mod significance;
 mod spec;
 mod task;
 mod template;
+mod written_answer;
 
-pub use bootstrap::{BootstrapSettings, Estimate, estimate};
+pub use bootstrap::{BootstrapSettings, Estimate, estimate, weighted_mean};
 pub use compare::{Comparison, Verdict, compare};
 pub use correction::judge_together;
 pub use error::EvalError;

@@ -1,6 +1,10 @@
 //! How many tokens a run has spent, and whether another iteration fits into its budget.
 
-use crate::{error::EvolveError, ledger::Ledger, stage::Stage};
+use crate::{
+    error::EvolveError,
+    ledger::{Ledger, Timing},
+    stage::Stage,
+};
 
 /// Under this name stands, among the facts of a run, the last iteration that its budget had room for.
 const LAST_ITERATION: &str = "last_iteration";
@@ -8,9 +12,13 @@ const LAST_ITERATION: &str = "last_iteration";
 /// Tokens that an iteration generated and was trained on. Evaluation is left out: it is not what improves a model.
 pub(crate) fn spent(ledger: &Ledger, iteration: u32) -> Result<u64, EvolveError> {
     let timings = ledger.timings()?;
-    let counted =
-        timings.iter().filter(|timing| timing.iteration == iteration && timing.stage != Stage::Evaluate);
+    let counted = timings.iter().filter(|timing| timing.iteration == iteration && counts(timing));
     Ok(counted.map(|timing| timing.usage.generated + timing.trained).sum())
+}
+
+/// Whether a stage counts as what improving a model takes.
+pub(crate) fn counts(timing: &Timing) -> bool {
+    timing.iteration > 0 && timing.stage != Stage::Evaluate
 }
 
 /// Whether an iteration may begin: one that has begun goes on, and the first is always made.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use lancer_eval::{
-    BootstrapSettings, Comparison, Estimate, Metric, PairedItems, Task, compare, judge_together, overall_gain,
+    BootstrapSettings, Comparison, Estimate, Metric, PairedItems, Task, compare, judge_together,
+    overall_gain, weighted_mean,
 };
 
 use crate::{error::EvolveError, ledger::Ledger};
@@ -40,6 +41,13 @@ pub(crate) struct PairedTask {
     /// Values and weights.
     pub(crate) before: Vec<(f64, f64)>,
     pub(crate) after: Vec<(f64, f64)>,
+}
+
+impl PairedTask {
+    /// The mean after less the mean before.
+    pub(crate) fn difference(&self) -> f64 {
+        weighted_mean(self.after.iter().copied()) - weighted_mean(self.before.iter().copied())
+    }
 }
 
 /// The items that both models have answered, by task.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use lancer_eval::Estimate;
 use lancer_evolve::{
     summary::Notation,
     trials::{Spread, Standing},
@@ -36,9 +35,8 @@ fn gains(standings: &[Standing]) -> comfy_table::Table {
     let columns = ["", "gain", "iterations", "written", "trained on", "time"];
     let mut table = table(columns, &[1, 2, 3, 4, 5]);
     for Standing { name, trials, cost, gain, spread, .. } in standings {
-        let interval = gain.map(|Estimate { mean, low, high, .. }| {
-            format!("{} [{}, {}]", deviations(mean), deviations(low), deviations(high))
-        });
+        let notation = Notation::of_gain();
+        let interval = gain.map(|gain| notation.difference(&gain));
         table.add_row([
             name.clone(),
             interval.unwrap_or_default(),
@@ -48,16 +46,12 @@ fn gains(standings: &[Standing]) -> comfy_table::Table {
             duration(cost.seconds),
         ]);
         if let Some(Spread { deviation: Some(deviation), .. }) = spread {
-            let range = spread.map(|spread| range(&spread, deviations)).unwrap_or_default();
+            let range =
+                spread.map(|spread| range(&spread, |value| notation.change(value))).unwrap_or_default();
             table.add_row([format!("  {} trials, {deviation:.3} apart", trials.len()), range]);
         }
     }
     table
-}
-
-/// A gain in standard deviations, with its sign.
-fn deviations(value: f64) -> String {
-    format!("{value:+.3}").replace('-', "\u{2212}")
 }
 
 fn tasks(standings: &[Standing]) -> comfy_table::Table {
@@ -97,7 +91,7 @@ fn range(spread: &Spread, written: impl Fn(f64) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lancer_eval::{BootstrapSettings, Metric, compare};
+    use lancer_eval::{BootstrapSettings, Estimate, Metric, compare};
     use lancer_evolve::trials::{Cost, TaskStanding};
 
     use super::*;

@@ -22,6 +22,11 @@ impl Notation {
         }
     }
 
+    /// That of a gain over several tasks, in standard deviations.
+    pub fn of_gain() -> Self {
+        Self { factor: 1.0, digits: 3, unit: "", unit_of_change: " standard deviations" }
+    }
+
     /// The unit after a value, with the space between them.
     pub fn unit(self) -> &'static str {
         self.unit
@@ -56,7 +61,7 @@ impl Notation {
 }
 
 /// With a true minus sign, and none before what is rounded to zero.
-pub(super) fn number(written: &str) -> String {
+fn number(written: &str) -> String {
     let is_zero = !written.contains(|character: char| ('1'..='9').contains(&character));
     let unsigned = written.trim_start_matches(['+', '-']);
     if is_zero { unsigned.to_owned() } else { written.replace('-', "\u{2212}") }

@@ -2,7 +2,7 @@
 
 use lancer_eval::{Comparison, Estimate, Verdict};
 
-use super::{Notation, Outcome, TaskSummary, notation::number as signed};
+use super::{Notation, Outcome, TaskSummary};
 use crate::stage::Stage;
 
 /// Whether the model of an iteration is better, worse or not told apart from `M_0`, on which tasks, by how much.
@@ -49,13 +49,14 @@ fn overall(outcome: Outcome, gain: &Estimate, confidence: f64) -> String {
         Outcome::Worse => "is worse than M_0",
         Outcome::NotToldApart | Outcome::NotEvaluated => "is not told apart from M_0",
     };
-    let number = |value| signed(&format!("{value:+.3}"));
+    let notation = Notation::of_gain();
     format!(
-        "{words}: {} standard deviations over all tasks, {:.0} % interval {} to {};",
-        number(gain.mean),
+        "{words}: {}{} over all tasks, {:.0} % interval {} to {};",
+        notation.change(gain.mean),
+        notation.unit_of_change(),
         confidence * 100.0,
-        number(gain.low),
-        number(gain.high),
+        notation.change(gain.low),
+        notation.change(gain.high),
     )
 }
 

@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use super::Trial;
 use crate::{
+    budget,
     comparison::{self, PairedTask},
     error::EvolveError,
     ledger::Ledger,
     run::Run,
-    stage::Stage,
-    summary::Summary,
 };
 
 /// What a trial, or trials on average, took.
@@ -125,16 +124,15 @@ fn standing(name: &str, trials: &[&Trial]) -> Result<Standing, EvolveError> {
     let mut paired: Vec<Vec<PairedTask>> = Vec::new();
     for trial in trials {
         let ledger = Ledger::read(&trial.folder.join(Run::LEDGER))?;
-        let summary = Summary::of(&ledger, &trial.folder)?;
         let last = ledger.finished_iterations()?.unwrap_or(0);
         let tasks = comparison::paired(&ledger, 0, last)?;
         let gain = comparison::gain(&tasks, &trial.recipe.evaluate.bootstrap);
-        outcomes.push(TrialOutcome { seed: trial.recipe.seed.0, cost: cost(&summary), gain });
+        outcomes.push(TrialOutcome { seed: trial.recipe.seed.0, cost: cost(&ledger, last)?, gain });
         paired.push(tasks);
     }
     let bootstrap =
         trials.first().map_or_else(BootstrapSettings::default, |trial| trial.recipe.evaluate.bootstrap);
-    let spreads = spreads(&paired, &bootstrap);
+    let spreads = spreads(&paired);
     let together = averaged(paired);
     let gains: Vec<f64> = outcomes.iter().filter_map(|outcome| Some(outcome.gain?.mean)).collect();
     let tasks = comparison::judged(&together, &bootstrap)
@@ -154,16 +152,14 @@ fn standing(name: &str, trials: &[&Trial]) -> Result<Standing, EvolveError> {
     })
 }
 
-fn cost(summary: &Summary) -> Cost {
-    let stages = summary.iterations.iter().flat_map(|iteration| &iteration.stages);
-    let stages = stages.filter(|stage| stage.stage != Stage::Evaluate);
-    let mut cost = Cost { iterations: summary.iterations.len() as f64, ..Cost::default() };
-    for stage in stages {
-        cost.generated += stage.generated as f64;
-        cost.trained += stage.trained as f64;
-        cost.seconds += stage.seconds;
+fn cost(ledger: &Ledger, iterations: u32) -> Result<Cost, EvolveError> {
+    let mut cost = Cost { iterations: f64::from(iterations), ..Cost::default() };
+    for timing in ledger.timings()?.iter().filter(|timing| budget::counts(timing)) {
+        cost.generated += timing.usage.generated as f64;
+        cost.trained += timing.trained as f64;
+        cost.seconds += timing.seconds;
     }
-    cost
+    Ok(cost)
 }
 
 fn mean_cost(outcomes: &[TrialOutcome]) -> Cost {
@@ -179,12 +175,10 @@ fn mean_cost(outcomes: &[TrialOutcome]) -> Cost {
 }
 
 /// The spread of the trials' differences on each task.
-fn spreads(paired: &[Vec<PairedTask>], bootstrap: &BootstrapSettings) -> BTreeMap<String, Spread> {
+fn spreads(paired: &[Vec<PairedTask>]) -> BTreeMap<String, Spread> {
     let mut differences: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for tasks in paired {
-        for (task, comparison) in comparison::judged(tasks, bootstrap) {
-            differences.entry(task).or_default().push(comparison.difference.mean);
-        }
+    for task in paired.iter().flatten() {
+        differences.entry(task.task.clone()).or_default().push(task.difference());
     }
     differences.into_iter().filter_map(|(task, values)| Some((task, Spread::of(&values)?))).collect()
 }
