@@ -3,74 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 #![allow(clippy::float_cmp)] // Values that are exact in binary.
 
+mod table;
+
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
-use lancer_backend::{
-    Backend, BackendError, CompletionSink, Ending, Finish, GenerateRequest, Message, ModelInfo, Prompt,
-    ScoreRequest, ScoredContinuation, Seed, TokenId, Usage, scripted::ScriptedBackend,
-};
+use lancer_backend::{Backend, Ending, Finish, Message, Prompt, Seed, scripted::ScriptedBackend};
 use lancer_eval::{EvalError, EvalSink, ItemDetail, ItemResult, Metric, Task, TaskSpec, evaluate};
 use serde_json::{Value, json};
+use table::Table;
 
 fn task(text: &str, records: &Value) -> Task {
     let spec = TaskSpec::parse(&format!("name = 't'\ndata = 'd'\n{text}"), Path::new("t.toml")).unwrap();
     Task::new(spec, serde_json::from_value(records.clone()).unwrap()).unwrap()
-}
-
-/// Gives each continuation the log-probabilities of a table, keeps what it was asked, and has a short context.
-#[derive(Default)]
-struct Table {
-    log_probs: HashMap<&'static str, Vec<f32>>,
-    asked: Vec<ScoreRequest>,
-    longest: Option<usize>,
-}
-
-impl Table {
-    fn new(entries: &[(&'static str, &[f32])]) -> Self {
-        let log_probs = entries.iter().map(|(text, log_probs)| (*text, log_probs.to_vec())).collect();
-        Self { log_probs, ..Self::default() }
-    }
-}
-
-impl Backend for Table {
-    fn info(&self) -> ModelInfo {
-        ScriptedBackend::new(|_, _| String::new()).info()
-    }
-
-    fn tokenize(&self, _: &Prompt) -> Result<Vec<TokenId>, BackendError> {
-        Ok(Vec::new())
-    }
-
-    fn detokenize(&self, _: &[TokenId]) -> Result<String, BackendError> {
-        Ok(String::new())
-    }
-
-    fn generate(&mut self, _: &[GenerateRequest], _: &mut dyn CompletionSink) -> Result<Usage, BackendError> {
-        unreachable!("nothing is generated here")
-    }
-
-    fn score(
-        &mut self,
-        requests: &[ScoreRequest],
-        sink: &mut dyn FnMut(usize, Vec<ScoredContinuation>) -> ControlFlow<()>,
-    ) -> Result<Usage, BackendError> {
-        self.asked.extend_from_slice(requests);
-        if let Some(request) = self.longest {
-            return Err(BackendError::TooLong { request, tokens: 900, context_length: 512 });
-        }
-        // From the last to the first: the order is the engine's.
-        for (index, request) in requests.iter().enumerate().rev() {
-            let scored = request.continuations.iter().map(|continuation| {
-                let log_probs = self.log_probs[continuation.text.as_str()].clone();
-                let tokens = vec![TokenId(1); log_probs.len()];
-                ScoredContinuation { tokens, log_probs, is_greedy: false }
-            });
-            if sink(index, scored.collect()).is_break() {
-                return Err(BackendError::Cancelled);
-            }
-        }
-        Ok(Usage { read: 7, ..Usage::default() })
-    }
 }
 
 fn run(engine: &mut dyn Backend, task: &Task) -> Vec<ItemResult> {
