@@ -1,13 +1,13 @@
-//! How fast a model generates and scores with given settings.
+//! How fast a model generates and scores with given settings, as one line of JSON.
 //!
 //! ```text
-//! cargo run --release -p lancer-llama-cpp --example throughput -- model.gguf pairs.jsonl generate parallel=32
-//! cargo run --release -p lancer-llama-cpp --example throughput -- model.gguf pairs.jsonl score step_tokens=256
+//! cargo run --release -p lancer-llama-cpp --example throughput -- model.gguf generate requests.jsonl parallel=32
+//! cargo run --release -p lancer-llama-cpp --example throughput -- model.gguf score pairs.jsonl step_tokens=256
 //! ```
 //!
-//! `pairs.jsonl` has a `prompt` and a `response` a line. `generate` draws 4 samples of at most 128 tokens for each of the
-//! first 40 prompts, `score` gives log p(response | prompt) of every pair. Settings: `threads`, `parallel`,
-//! `cache_tokens`, `step_tokens`, `attention` (`f32`, `flash`); `requests` takes only so many pairs.
+//! A line of `requests.jsonl` has `content` (what the user says), `samples`, `max_tokens`, `temperature` and `top_p`; one
+//! of `pairs.jsonl` has `prompt` and `response`, of which log p(response | prompt) is computed. Settings: `threads`,
+//! `parallel`, `cache_tokens`, `step_tokens`, `attention` (`f32`, `flash`).
 
 use std::{error::Error, fs, num::NonZeroU32, ops::ControlFlow, path::Path, time::Instant};
 
@@ -15,7 +15,16 @@ use lancer_backend::{
     Backend, Collect, Continuation, GenerateRequest, Prompt, Sampling, ScoreRequest, Seed, Usage,
 };
 use lancer_llama_cpp::{Attention, LlamaCpp, LlamaCppSettings};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+
+#[derive(Deserialize)]
+struct Request {
+    content: String,
+    samples: usize,
+    max_tokens: usize,
+    temperature: f32,
+    top_p: f32,
+}
 
 #[derive(Deserialize)]
 struct Pair {
@@ -25,70 +34,73 @@ struct Pair {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, pairs, what, settings @ ..] = arguments.as_slice() else {
-        return Err("give a model, a file of pairs, and `generate` or `score`".into());
+    let [model, what, file, settings @ ..] = arguments.as_slice() else {
+        return Err("give a model, `generate` or `score`, and a file".into());
     };
-    let mut pairs = fs::read_to_string(pairs)?
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<Vec<Pair>, serde_json::Error>>()?;
-    let mut loaded = LlamaCppSettings::default();
-    for setting in settings {
-        let (name, value) = setting.split_once('=').ok_or("a setting is name=value")?;
-        if name == "attention" {
-            loaded.attention = if value == "flash" { Attention::Flash } else { Attention::F32 };
-            continue;
-        }
-        let value: NonZeroU32 = value.parse()?;
-        match name {
-            "threads" => loaded.threads = Some(value),
-            "parallel" => loaded.parallel = value,
-            "cache_tokens" => loaded.cache_tokens = value,
-            "step_tokens" => loaded.step_tokens = value,
-            "requests" => pairs.truncate(value.get() as usize),
-            _ => return Err(format!("no setting is called {name}").into()),
-        }
-    }
-    let mut engine = LlamaCpp::load(Path::new(model), &loaded)?;
+    let start = Instant::now();
+    let mut engine = LlamaCpp::load(Path::new(model), &engine_settings(settings)?)?;
+    let load = start.elapsed().as_secs_f64();
     let (clock, processor) = (Instant::now(), processor_seconds()?);
     let (usage, result) = match what.as_str() {
-        "generate" => generate(&mut engine, &pairs)?,
-        "score" => score(&mut engine, &pairs)?,
+        "generate" => generate(&mut engine, &read(file)?)?,
+        "score" => score(&mut engine, &read(file)?)?,
         _ => return Err("what is to be done is `generate` or `score`".into()),
     };
-    let (wall, processor) = (clock.elapsed().as_secs_f64(), processor_seconds()? - processor);
-    let tokens = (usage.read + usage.generated) as f64;
-    println!(
-        "{what} {} {}: {:.0} tokens/s, {:.0} a processor second; {wall:.1} s; read {}, reused {}, generated {}; {result}",
-        engine.info().format,
-        settings.join(" "),
-        tokens / wall,
-        tokens / processor,
-        usage.read,
-        usage.reused,
-        usage.generated
-    );
+    let (seconds, processor) = (clock.elapsed().as_secs_f64(), processor_seconds()? - processor);
+    let report = serde_json::json!({
+        "format": engine.info().format,
+        "load_seconds": load,
+        "seconds": seconds,
+        "processor_seconds": processor,
+        "read": usage.read,
+        "reused": usage.reused,
+        "generated": usage.generated,
+        "result": result,
+    });
+    println!("{report}");
     Ok(())
 }
 
-fn generate(engine: &mut dyn Backend, pairs: &[Pair]) -> Result<(Usage, String), Box<dyn Error>> {
-    let requests: Vec<GenerateRequest> = pairs
+fn engine_settings(changes: &[String]) -> Result<LlamaCppSettings, Box<dyn Error>> {
+    let mut settings = LlamaCppSettings::default();
+    for change in changes {
+        let (name, value) = change.split_once('=').ok_or("a setting is name=value")?;
+        match name {
+            "attention" if value == "flash" => settings.attention = Attention::Flash,
+            "attention" => settings.attention = Attention::F32,
+            "threads" => settings.threads = Some(value.parse()?),
+            "parallel" => settings.parallel = value.parse::<NonZeroU32>()?,
+            "cache_tokens" => settings.cache_tokens = value.parse()?,
+            "step_tokens" => settings.step_tokens = value.parse()?,
+            _ => return Err(format!("no setting is called {name}").into()),
+        }
+    }
+    Ok(settings)
+}
+
+fn read<T: DeserializeOwned>(file: &str) -> Result<Vec<T>, Box<dyn Error>> {
+    Ok(fs::read_to_string(file)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+}
+
+/// Every sample of every request; the result is the number of samples.
+fn generate(engine: &mut dyn Backend, requests: &[Request]) -> Result<(Usage, f64), Box<dyn Error>> {
+    let requests: Vec<GenerateRequest> = requests
         .iter()
-        .take(40)
         .enumerate()
-        .map(|(number, pair)| {
-            GenerateRequest::new(Prompt::user(&pair.prompt))
-                .sampling(Sampling::Nucleus { temperature: 0.7, top_p: 0.9 })
-                .samples(Seed(number as u64), 4)
-                .max_tokens(128)
+        .map(|(number, request)| {
+            GenerateRequest::new(Prompt::user(&request.content))
+                .sampling(Sampling::Nucleus { temperature: request.temperature, top_p: request.top_p })
+                .samples(Seed(number as u64), request.samples)
+                .max_tokens(request.max_tokens)
         })
         .collect();
     let mut samples = Collect::default();
     let usage = engine.generate(&requests, &mut samples)?;
-    Ok((usage, format!("{} samples", samples.0.len())))
+    Ok((usage, samples.0.len() as f64))
 }
 
-fn score(engine: &mut dyn Backend, pairs: &[Pair]) -> Result<(Usage, String), Box<dyn Error>> {
+/// Every response given its prompt; the result is the mean log-probability of a token.
+fn score(engine: &mut dyn Backend, pairs: &[Pair]) -> Result<(Usage, f64), Box<dyn Error>> {
     let requests: Vec<ScoreRequest> = pairs
         .iter()
         .map(|pair| ScoreRequest {
@@ -102,7 +114,7 @@ fn score(engine: &mut dyn Backend, pairs: &[Pair]) -> Result<(Usage, String), Bo
         tokens += scored[0].tokens.len();
         ControlFlow::Continue(())
     })?;
-    Ok((usage, format!("mean log p of {tokens} tokens {:.4}", log_prob / tokens as f64)))
+    Ok((usage, log_prob / tokens as f64))
 }
 
 /// What this process has had of all processors (Linux: `/proc/self/stat`, in hundredths of a second).

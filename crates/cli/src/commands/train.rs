@@ -1,6 +1,6 @@
 //! `lancer train`: fine-tuning and preference optimisation by themselves.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{ops::ControlFlow, path::PathBuf, time::{Duration, Instant}};
 
 use clap::{Args, Subcommand};
 use lancer_backend::{Learner, Message, WeightFormat};
@@ -61,6 +61,10 @@ struct PreferenceRow {
 struct Report {
     path: PathBuf,
     examples: usize,
+    /// Wall time of the training itself, without loading and writing the model.
+    seconds: f64,
+    /// Tokens of all steps, prompts included, without padding.
+    tokens: u64,
     skipped: Vec<lancer_prefer::Skipped>,
     steps: Vec<StepRecord>,
     held_out: Vec<EvaluationRecord>,
@@ -87,6 +91,7 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         .collect();
     let (train, held_out) = split(&examples, settings.max_examples, settings.held_out);
     let mut learner = learner(arguments, &settings.learner)?;
+    let clock = Instant::now();
     let report = train_sft(
         learner.as_mut(),
         Split { train, held_out },
@@ -95,7 +100,7 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         arguments.seed.get(),
         &mut Observer { bars: &mut bars },
     );
-    finish(arguments, learner.as_ref(), report, &mut bars, output)
+    finish(arguments, learner.as_ref(), report, clock.elapsed(), &mut bars, output)
 }
 
 fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
@@ -104,6 +109,7 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let examples = preference_examples(arguments, &bars)?;
     let (train, held_out) = split(&examples, settings.max_pairs, settings.held_out);
     let mut learner = learner(arguments, &settings.learner)?;
+    let clock = Instant::now();
     let report = train_preference(
         learner.as_mut(),
         Split { train, held_out },
@@ -114,7 +120,7 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         &mut std::collections::HashMap::new(),
         &mut Observer { bars: &mut bars },
     );
-    finish(arguments, learner.as_ref(), report, &mut bars, output)
+    finish(arguments, learner.as_ref(), report, clock.elapsed(), &mut bars, output)
 }
 
 fn preference_examples(arguments: &Arguments, bars: &Bars) -> Result<Vec<PreferenceExample>, Failure> {
@@ -165,6 +171,7 @@ fn finish(
     arguments: &Arguments,
     learner: &dyn Learner,
     report: Result<TrainingReport, lancer_prefer::TrainingError>,
+    took: Duration,
     bars: &mut Bars,
     output: Output,
 ) -> Result<(), Failure> {
@@ -180,6 +187,8 @@ fn finish(
     let report = Report {
         path: arguments.to.clone(),
         examples: report.plan.examples,
+        seconds: took.as_secs_f64(),
+        tokens: report.steps.iter().map(|step| step.tokens).sum(),
         skipped: report.plan.skipped,
         steps: report.steps,
         held_out: report.evaluations,
@@ -198,7 +207,14 @@ fn finish(
             let count = report.skipped.len();
             println!("{count} examples not trained on; the first is {}: {}", first.key, first.reason);
         }
-        println!("{}: trained on {} examples", report.path.display(), report.examples);
+        println!(
+            "{}: trained on {} examples, {} tokens in {:.1} s ({:.0} tokens/s)",
+            report.path.display(),
+            report.examples,
+            report.tokens,
+            report.seconds,
+            report.tokens as f64 / report.seconds
+        );
     });
     Ok(())
 }
