@@ -1,5 +1,6 @@
 //! `cargo xtask`: sets up what a build needs and runs every check.
 
+mod bench;
 mod evolve;
 mod model;
 mod process;
@@ -17,6 +18,7 @@ Commands:
   setup    get the build tools that are missing (cmake, libclang) and the default model; `eval \"$(cargo xtask setup)\"`
            lets plain cargo build everything too
   test     run every check: formatting, clippy, tests, doc tests
+  bench    measure against other tools and write what comes out into docs/: `cargo xtask bench data`
 
 Environment:
   CARGO_TARGET_DIR      where build outputs and tools go; with CI=true the default is a cache folder
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Some("setup") => setup::run(),
         Some("evolve") => evolve::run(&arguments[1..]),
         Some("test") => test::run(),
+        Some("bench") => bench::run(&arguments[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

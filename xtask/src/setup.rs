@@ -83,7 +83,7 @@ pub(crate) fn cache_folder() -> Option<PathBuf> {
 }
 
 /// `CARGO_TARGET_DIR`; in CI a cache folder, so that a new checkout builds on the last one's outputs; else `target`.
-fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     if let Some(folder) = env::var_os("CARGO_TARGET_DIR") {
         return root().join(folder);
     }
