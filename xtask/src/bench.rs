@@ -1,22 +1,41 @@
-//! `cargo xtask bench`: measurements against other tools, written into docs/.
+//! `cargo xtask bench`: measurements against other tools.
 
 mod data;
+mod generate;
+mod measure;
+mod programs;
+mod result;
+mod review;
+mod rivals;
+mod train;
 
 use crate::process::Failure;
+
+/// Rounds of a benchmark unless `--rounds` says otherwise.
+const ROUNDS: usize = 5;
 
 /// What is measured.
 enum Benchmark {
     /// Near copies, near-duplicates and scores of `lancer-data`.
     Data,
+    /// Sampling, against llama.cpp's own programs.
+    Generate,
+    /// A review of pairs, against a llama.cpp server.
+    Review,
+    /// Fine-tuning and DPO, against TRL.
+    Train,
 }
 
 impl Benchmark {
     /// Their names, as they are asked for.
-    const NAMES: &str = "data";
+    const NAMES: &str = "data, generate, review, train";
 
     fn named(name: &str) -> Option<Self> {
         match name {
             "data" => Some(Self::Data),
+            "generate" => Some(Self::Generate),
+            "review" => Some(Self::Review),
+            "train" => Some(Self::Train),
             _ => None,
         }
     }
@@ -27,7 +46,24 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let benchmark = arguments.first().and_then(|name| Benchmark::named(name)).ok_or_else(|| {
         Failure::usage(format!("which benchmark? `cargo xtask bench NAME`, one of: {}", Benchmark::NAMES))
     })?;
+    let arguments = &arguments[1..];
     match benchmark {
-        Benchmark::Data => data::run(&arguments[1..]),
+        Benchmark::Data => data::run(arguments),
+        Benchmark::Generate => generate::run(rounds(arguments)?),
+        Benchmark::Review => review::run(rounds(arguments)?),
+        Benchmark::Train => train::run(rounds(arguments)?),
+    }
+}
+
+/// `--rounds N`.
+fn rounds(arguments: &[String]) -> Result<usize, Failure> {
+    match arguments {
+        [] => Ok(ROUNDS),
+        [name, count] if name == "--rounds" => count
+            .parse()
+            .ok()
+            .filter(|&count| count > 0)
+            .ok_or_else(|| Failure::usage(format!("--rounds takes a number above 0, not {count}"))),
+        _ => Err(Failure::usage("this benchmark takes nothing but `--rounds N`")),
     }
 }

@@ -52,6 +52,12 @@ impl Environment {
         cargo
     }
 
+    /// A cmake command in this environment.
+    pub(crate) fn cmake(&self) -> Command {
+        let ours = self.variables.iter().find(|(name, _)| *name == "CMAKE").map(|(_, path)| path.clone());
+        Command::new(ours.or_else(|| env::var_os("CMAKE")).unwrap_or_else(|| "cmake".into()))
+    }
+
     /// Where build outputs go.
     pub(crate) fn target(&self) -> &Path {
         &self.target

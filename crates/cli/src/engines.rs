@@ -25,7 +25,7 @@ pub(crate) struct EngineOptions {
     /// Threads; the processor's number by default.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroU32>,
-    /// Samples that llama.cpp computes at the same time.
+    /// Samples that llama.cpp computes at the same time; 32 by default, 16 with weights in f32.
     #[arg(long, value_name = "N")]
     parallel: Option<NonZeroU32>,
     /// Tokens that llama.cpp's KV cache holds for all samples together; the longest text there can be.
@@ -60,7 +60,7 @@ fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, 
     let default = LlamaCppSettings::default();
     let settings = LlamaCppSettings {
         threads: options.threads,
-        parallel: options.parallel.unwrap_or(default.parallel),
+        parallel: options.parallel,
         cache_tokens: options.cache_tokens.unwrap_or(default.cache_tokens),
         ..default
     };

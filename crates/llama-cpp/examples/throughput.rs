@@ -9,7 +9,7 @@
 //! of `pairs.jsonl` has `prompt` and `response`, of which log p(response | prompt) is computed. Settings: `threads`,
 //! `parallel`, `cache_tokens`, `step_tokens`, `attention` (`f32`, `flash`).
 
-use std::{error::Error, fs, num::NonZeroU32, ops::ControlFlow, path::Path, time::Instant};
+use std::{error::Error, fs, ops::ControlFlow, path::Path, time::Instant};
 
 use lancer_backend::{
     Backend, Collect, Continuation, GenerateRequest, Prompt, Sampling, ScoreRequest, Seed, Usage,
@@ -66,10 +66,10 @@ fn engine_settings(changes: &[String]) -> Result<LlamaCppSettings, Box<dyn Error
     for change in changes {
         let (name, value) = change.split_once('=').ok_or("a setting is name=value")?;
         match name {
-            "attention" if value == "flash" => settings.attention = Attention::Flash,
-            "attention" => settings.attention = Attention::F32,
+            "attention" if value == "flash" => settings.attention = Some(Attention::Flash),
+            "attention" => settings.attention = Some(Attention::F32),
             "threads" => settings.threads = Some(value.parse()?),
-            "parallel" => settings.parallel = value.parse::<NonZeroU32>()?,
+            "parallel" => settings.parallel = Some(value.parse()?),
             "cache_tokens" => settings.cache_tokens = value.parse()?,
             "step_tokens" => settings.step_tokens = value.parse()?,
             _ => return Err(format!("no setting is called {name}").into()),

@@ -23,8 +23,7 @@
 //!
 //! * `parallel` is how many samples or continuations are live. A step reads all weights once, however many tokens it
 //!   has, so more is faster, up to a point: in f32, attention is computed over the cells of all sequences and what is not
-//!   a token's own is masked after; flash attention passes over it cell by cell below 64 tokens a step, from there on
-//!   only where 64 tokens have nothing to do with 64 cells.
+//!   a token's own is masked after; flash attention passes over it.
 //! * `cache_tokens` is how many cells the KV cache has for all of them: 2 × layers × key-value heads × head size × 4
 //!   bytes each, 46 KB for SmolLM2-135M, and half of that with flash attention. A sample begins when the cache holds its
 //!   longest form (`max_tokens`) beside the longest forms of all live ones, where what they share counts once. So no

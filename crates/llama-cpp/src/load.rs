@@ -55,30 +55,31 @@ impl LlamaCpp {
     /// KV cache does not fit into memory, or where the settings are not valid.
     pub fn load(path: &Path, settings: &LlamaCppSettings) -> Result<Self, BackendError> {
         let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: path.into(), source };
-        settings.validate().map_err(|error| failed(error.into()))?;
         // Read first by a reader that says what is wrong: llama.cpp says only that it failed.
         let file = lancer_model::gguf::GgufFile::open(path).map_err(|error| failed(error.into()))?;
+        let format = format(&file);
+        let decided = settings.decide(format == "F32").map_err(|error| failed(error.into()))?;
         let library = library().map_err(|error| failed(error.into()))?;
         let model = LlamaModel::load_from_file(library, path, &LlamaModelParams::default())
             .map_err(|error| failed(error.into()))?;
         let vocabulary = Vocabulary::new(&model)?;
         let step_tokens = settings.step_tokens.get();
-        let (flash_attention, cache_type) = match settings.attention {
-            Attention::F32 => (FLASH_ATTENTION_OFF, KvCacheType::F32),
-            Attention::Flash => (FLASH_ATTENTION_ON, KvCacheType::F16),
+        let (flash_attention, keys, values) = match decided.attention {
+            Attention::F32 => (FLASH_ATTENTION_OFF, KvCacheType::F32, KvCacheType::F32),
+            Attention::Flash => (FLASH_ATTENTION_ON, KvCacheType::F16, KvCacheType::BF16),
         };
         let parameters = LlamaContextParams::default()
             .with_n_ctx(Some(settings.cache_tokens))
             // The trunk and the branches.
-            .with_n_seq_max(settings.parallel.get() + 1)
+            .with_n_seq_max(decided.parallel + 1)
             .with_kv_unified(true)
             .with_n_batch(step_tokens)
             .with_n_ubatch(step_tokens)
-            .with_n_threads(settings.thread_count())
-            .with_n_threads_batch(settings.thread_count())
+            .with_n_threads(decided.threads)
+            .with_n_threads_batch(decided.threads)
             .with_flash_attention_policy(flash_attention)
-            .with_type_k(cache_type)
-            .with_type_v(cache_type);
+            .with_type_k(keys)
+            .with_type_v(values);
         let loaded = Loaded::try_new(model, |model| model.new_context(library, parameters))
             .map_err(|error| failed(error.into()))?;
         let (model, context) = (loaded.borrow_owner(), loaded.borrow_dependent());
@@ -87,13 +88,12 @@ impl LlamaCpp {
         let info = ModelInfo {
             engine: ENGINE.into(),
             name: name(&file, path),
-            format: format(&file),
+            format,
             parameters: model.n_params(),
             vocabulary: vocabulary.size(),
             context_length: cells.min(model.n_ctx_train()) as usize,
         };
-        let cached =
-            Cached::new(settings.parallel.get() as usize, context.n_batch() as usize, cells as usize);
+        let cached = Cached::new(decided.parallel as usize, context.n_batch() as usize, cells as usize);
         Ok(Self { loaded, vocabulary, cached, info })
     }
 

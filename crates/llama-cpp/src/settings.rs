@@ -13,27 +13,30 @@ const MAX_SEQUENCES: u32 = 256;
 pub struct LlamaCppSettings {
     /// Number of threads; the processor's by default.
     pub threads: Option<NonZeroU32>,
-    /// Samples and continuations that are computed at the same time, 1 to 255.
-    pub parallel: NonZeroU32,
+    /// Samples and continuations that are computed at the same time, 1 to 255; by default 32, or 16 with
+    /// [`Attention::F32`], where each of them costs more the more there are.
+    pub parallel: Option<NonZeroU32>,
     /// Tokens that the KV cache holds for all of them together; what is shared counts once. A single sequence can have
     /// no more, nor more than the model was trained for. More than `parallel`.
     pub cache_tokens: NonZeroU32,
     /// Tokens of one step at most, prompts and samples together; more than `parallel`, so that a prompt moves on however
     /// many samples are being written.
     pub step_tokens: NonZeroU32,
-    /// How attention is computed.
-    pub attention: Attention,
+    /// How attention is computed; by default [`Attention::F32`] where the weights are in f32, so that nothing is lost, and
+    /// [`Attention::Flash`] where they are not.
+    pub attention: Option<Attention>,
 }
 
 /// How attention is computed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attention {
-    /// In f32, over a cache in f32: log-probabilities agree with those of other engines in f32 within 1e-3.
-    #[default]
+    /// In f32, over keys and values in f32: log-probabilities agree with those of other engines in f32 within 1e-3. Each
+    /// token is held against the cells of all sequences.
     F32,
-    /// llama.cpp's flash attention over a cache in f16, which takes half the memory: log-probabilities are off by some
-    /// thousandths, also between the same sequence alone and in company.
+    /// llama.cpp's flash attention, over keys in f16 and values in bf16: half the memory, and each token is held against
+    /// the cells of its own sequence only. Log-probabilities are off by some thousandths. (Values in f16 would be summed
+    /// in f16, and by another kernel from 64 tokens a step on; values in bf16 are summed in f32, always by the same.)
     Flash,
 }
 
@@ -42,10 +45,10 @@ impl Default for LlamaCppSettings {
         let number = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             threads: None,
-            parallel: number(32),
+            parallel: None,
             cache_tokens: number(8192),
             step_tokens: number(512),
-            attention: Attention::default(),
+            attention: None,
         }
     }
 }
@@ -68,10 +71,23 @@ pub enum LlamaCppSettingsError {
     },
 }
 
+/// Settings with what was left open decided.
+pub(crate) struct Decided {
+    pub(crate) threads: i32,
+    pub(crate) parallel: u32,
+    pub(crate) attention: Attention,
+}
+
 impl LlamaCppSettings {
-    /// Checks the ranges.
-    pub fn validate(&self) -> Result<(), LlamaCppSettingsError> {
-        let parallel = self.parallel.get();
+    /// Decides what was left open, for weights in f32 or others, and checks the ranges.
+    pub(crate) fn decide(&self, weights_in_f32: bool) -> Result<Decided, LlamaCppSettingsError> {
+        let attention =
+            self.attention.unwrap_or(if weights_in_f32 { Attention::F32 } else { Attention::Flash });
+        let by_default = match attention {
+            Attention::F32 => 16,
+            Attention::Flash => 32,
+        };
+        let parallel = self.parallel.map_or(by_default, NonZeroU32::get);
         // One sequence is the trunk.
         if parallel >= MAX_SEQUENCES {
             return Err(LlamaCppSettingsError::TooParallel(parallel));
@@ -81,12 +97,8 @@ impl LlamaCppSettings {
                 return Err(LlamaCppSettingsError::TooSmall { setting, value: value.get(), parallel });
             }
         }
-        Ok(())
-    }
-
-    /// The number of threads in effect.
-    pub(crate) fn thread_count(&self) -> i32 {
         let all = || thread::available_parallelism().map_or(1, |threads| threads.get() as i32);
-        self.threads.map_or_else(all, |threads| threads.get() as i32)
+        let threads = self.threads.map_or_else(all, |threads| threads.get() as i32);
+        Ok(Decided { threads, parallel, attention })
     }
 }

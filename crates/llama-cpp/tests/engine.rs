@@ -8,7 +8,7 @@ use lancer_backend::{
     Backend, BackendError, Collect, Completion, CompletionSink, Continuation, GenerateRequest, Prompt,
     Sampling, ScoreRequest, Seed, TokenId, conformance,
 };
-use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
+use lancer_llama_cpp::{Attention, LlamaCpp, LlamaCppSettings};
 use lancer_model::{ConvertFormat, Model, convert};
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -30,6 +30,20 @@ fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
 }
 
+/// What transformers says of a tiny model.
+fn expected(name: &str) -> Vec<Expected> {
+    serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap()
+}
+
+fn responses(rows: &[Expected]) -> Vec<ScoreRequest> {
+    rows.iter()
+        .map(|row| ScoreRequest {
+            prompt: Prompt::user(&row.prompt),
+            continuations: vec![Continuation::closed(&row.response)],
+        })
+        .collect()
+}
+
 /// The tiny model as GGUF, loaded with these settings.
 fn engine(name: &str, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -41,7 +55,7 @@ fn engine(name: &str, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
 fn few(parallel: u32, cache_tokens: u32, step_tokens: u32) -> LlamaCppSettings {
     let number = |n| NonZeroU32::new(n).unwrap();
     LlamaCppSettings {
-        parallel: number(parallel),
+        parallel: Some(number(parallel)),
         cache_tokens: number(cache_tokens),
         step_tokens: number(step_tokens),
         ..one_thread()
@@ -66,6 +80,26 @@ fn conforms() {
 }
 
 #[test]
+fn flash_attention_is_near_what_transformers_says() {
+    for name in MODELS {
+        let settings = LlamaCppSettings { attention: Some(Attention::Flash), ..one_thread() };
+        let (mut engine, _folder) = engine(name, settings);
+        let rows = expected(name);
+        let mut largest = 0.0_f32;
+        engine
+            .score(&responses(&rows), &mut |request, scored| {
+                let pairs = scored[0].log_probs.iter().zip(&rows[request].log_probs);
+                largest =
+                    pairs.fold(largest, |largest, (found, expected)| largest.max((found - expected).abs()));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        // Not exact, or it would be the other attention.
+        assert!(largest > 1e-6 && largest < 0.02, "{name}: off by {largest}");
+    }
+}
+
+#[test]
 fn conforms_in_little_memory() {
     // Fewer branches than samples, steps shorter than prompts, a cache that holds little more than one sequence.
     let (mut engine, _folder) = engine("tiny-llama", few(2, 600, 7));
@@ -78,19 +112,11 @@ fn conforms_in_little_memory() {
 #[test]
 fn tokens_and_log_probabilities_are_those_of_transformers() {
     for name in MODELS {
-        let rows: Vec<Expected> =
-            serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap();
+        let rows = expected(name);
         let (mut engine, _folder) = engine(name, one_thread());
-        let requests: Vec<_> = rows
-            .iter()
-            .map(|row| ScoreRequest {
-                prompt: Prompt::user(&row.prompt),
-                continuations: vec![Continuation::closed(&row.response)],
-            })
-            .collect();
         let mut given = 0;
         engine
-            .score(&requests, &mut |request, scored| {
+            .score(&responses(&rows), &mut |request, scored| {
                 given += 1;
                 let row = &rows[request];
                 assert_eq!(scored[0].tokens, row.response_tokens, "{name}: {}", row.response);
@@ -227,13 +253,14 @@ fn a_token_outside_the_vocabulary_is_named() {
 
 #[test]
 fn settings_out_of_range_are_named() {
+    let (_engine, folder) = engine("tiny-llama", one_thread());
+    let path = folder.path().join("model.gguf");
     for (settings, name) in [(few(256, 1024, 512), "parallel is 256"), (few(8, 1024, 8), "step_tokens is 8")]
     {
-        let error = settings.validate().unwrap_err().to_string();
-        assert!(error.contains(name), "{error}");
-        assert!(LlamaCpp::load(Path::new("any.gguf"), &settings).is_err());
+        let error = LlamaCpp::load(&path, &settings).err().unwrap();
+        let BackendError::Load { source, .. } = error else { panic!("{error}") };
+        assert!(source.to_string().contains(name), "{source}");
     }
-    LlamaCppSettings::default().validate().unwrap();
 }
 
 #[test]

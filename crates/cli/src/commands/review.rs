@@ -1,6 +1,6 @@
 //! `lancer review`: scores for pairs of a prompt and a response.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
 use clap::Args;
 use lancer_review::{Calibrated, Detail, Item, Outcome, Review, ReviewError, ReviewSettings, ReviewSink};
@@ -48,6 +48,10 @@ struct Report {
     pairs: usize,
     scored: usize,
     mean_score: Option<f64>,
+    /// Wall time of the calibration.
+    calibration_seconds: f64,
+    /// Wall time of the review, without loading the model and without the calibration.
+    seconds: f64,
     calibration: Calibrated,
 }
 
@@ -62,17 +66,20 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     };
     let mut backend = arguments.model.load()?;
     let seed = arguments.seed.get();
+    let clock = Instant::now();
     bars.start("calibrate".into(), "pairs", 0, 0);
     let calibrated =
         lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |_| bars.add(0, 0));
     bars.stop();
     let calibration = calibrated.map_err(failure)?;
+    let (calibration_seconds, clock) = (clock.elapsed().as_secs_f64(), Instant::now());
     bars.start("review".into(), "pairs", 0, items.len());
     let mut sink = Sink { bars: &mut bars, reviews: vec![None; items.len()] };
     let reviewed = lancer_review::review(backend.as_mut(), &calibration.reviewer, &items, seed, &mut sink);
     let reviews = sink.reviews;
     bars.stop();
     reviewed.map_err(failure)?;
+    let seconds = clock.elapsed().as_secs_f64();
 
     let rows: Vec<Row<'_>> =
         items.iter().zip(&reviews).filter_map(|(item, review)| Some(row(item, review.as_ref()?))).collect();
@@ -83,6 +90,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         pairs: rows.len(),
         scored: scores.len(),
         mean_score: (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64),
+        calibration_seconds,
+        seconds,
         calibration,
     };
     output.print(&report, |report| {
@@ -90,7 +99,14 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
             println!("{}: area under the ROC curve {:.2}", separation.mode, separation.auc);
         }
         let mean = report.mean_score.map_or_else(String::new, |mean| format!(", mean score {mean:.2}"));
-        println!("{}: {} of {} pairs scored{mean}", report.path.display(), report.scored, report.pairs);
+        println!(
+            "{}: {} of {} pairs scored{mean}; {:.1} s, and {:.1} s for the calibration",
+            report.path.display(),
+            report.scored,
+            report.pairs,
+            report.seconds,
+            report.calibration_seconds
+        );
     });
     Ok(())
 }

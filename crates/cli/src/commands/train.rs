@@ -1,6 +1,10 @@
 //! `lancer train`: fine-tuning and preference optimisation by themselves.
 
-use std::{ops::ControlFlow, path::PathBuf, time::{Duration, Instant}};
+use std::{
+    ops::ControlFlow,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use clap::{Args, Subcommand};
 use lancer_backend::{Learner, Message, WeightFormat};

@@ -1,0 +1,73 @@
+//! What a benchmark found: a table for people, and JSON.
+
+use std::{fmt::Write as _, fs};
+
+use serde::Serialize;
+
+use super::measure::median;
+use crate::{process::Failure, setup::Environment};
+
+/// One program in one setting.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    setting: String,
+    program: String,
+    /// Of each round; more is better.
+    rates: Vec<f64>,
+    /// Median of these over the median of lancer's; none for lancer itself.
+    lancer_is_times_as_fast: Option<f64>,
+    /// The most memory in the middle round, in MiB, where it was measured.
+    peak_memory_mib: Option<f64>,
+}
+
+impl Row {
+    /// What others are compared with.
+    pub(crate) fn new(setting: String, program: &str, rates: Vec<f64>) -> Self {
+        Self { setting, program: program.into(), rates, lancer_is_times_as_fast: None, peak_memory_mib: None }
+    }
+
+    /// What is compared with `ours`.
+    pub(crate) fn against(setting: String, program: &str, rates: Vec<f64>, ours: &[f64]) -> Self {
+        let ratio = median(ours.to_vec()) / median(rates.clone());
+        Self { lancer_is_times_as_fast: Some(ratio), ..Self::new(setting, program, rates) }
+    }
+
+    /// With memory, in bytes.
+    pub(crate) fn memory(mut self, peaks: Vec<f64>) -> Self {
+        self.peak_memory_mib = Some(median(peaks) / 1_048_576.0);
+        self
+    }
+}
+
+/// Prints the table in Markdown, the ratios first, and writes `bench/NAME.json` in the target folder.
+pub(crate) fn finish(environment: &Environment, name: &str, unit: &str, rows: &[Row]) -> Result<(), Failure> {
+    println!("{}", table(unit, rows));
+    let path = environment.target().join("bench").join(format!("{name}.json"));
+    let text = serde_json::to_string_pretty(rows).map_err(|error| Failure::new(error.to_string()))?;
+    fs::write(&path, text)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn table(unit: &str, rows: &[Row]) -> String {
+    let mut text = format!(
+        "| | program | lancer is | {unit} (lowest to highest) | peak memory |\n|---|---|---|---|---|\n"
+    );
+    for row in rows {
+        let ratio = row.lancer_is_times_as_fast.map_or(String::new(), |ratio| format!("{ratio:.2} ×"));
+        let (low, high) = row
+            .rates
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &rate| (low.min(rate), high.max(rate)));
+        let memory = row.peak_memory_mib.map_or(String::new(), |memory| format!("{memory:.0} MiB"));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {ratio} | {:.1} ({low:.1} to {high:.1}) | {memory} |",
+            row.setting,
+            row.program,
+            median(row.rates.clone())
+        );
+    }
+    text
+}
