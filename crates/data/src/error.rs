@@ -15,6 +15,22 @@ pub enum DataError {
         /// Why.
         source: io::Error,
     },
+    /// A path on the Hugging Face hub is none.
+    #[error(
+        "{path} is no file on the hub; write hf://datasets/OWNER/NAME/PATH, with @REVISION after NAME for another than main"
+    )]
+    HubPath {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file on the Hugging Face hub could not be fetched.
+    #[error("cannot fetch {path} from the Hugging Face hub")]
+    Hub {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The file's name does not say what it holds.
     #[error("{path} does not end in .jsonl, .json or .parquet; rename it to say what it holds")]
     UnknownEnding {

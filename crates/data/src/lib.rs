@@ -46,6 +46,7 @@ mod error;
 mod export;
 mod format;
 mod frame;
+mod hub;
 mod near;
 mod read;
 mod record;

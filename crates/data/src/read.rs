@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::{
     DataError,
     format::Format,
+    hub,
     record::{Pairs, Reject, Rows},
     schema,
 };
@@ -107,6 +108,7 @@ impl Record<'_> {
 /// Hands every record of a file to `sink`, in order; an error if there is none. Of a Parquet file only the named
 /// columns are read.
 fn records(path: &Path, columns: Option<&[&str]>, sink: &mut dyn FnMut(Record<'_>)) -> Result<(), DataError> {
+    let path = &*hub::local(path)?;
     let format = Format::of(path)?;
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;

@@ -25,7 +25,7 @@ use crate::{
 ///
 /// let text = r#"
 /// name = "piqa"
-/// data = "piqa.jsonl"              # relative to this file
+/// data = "piqa.jsonl"              # relative to this file, or a file that the caller knows as SCHEME://...
 /// limit = { sample = 200, seed = 1 }   # or { first = 200 }; all records without it
 ///
 /// [prompt]
@@ -201,7 +201,11 @@ impl TaskSpec {
                     return Err(setting(("kind", reason.into())));
                 }
             };
-        let data = path.parent().map_or_else(|| file.data.clone(), |folder| folder.join(&file.data));
+        let data = match path.parent() {
+            // A path on a server, such as hf://datasets/..., stands for itself.
+            Some(folder) if !file.data.to_string_lossy().contains("://") => folder.join(&file.data),
+            _ => file.data,
+        };
         Ok(Self {
             name: file.name,
             data,
