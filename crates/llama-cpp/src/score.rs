@@ -2,13 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use lancer_backend::{BackendError, ScoreRequest, ScoredContinuation, ScoredToken, TokenId, score_token};
+use lancer_backend::{
+    BackendError, ScoreRequest, ScoredContinuation, ScoredToken, TokenId, by_common_beginning, score_token,
+};
 use llama_cpp_2::model::LlamaModel;
 use rayon::prelude::*;
 
 use crate::{
     cache::{Branch, Cache, Row},
-    requests::{self, by_common_beginning},
+    requests,
     vocabulary::Vocabulary,
 };
 

@@ -138,7 +138,11 @@ fn write_safetensors_folder(
         if let Some(error) = failure.take() {
             return Err(error);
         }
-        written.map_err(|error| ModelError::Io { path, action: "write", source: std::io::Error::other(error) })
+        written.map_err(|error| ModelError::Io {
+            path,
+            action: "write",
+            source: std::io::Error::other(error),
+        })
     })
 }
 

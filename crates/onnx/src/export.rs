@@ -11,6 +11,8 @@ use std::{fs, io, path::Path};
 use lancer_model::{Config, FolderType, Model, ModelError, TensorSource, write_folder};
 use prost::Message;
 
+#[cfg(feature = "engine")]
+pub(crate) use self::decoder::KEEP;
 pub use self::settings::{ExportSettings, Operators, WeightType};
 use self::weights::{BLOCK, Weights};
 use crate::proto::{ModelProto, OperatorSetIdProto};
@@ -53,7 +55,8 @@ pub fn export(
         WeightType::F16 => FolderType::F16,
     };
     write_folder(model, to, kind, &mut |folder| {
-        let failed = |path: &Path, source: io::Error| ModelError::Io { path: path.into(), action: "write", source };
+        let failed =
+            |path: &Path, source: io::Error| ModelError::Io { path: path.into(), action: "write", source };
         let folder = folder.join(SUBFOLDER);
         fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
         let path = folder.join(settings.weights.file_name());

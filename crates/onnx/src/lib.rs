@@ -1,6 +1,10 @@
 //! Models as ONNX: written in Rust, and run by ONNX Runtime.
 
+#[cfg(feature = "engine")]
+mod engine;
 mod export;
 mod proto;
 
+#[cfg(feature = "engine")]
+pub use engine::{LIBRARY_VARIABLE, LibraryError, OnnxRuntime, OnnxSettings, Provider};
 pub use export::{ExportSettings, Operators, WeightType, export};

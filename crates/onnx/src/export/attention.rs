@@ -47,6 +47,12 @@ impl SharedInputs {
         };
         Ok(Self { positions: positions.into(), cosines, sines, mask })
     }
+
+    /// Turns queries or keys, `[batch, sequence, heads × head size]`, by their positions' angles, in one operator.
+    fn rotate(&self, graph: &mut Graph<'_>, states: &str) -> Value {
+        let inputs = [states, &self.positions, &self.cosines, &self.sines];
+        graph.add_fused("RotaryEmbedding", &inputs, &[Attribute::Int("interleaved", 0)])
+    }
 }
 
 fn lengths(graph: &mut Graph<'_>, mask: &str) -> Mask {
@@ -111,17 +117,12 @@ impl Attention<'_> {
     ) -> Value {
         match &shared.mask {
             Mask::Lengths { each_less_one, longest } => {
-                let query = self.rotate_fused(graph, shared, query);
-                let key = self.rotate_fused(graph, shared, key);
+                let query = shared.rotate(graph, query);
+                let key = shared.rotate(graph, key);
                 self.attend_fused(graph, [&query, &key, value], each_less_one, longest)
             }
             Mask::Pairs(pairs) => self.attend(graph, shared, [query, key, value], pairs),
         }
-    }
-
-    fn rotate_fused(&self, graph: &mut Graph<'_>, shared: &SharedInputs, states: &str) -> Value {
-        let inputs = [states, &shared.positions, &shared.cosines, &shared.sines];
-        graph.add_fused("RotaryEmbedding", &inputs, &[Attribute::Int("interleaved", 0)])
     }
 
     fn attend_fused(
@@ -182,8 +183,7 @@ impl Attention<'_> {
         let batch = graph.add("Gather", &[&all_rows, &batch], &[]);
         let columns = graph.add("Gather", &[&all_rows, &columns], &[]);
         let (groups, rest) = (graph.integers(&[kv_heads, group]), graph.integers(&[-1]));
-        let by_query =
-            graph.add("Concat", &[&batch, &groups, &rest, &columns], &[Attribute::Int("axis", 0)]);
+        let by_query = graph.add("Concat", &[&batch, &groups, &rest, &columns], &[Attribute::Int("axis", 0)]);
         let scores = graph.add("Reshape", &[&scores, &by_query], &[]);
         let never = graph.number(NEVER);
         let scores = graph.add("Where", &[pairs, &scores, &never], &[]);

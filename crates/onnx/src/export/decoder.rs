@@ -14,7 +14,11 @@ use crate::proto::{ElementType, GraphProto};
 pub(crate) const KEEP: &str = "num_logits_to_keep";
 
 /// Builds the graph and writes the weights it uses.
-pub(super) fn build(config: &Config, operators: Operators, weights: Weights<'_>) -> Result<GraphProto, ModelError> {
+pub(super) fn build(
+    config: &Config,
+    operators: Operators,
+    weights: Weights<'_>,
+) -> Result<GraphProto, ModelError> {
     let mut decoder = Decoder { config, operators, graph: Graph::new(config.family.name(), weights) };
     decoder.whole()?;
     decoder.graph.weights.finish()?;
@@ -82,8 +86,12 @@ impl Decoder<'_> {
 
     fn layer(&mut self, layer: usize, stream: &Stream, shared: &SharedInputs) -> Result<Stream, ModelError> {
         let name = |part: &str| format!("model.layers.{layer}.{part}");
-        let [query, key, value] = [("q_proj", self.config.heads), ("k_proj", self.config.kv_heads), ("v_proj", self.config.kv_heads)]
-            .map(|(part, heads)| self.projection(&stream.normed, &name(&format!("self_attn.{part}")), heads));
+        let [query, key, value] = [
+            ("q_proj", self.config.heads),
+            ("k_proj", self.config.kv_heads),
+            ("v_proj", self.config.kv_heads),
+        ]
+        .map(|(part, heads)| self.projection(&stream.normed, &name(&format!("self_attn.{part}")), heads));
         let attention = Attention { config: self.config, layer };
         let mixed = attention.add(&mut self.graph, shared, &query?, &key?, &value?);
         let width = self.config.heads * self.config.head_dim;
@@ -116,7 +124,9 @@ impl Decoder<'_> {
         let up = self.linear(states, &format!("{name}.up_proj.weight"), hidden, inner)?;
         let gate = match self.operators {
             // x × sigmoid(alpha × x).
-            Operators::Fused => self.graph.add_fused("QuickGelu", &[&gate], &[Attribute::Float("alpha", 1.0)]),
+            Operators::Fused => {
+                self.graph.add_fused("QuickGelu", &[&gate], &[Attribute::Float("alpha", 1.0)])
+            }
             Operators::Plain => {
                 let sigmoid = self.graph.add("Sigmoid", &[&gate], &[]);
                 self.graph.add("Mul", &[&gate, &sigmoid], &[])

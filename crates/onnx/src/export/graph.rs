@@ -12,6 +12,9 @@ pub(super) const MICROSOFT: &str = "com.microsoft";
 /// The name of a value in a graph.
 pub(super) type Value = String;
 
+/// What the names of small constants begin with.
+const CONSTANT: &str = "constant.";
+
 /// A value that an operator does not take or whose result is not wanted.
 pub(super) const NONE: &str = "";
 
@@ -156,11 +159,20 @@ impl<'a> Graph<'a> {
     }
 
     fn small(&mut self, kind: ElementType, shape: &[usize], bytes: Vec<u8>) -> Value {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let known = self.proto.initializer.iter().find(|tensor| {
+            tensor.name.starts_with(CONSTANT)
+                && tensor.data_type == Some(kind as i32)
+                && tensor.dims.len() == shape.len()
+                && tensor.raw_data.as_ref() == Some(&bytes)
+        });
+        if let Some(known) = known {
+            return known.name.clone();
+        }
+        let name = format!("{CONSTANT}{}", self.proto.initializer.len());
         self.constant(TensorProto {
             dims: shape.iter().map(|&length| length as i64).collect(),
             data_type: Some(kind as i32),
-            name: format!("constant.{kind:?}.{}.{digits}", shape.len()),
+            name,
             raw_data: Some(bytes),
             ..TensorProto::default()
         })
@@ -177,7 +189,6 @@ fn value_info(name: &str, kind: ElementType, shape: &[Length<'_>]) -> ValueInfoP
             }),
         })
         .collect();
-    let tensor =
-        TensorTypeProto { elem_type: Some(kind as i32), shape: Some(TensorShapeProto { dim }) };
+    let tensor = TensorTypeProto { elem_type: Some(kind as i32), shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto { name: name.into(), kind: Some(TypeProto { tensor_type: Some(tensor) }) }
 }

@@ -115,7 +115,8 @@ impl<'a> Weights<'a> {
                     *scale = quantise(weights, integers);
                 }
             });
-        let integers = self.keep(format!("{name}.int8"), &[rows, blocks, BLOCK], ElementType::Uint8, integers)?;
+        let integers =
+            self.keep(format!("{name}.int8"), &[rows, blocks, BLOCK], ElementType::Uint8, integers)?;
         let scales = self.floats(&format!("{name}.scales"), &[rows * blocks], &scales, ElementType::Float)?;
         Ok(Blocks { integers, scales })
     }
@@ -133,9 +134,7 @@ impl<'a> Weights<'a> {
     /// Closes the file of the weights.
     pub(super) fn finish(&mut self) -> Result<(), ModelError> {
         match &mut self.external {
-            Some(external) => {
-                external.file.flush().map_err(|source| written(&external.path, source))
-            }
+            Some(external) => external.file.flush().map_err(|source| written(&external.path, source)),
             None => Ok(()),
         }
     }
@@ -148,7 +147,9 @@ impl<'a> Weights<'a> {
         kind: ElementType,
     ) -> Result<TensorProto, ModelError> {
         let bytes = match kind {
-            ElementType::Float16 => data.iter().flat_map(|&weight| f16::from_f32(weight).to_le_bytes()).collect(),
+            ElementType::Float16 => {
+                data.iter().flat_map(|&weight| f16::from_f32(weight).to_le_bytes()).collect()
+            }
             _ => data.iter().flat_map(|weight| weight.to_le_bytes()).collect(),
         };
         self.keep(name.into(), shape, kind, bytes)
