@@ -15,6 +15,12 @@ pub trait Tokenizer {
     /// The tokens of a text in which nothing is a special token.
     fn plain(&self, text: &str) -> Vec<TokenId>;
 
+    /// The tokens of a text that is read from its beginning: after the beginning-of-text token, where the model's tokenizer
+    /// sets one.
+    fn document(&self, text: &str) -> Vec<TokenId> {
+        self.plain(text)
+    }
+
     /// The bytes of a token; none for a special token.
     fn bytes(&self, token: TokenId) -> Vec<u8>;
 
@@ -36,7 +42,7 @@ pub trait Tokenizer {
     fn prompt(&self, prompt: &Prompt) -> Result<Vec<TokenId>, BackendError> {
         match prompt {
             Prompt::Chat(messages) => self.chat(messages).map_err(BackendError::ChatTemplate),
-            Prompt::Text(text) => Ok(self.plain(text)),
+            Prompt::Text(text) => Ok(self.document(text)),
             Prompt::Tokens(tokens) => Ok(tokens.clone()),
         }
     }
@@ -53,7 +59,7 @@ pub trait Tokenizer {
         let (mut read, moved, text) = match before {
             Prompt::Text(text) => {
                 let kept = text.trim_end();
-                (self.plain(kept), &text[kept.len()..], Some(kept))
+                (self.document(kept), &text[kept.len()..], Some(kept))
             }
             Prompt::Chat(_) | Prompt::Tokens(_) => (self.prompt(before)?, "", None),
         };
@@ -62,7 +68,7 @@ pub trait Tokenizer {
             let mut tokens = match text {
                 // Where the border's merge leaves nothing after it, the continuation stands for itself.
                 Some(kept) => self
-                    .plain(&format!("{kept}{own}"))
+                    .document(&format!("{kept}{own}"))
                     .get(read.len()..)
                     .filter(|rest| !rest.is_empty())
                     .map_or_else(|| self.plain(&own), <[TokenId]>::to_vec),

@@ -13,7 +13,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use lancer_backend::{
-    Learner, LearnerError, Message, StepReport, StepSettings, TrainingSequence, WeightFormat, check_weights,
+    Learner, LearnerError, Message, StepReport, StepSettings, Tokenizer, TrainingSequence, WeightFormat,
+    check_weights,
 };
 use lancer_model::Model;
 

@@ -22,6 +22,7 @@ use lancer_backend::{
 
 use self::{decoder::Decoder, files::Files, prompt::ReadPrompt, vocabulary::Vocabulary};
 pub use self::{
+    files::is_onnx,
     library::{LIBRARY_VARIABLE, LibraryError},
     provider::Provider,
     settings::OnnxSettings,

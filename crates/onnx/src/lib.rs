@@ -6,5 +6,5 @@ mod export;
 mod proto;
 
 #[cfg(feature = "engine")]
-pub use engine::{LIBRARY_VARIABLE, LibraryError, OnnxRuntime, OnnxSettings, Provider};
+pub use engine::{LIBRARY_VARIABLE, LibraryError, OnnxRuntime, OnnxSettings, Provider, is_onnx};
 pub use export::{ExportSettings, Operators, WeightType, export};

@@ -41,6 +41,11 @@ struct Config {
     vocab_size: usize,
 }
 
+/// Whether a path is that of an ONNX file, or of a folder with one (or with one in its subfolder `onnx`).
+pub fn is_onnx(path: &Path) -> bool {
+    if path.is_dir() { models(path).is_ok_and(|models| !models.is_empty()) } else { has_ending(path) }
+}
+
 impl Files {
     pub(super) fn find(path: &Path) -> Result<Self, FilesError> {
         let (model, folder) = if path.is_dir() {
@@ -64,22 +69,9 @@ impl Files {
     }
 }
 
-/// The only `.onnx` file of a folder or of its subfolder `onnx`, or that called `model.onnx` among several.
+/// The only `.onnx` file of a folder, or that called `model.onnx` among several.
 fn the_one_model(folder: &Path) -> Result<PathBuf, FilesError> {
-    let mut models = Vec::new();
-    for place in [folder.to_path_buf(), folder.join(SUBFOLDER)] {
-        if !place.is_dir() {
-            continue;
-        }
-        let failed = |source| FilesError::Io { path: place.clone(), source };
-        for entry in fs::read_dir(&place).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|ending| ending == "onnx") {
-                models.push(path);
-            }
-        }
-    }
-    models.sort();
+    let models = models(folder)?;
     if let [model] = models.as_slice() {
         return Ok(model.clone());
     }
@@ -92,4 +84,25 @@ fn the_one_model(folder: &Path) -> Result<PathBuf, FilesError> {
             Err(FilesError::Several { folder: folder.into(), names: names.join(", ") })
         }
     }
+}
+
+/// The `.onnx` files of a folder and of its subfolder `onnx`, in order.
+fn models(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let mut models = Vec::new();
+    for place in [folder.to_path_buf(), folder.join(SUBFOLDER)] {
+        if !place.is_dir() {
+            continue;
+        }
+        let failed = |source| FilesError::Io { path: place.clone(), source };
+        for entry in fs::read_dir(&place).map_err(failed)? {
+            models.push(entry.map_err(failed)?.path());
+        }
+    }
+    models.retain(|path| has_ending(path));
+    models.sort();
+    Ok(models)
+}
+
+fn has_ending(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "onnx") && !path.is_dir()
 }
