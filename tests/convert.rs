@@ -22,6 +22,26 @@ fn a_model_is_written_and_read_again() {
     assert!(Path::new(&back).join("model.safetensors").exists());
 }
 
+#[cfg(feature = "onnx")]
+#[test]
+fn a_model_is_written_as_onnx() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, file) in [("f32", "model.onnx"), ("half", "model_fp16.onnx"), ("int8", "model_int8.onnx")] {
+        let to = folder.path().join(format);
+        let to = to.display().to_string();
+        let written = lancer(&["convert", TINY, &to, "--to", "onnx", "--format", format]);
+        assert!(written.status.success(), "{}", text(&written.stderr));
+        assert_eq!(text(&written.stdout), format!("{to}: llama, 20 tensors\n"));
+        assert!(Path::new(&to).join("onnx").join(file).exists());
+        assert!(Path::new(&to).join("tokenizer.json").exists());
+    }
+    let wrong = lancer(&["convert", TINY, "out.gguf", "--to", "onnx"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let wrong = lancer(&["convert", TINY, "out", "--to", "onnx", "--format", "q8_0"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("int8"), "{}", text(&wrong.stderr));
+}
+
 #[test]
 fn a_failure_names_the_file_and_its_cause() {
     let failed = lancer(&["convert", "nothing-here.gguf", "out.gguf"]);

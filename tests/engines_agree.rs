@@ -1,6 +1,6 @@
-//! A model that Burn has trained is the same model in llama.cpp.
+//! A model is the same in every engine: the tiny ones, and what Burn makes of them by training.
 
-#![cfg(all(feature = "llama-cpp", feature = "burn-cpu"))]
+#![cfg(all(feature = "llama-cpp", feature = "burn-cpu", feature = "onnx"))]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::{
@@ -13,6 +13,8 @@ use lancer_backend::{
 };
 use lancer_burn::{BurnBackend, BurnLearner, LoraSettings, TrainSettings};
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
+use lancer_model::{ConvertFormat, Model, convert};
+use lancer_onnx::{ExportSettings, OnnxRuntime, OnnxSettings, Operators, export};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -55,8 +57,42 @@ fn trained(name: &str, settings: &TrainSettings) -> BurnLearner {
     learner
 }
 
+/// Tests run side by side, one on each core.
+fn llama_cpp(file: &Path) -> LlamaCpp {
+    let settings = LlamaCppSettings { threads: NonZeroU32::new(1), ..LlamaCppSettings::default() };
+    LlamaCpp::load(file, &settings).unwrap()
+}
+
+/// The model in ONNX Runtime, written beside it.
+fn onnx(model: &Path, operators: Operators) -> OnnxRuntime {
+    let to = model.with_extension("onnx-folder");
+    let opened = Model::open(model).unwrap();
+    export(&opened, &opened, &to, &ExportSettings { operators, ..ExportSettings::default() }).unwrap();
+    let settings = OnnxSettings { threads: NonZeroU32::new(1), ..OnnxSettings::default() };
+    OnnxRuntime::load(&to, &settings).unwrap()
+}
+
 #[test]
-fn a_trained_model_is_the_same_in_llama_cpp() {
+fn three_engines_agree() {
+    for name in ["tiny-llama", "tiny-qwen2"] {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("tiny.gguf");
+        convert(&Model::open(&fixture(name)).unwrap(), &file, ConvertFormat::F32).unwrap();
+        let mut burn = BurnBackend::load(&fixture(name)).unwrap();
+        let mut llama_cpp = llama_cpp(&file);
+        for operators in [Operators::Fused, Operators::Plain] {
+            // From the GGUF file, so that its tokenizer and the order of its rows are held against the folder's too.
+            let mut onnx = onnx(&file, operators);
+            conformance::backends_agree(&mut onnx, &mut burn, 1e-3);
+            conformance::backends_agree(&mut onnx, &mut llama_cpp, 1e-3);
+            assert_eq!(greedy(&mut onnx), greedy(&mut burn), "{name}, {operators:?}");
+        }
+        conformance::backends_agree(&mut llama_cpp, &mut burn, 1e-3);
+    }
+}
+
+#[test]
+fn a_trained_model_is_the_same_in_every_engine() {
     for name in ["tiny-llama", "tiny-qwen2"] {
         for settings in [TrainSettings::default(), TrainSettings::lora(LoraSettings::default())] {
             let mut learner = trained(name, &settings);
@@ -65,13 +101,15 @@ fn a_trained_model_is_the_same_in_llama_cpp() {
             learner.export(&file, WeightFormat::F32).unwrap();
             learner.export(&folder, WeightFormat::F32).unwrap();
 
-            // Tests run side by side, one on each core.
-            let one = LlamaCppSettings { threads: NonZeroU32::new(1), ..LlamaCppSettings::default() };
-            let mut llama_cpp = LlamaCpp::load(&file, &one).unwrap();
+            let mut llama_cpp = llama_cpp(&file);
+            let mut onnx = onnx(&folder, Operators::Fused);
             let mut burn = BurnBackend::load(&folder).unwrap();
             conformance::backends_agree(&mut llama_cpp, &mut burn, 1e-3);
             conformance::learner_agrees(&mut learner, &mut llama_cpp, 1e-3);
+            conformance::backends_agree(&mut onnx, &mut burn, 1e-3);
+            conformance::learner_agrees(&mut learner, &mut onnx, 1e-3);
             assert_eq!(greedy(&mut llama_cpp), greedy(&mut burn), "{name}");
+            assert_eq!(greedy(&mut onnx), greedy(&mut burn), "{name}");
 
             let mut before = BurnBackend::load(&fixture(name)).unwrap();
             assert_ne!(greedy(&mut before), greedy(&mut burn), "{name}: training changed nothing");

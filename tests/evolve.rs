@@ -218,3 +218,28 @@ fn recipes_are_compared() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("self-rewarding"), "{}", text(&wrong.stderr));
 }
+
+#[cfg(feature = "onnx")]
+#[test]
+fn a_run_names_its_engine_and_keeps_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = scratch.path().join("run");
+    let mut arguments = arguments(&run);
+    let iterations = arguments.iter().position(|argument| argument == "--iterations").unwrap();
+    arguments[iterations + 1] = "1".into();
+    let with = |engine: &str| {
+        let mut arguments = as_texts(&arguments);
+        arguments.extend(["--backend", engine]);
+        lancer(&arguments)
+    };
+    let first = with("onnx");
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let recipe = fs::read_to_string(run.join("run.toml")).unwrap();
+    assert!(recipe.contains("backend = \"onnx\""), "{recipe}");
+    // Without an engine named, the run's own; with another, the run is not that one.
+    let again = lancer(&as_texts(&arguments));
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    let other = with("llama-cpp");
+    assert_eq!(other.status.code(), Some(1));
+    assert!(text(&other.stderr).contains("backend: \"onnx\", now \"llama-cpp\""), "{}", text(&other.stderr));
+}

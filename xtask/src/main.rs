@@ -1,8 +1,10 @@
 //! `cargo xtask`: sets up what a build needs and runs every check.
 
 mod bench;
+mod checksum;
 mod evolve;
 mod model;
+mod onnxruntime;
 mod process;
 mod setup;
 mod test;
@@ -15,15 +17,16 @@ Usage: cargo xtask <COMMAND>
 Commands:
   evolve   build lancer, get the default model, and run one iteration on fixtures/seeds.jsonl;
            what follows `--` goes to `lancer evolve` (`cargo xtask evolve -- --help` shows it all)
-  setup    get the build tools that are missing (cmake, libclang) and the default model; `eval \"$(cargo xtask setup)\"`
-           lets plain cargo build everything too
+  setup    get the build tools that are missing (cmake, libclang), ONNX Runtime and the default model;
+           `eval \"$(cargo xtask setup)\"` lets plain cargo build and test everything too
   test     run every check: formatting, clippy, tests, doc tests
-  bench    measure against other tools and write what comes out into docs/: `cargo xtask bench data`
+  bench    measure against other tools: `cargo xtask bench data`, `generate`, `review`, `train`
 
 Environment:
   CARGO_TARGET_DIR      where build outputs and tools go; with CI=true the default is a cache folder
                         outside the checkout
-  LIBCLANG_PATH, CMAKE  use these instead of getting them from PyPI
+  LIBCLANG_PATH, CMAKE, ORT_DYLIB_PATH
+                        use these instead of getting them from PyPI
 ";
 
 fn main() -> ExitCode {

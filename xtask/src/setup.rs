@@ -1,4 +1,5 @@
-//! `cargo xtask setup`: the tools that engines in C++ are built with, and the environment that points to them.
+//! `cargo xtask setup`: the tools that engines in C++ are built with, the library that ONNX models run on, and the
+//! environment that points to them.
 
 use std::{
     env,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    model,
+    model, onnxruntime,
     process::{Failure, output, run as run_program},
 };
 
@@ -41,6 +42,10 @@ impl Environment {
             if let Some(headers) = output(Command::new("cc").arg("-print-file-name=include")) {
                 variables.push(("BINDGEN_EXTRA_CLANG_ARGS", format!("-I{headers}").into()));
             }
+        }
+        if env::var_os(onnxruntime::VARIABLE).is_none() {
+            let library = onnxruntime::fetch(&target)?;
+            variables.extend(library.map(|library| (onnxruntime::VARIABLE, library.into_os_string())));
         }
         Ok(Self { target, variables })
     }

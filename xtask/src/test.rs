@@ -16,10 +16,16 @@ pub(crate) fn run() -> Result<(), Failure> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     // Each engine's feature alone, and none; all of them together are the workspace.
-    for engine in ["", "llama-cpp", "burn-cpu"] {
+    for engine in ["", "llama-cpp", "burn-cpu", "onnx"] {
         let features = ["--no-default-features", "--features", engine];
         let clippy = ["clippy", "--release", "--package", "lancer"];
         cargo(&[&clippy[..], &features[..], &["--", "-D", "warnings"]].concat())?;
+    }
+    // What ONNX Runtime computes with elsewhere, and the writer without the engine.
+    let providers = "cuda,tensorrt,coreml,directml";
+    for features in [["--features", providers], ["--no-default-features", "--quiet"]] {
+        let check = ["check", "--release", "--package", "lancer-onnx"];
+        cargo(&[&check[..], &features[..]].concat())?;
     }
     cargo(&["test", "--release", "--workspace", "--doc"])?;
     // Last, since its closing lines count the tests.

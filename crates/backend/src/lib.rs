@@ -11,7 +11,7 @@
 //! * [`Learner`] has one primitive that carries every loss: a forward pass that gives log-probabilities, and a
 //!   backward pass that takes the derivative of the loss by each of them.
 //!
-//! [`Sampler`] and [`ChoiceTrie`] are the sampling and the constraint that all engines share. [`scripted`] is an
+//! [`Tokenizer`], [`Sample`], [`Sampler`] and [`ChoiceTrie`] are what all engines share. [`scripted`] is an
 //! engine for tests that answers from a script, and [`conformance`] is the suite that every engine's tests call.
 //!
 //! ```
@@ -29,6 +29,7 @@
 //! ```
 
 mod backend;
+mod beginnings;
 pub mod conformance;
 mod constraint;
 mod error;
@@ -36,6 +37,7 @@ mod generate;
 mod learner;
 mod prepared;
 mod prompt;
+mod sample;
 mod sampler;
 mod score;
 pub mod scripted;
@@ -43,16 +45,20 @@ mod seed;
 mod softmax;
 mod special_tokens;
 mod text_stream;
+mod tokenizer;
 
 pub use backend::{Backend, ModelInfo, Usage};
+pub use beginnings::{by_common_beginning, common_beginning};
 pub use constraint::{Allowed, ChoiceTrie, Constraint, TriePosition};
 pub use error::{BackendError, LearnerError};
 pub use generate::{Collect, Completion, CompletionSink, Finish, GenerateRequest, Sampling};
 pub use learner::{Learner, StepReport, StepSettings, TrainingSequence, WeightFormat, check_weights};
 pub use prepared::PreparedRequest;
 pub use prompt::{Message, Prompt, Role, TokenId};
+pub use sample::Sample;
 pub use sampler::{Choice, Sampler, ScoredToken, score_token};
 pub use score::{Continuation, Ending, ScoreRequest, ScoredContinuation};
 pub use seed::Seed;
 pub use special_tokens::break_special_tokens;
 pub use text_stream::{StreamState, TextStream};
+pub use tokenizer::Tokenizer;

@@ -9,13 +9,13 @@ use std::{ops::ControlFlow, path::Path};
 use burn::tensor::Device;
 use lancer_backend::{
     Backend, BackendError, CompletionSink, GenerateRequest, ModelInfo, Prompt, ScoreRequest,
-    ScoredContinuation, TokenId, Usage,
+    ScoredContinuation, TokenId, Tokenizer, Usage,
 };
 use lancer_model::Model;
 
 use self::reader::Reader;
 use crate::{
-    reading,
+    reading::Reading,
     transformer::{Trained, Transformer},
 };
 
@@ -51,11 +51,12 @@ impl Backend for BurnBackend {
     }
 
     fn tokenize(&self, prompt: &Prompt) -> Result<Vec<TokenId>, BackendError> {
-        reading::prompt(&self.model, prompt).map_err(BackendError::ChatTemplate)
+        Reading(&self.model).prompt(prompt)
     }
 
     fn detokenize(&self, tokens: &[TokenId]) -> Result<String, BackendError> {
-        Ok(reading::text(&self.model, tokens))
+        let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
+        Ok(self.model.tokenizer().decode(&ids))
     }
 
     fn generate(

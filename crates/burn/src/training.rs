@@ -13,14 +13,15 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use lancer_backend::{
-    Learner, LearnerError, Message, StepReport, StepSettings, TrainingSequence, WeightFormat, check_weights,
+    Learner, LearnerError, Message, StepReport, StepSettings, Tokenizer, TrainingSequence, WeightFormat,
+    check_weights,
 };
 use lancer_model::Model;
 
 use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
 use crate::{
     numbers::matrix,
-    reading,
+    reading::Reading,
     settings::TrainSettings,
     transformer::{Dropping, Trained, Transformer},
 };
@@ -120,10 +121,11 @@ impl Learner for BurnLearner {
     }
 
     fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        let mut tokens = reading::chat(&self.model, prompt).map_err(LearnerError::ChatTemplate)?;
+        let reading = Reading(&self.model);
+        let mut tokens = reading.chat(prompt).map_err(LearnerError::ChatTemplate)?;
         let prompt_length = tokens.len();
-        tokens.extend(reading::plain(&self.model, response));
-        tokens.push(reading::end_of_turn(&self.model));
+        tokens.extend(reading.plain(response));
+        tokens.push(reading.end_of_turn());
         Ok(TrainingSequence { tokens, prompt_length })
     }
 

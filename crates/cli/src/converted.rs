@@ -1,43 +1,71 @@
-//! A Hugging Face folder as the GGUF file that llama.cpp loads.
+//! A model in the form that an engine loads: itself, or written anew into the system's folder for temporary files.
 
 use std::{
     error::Error,
+    fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
 };
 
-use lancer_backend::{BackendError, WeightFormat};
+use lancer_backend::BackendError;
 
-use crate::engines::import;
-
-/// A model as a GGUF file: itself, or a folder's written into the system's folder for temporary files, once for each state
-/// of the folder.
+/// A model as a GGUF file: itself, or a folder's.
+#[cfg(feature = "llama-cpp")]
 pub(crate) fn as_gguf(model: &Path) -> Result<PathBuf, BackendError> {
+    use lancer_backend::WeightFormat;
+
     if !model.is_dir() {
         return Ok(model.into());
     }
+    once(model, "gguf", &|to| crate::engines::import(model, to, WeightFormat::Half))
+}
+
+/// A model as an ONNX folder: itself, or a GGUF file's or a Hugging Face folder's in 32-bit floats.
+#[cfg(feature = "onnx")]
+pub(crate) fn as_onnx(model: &Path) -> Result<PathBuf, BackendError> {
+    use lancer_model::Model;
+    use lancer_onnx::{ExportSettings, export, is_onnx};
+
+    if is_onnx(model) {
+        return Ok(model.into());
+    }
+    once(model, "onnx", &|to| {
+        let opened = Model::open(model)?;
+        Ok(export(&opened, &opened, to, &ExportSettings::default())?)
+    })
+}
+
+/// What `write` makes of a model, once for each state of its files.
+fn once(
+    model: &Path,
+    ending: &str,
+    write: &dyn Fn(&Path) -> Result<(), Box<dyn Error + Send + Sync>>,
+) -> Result<PathBuf, BackendError> {
     let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: model.into(), source };
     let folder = std::env::temp_dir().join("lancer-converted");
-    std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
-    let to = folder.join(format!("{:016x}.gguf", state(model).map_err(|error| failed(error.into()))?));
+    fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
+    let state = state(model).map_err(|error| failed(error.into()))?;
+    let to = folder.join(format!("{state:016x}.{ending}"));
     if !to.exists() {
-        import(model, &to, WeightFormat::Half).map_err(failed)?;
+        write(&to).map_err(failed)?;
     }
     Ok(to)
 }
 
-/// A number for a folder's path and for when its files were last written.
-fn state(folder: &Path) -> std::io::Result<u64> {
+/// A number for a model's path and for when its files were last written.
+fn state(model: &Path) -> std::io::Result<u64> {
     let mut hasher = DefaultHasher::new();
-    std::path::absolute(folder)?.hash(&mut hasher);
-    let mut files = std::fs::read_dir(folder)?
-        .map(|entry| {
-            let entry = entry?;
-            let about = entry.metadata()?;
-            Ok((entry.file_name(), about.len(), about.modified().ok()))
-        })
-        .collect::<std::io::Result<Vec<_>>>()?;
-    files.sort();
-    files.hash(&mut hasher);
+    std::path::absolute(model)?.hash(&mut hasher);
+    let mut files = if model.is_dir() {
+        fs::read_dir(model)?
+            .map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.metadata()?))))
+            .collect::<std::io::Result<Vec<_>>>()?
+    } else {
+        vec![(model.file_name().unwrap_or_default().to_owned(), fs::metadata(model)?)]
+    };
+    files.sort_by(|one, two| one.0.cmp(&two.0));
+    for (name, about) in files {
+        (name, about.len(), about.modified().ok()).hash(&mut hasher);
+    }
     Ok(hasher.finish())
 }

@@ -4,7 +4,7 @@ use std::{error::Error, num::NonZeroU32, path::Path};
 
 use clap::{Args, ValueEnum};
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightFormat};
-use lancer_evolve::Engines;
+use lancer_evolve::{Engines, Recipe};
 use lancer_model::{ConvertFormat, Model, convert};
 
 /// An engine that runs models.
@@ -12,34 +12,71 @@ use lancer_model::{ConvertFormat, Model, convert};
 pub(crate) enum BackendName {
     /// llama.cpp: fast, GGUF files.
     LlamaCpp,
+    /// ONNX Runtime: fast, ONNX folders; its library is looked for when it is used.
+    Onnx,
     /// Burn: the engine that trains; simple rather than fast.
     Burn,
+}
+
+/// How the weights of an ONNX model are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OnnxFormat {
+    F32,
+    F16,
+    Int8,
+}
+
+/// From which operators an ONNX model is made.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OnnxOperators {
+    /// ONNX Runtime's own where they are faster.
+    Fused,
+    /// ONNX's only, for other runtimes.
+    Plain,
 }
 
 /// Which engine runs models, and how.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EngineOptions {
-    /// The engine that runs models.
-    #[arg(long, value_enum, default_value_t = DEFAULT_BACKEND)]
-    backend: BackendName,
+    /// The engine that runs models; that of the run where there is one, else the first of those that are built in.
+    #[arg(long, value_enum)]
+    pub(crate) backend: Option<BackendName>,
     /// Threads; the processor's number by default.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroU32>,
-    /// Samples that llama.cpp computes at the same time; 32 by default, 16 with weights in f32.
+    /// Samples that are computed at the same time; llama.cpp: 32 by default, 16 with weights in f32. Not for Burn.
     #[arg(long, value_name = "N")]
     parallel: Option<NonZeroU32>,
-    /// Tokens that llama.cpp's KV cache holds for all samples together; the longest text there can be.
+    /// Tokens that the KV cache holds for all samples together; the longest text there can be. Not for Burn.
     #[arg(long, value_name = "N")]
     cache_tokens: Option<NonZeroU32>,
 }
 
-const DEFAULT_BACKEND: BackendName =
-    if cfg!(feature = "llama-cpp") { BackendName::LlamaCpp } else { BackendName::Burn };
+impl BackendName {
+    /// The first of the engines that are built in.
+    pub(crate) const DEFAULT: Self = if cfg!(feature = "llama-cpp") {
+        Self::LlamaCpp
+    } else if cfg!(feature = "onnx") {
+        Self::Onnx
+    } else {
+        Self::Burn
+    };
+
+    /// Its name, as on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LlamaCpp => "llama-cpp",
+            Self::Onnx => "onnx",
+            Self::Burn => "burn",
+        }
+    }
+}
 
 /// Loads a model to run it.
 pub(crate) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-    match options.backend {
+    match options.backend.unwrap_or(BackendName::DEFAULT) {
         BackendName::LlamaCpp => llama_cpp(options, model),
+        BackendName::Onnx => onnx(options, model),
         BackendName::Burn => burn_backend(model),
     }
 }
@@ -72,6 +109,57 @@ fn llama_cpp(_: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, Backen
     Err(BackendError::Load { path: model.into(), source: missing("llama-cpp") })
 }
 
+#[cfg(feature = "onnx")]
+fn onnx(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+    use lancer_onnx::{OnnxRuntime, OnnxSettings};
+
+    let default = OnnxSettings::default();
+    let settings = OnnxSettings {
+        threads: options.threads,
+        parallel: options.parallel.unwrap_or(default.parallel),
+        cache_tokens: options.cache_tokens.unwrap_or(default.cache_tokens),
+        ..default
+    };
+    Ok(Box::new(OnnxRuntime::load(&crate::converted::as_onnx(model)?, &settings)?))
+}
+
+#[cfg(not(feature = "onnx"))]
+fn onnx(_: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+    Err(BackendError::Load { path: model.into(), source: missing("onnx") })
+}
+
+/// Writes a model as an ONNX folder.
+#[cfg(feature = "onnx")]
+pub(crate) fn write_onnx(
+    model: &Model,
+    to: &Path,
+    format: OnnxFormat,
+    operators: OnnxOperators,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    use lancer_onnx::{ExportSettings, Operators, WeightType, export};
+
+    let weights = match format {
+        OnnxFormat::F32 => WeightType::F32,
+        OnnxFormat::F16 => WeightType::F16,
+        OnnxFormat::Int8 => WeightType::Int8,
+    };
+    let operators = match operators {
+        OnnxOperators::Fused => Operators::Fused,
+        OnnxOperators::Plain => Operators::Plain,
+    };
+    Ok(export(model, model, to, &ExportSettings { weights, operators, ..ExportSettings::default() })?)
+}
+
+#[cfg(not(feature = "onnx"))]
+pub(crate) fn write_onnx(
+    _: &Model,
+    _: &Path,
+    _: OnnxFormat,
+    _: OnnxOperators,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    Err(missing("onnx"))
+}
+
 #[cfg(feature = "burn-cpu")]
 fn burn_backend(model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     Ok(Box::new(lancer_burn::BurnBackend::load(model)?))
@@ -97,7 +185,7 @@ fn burn_learner(model: &Path, _: &toml::Table, _: Seed) -> Result<Box<dyn Learne
     Err(LearnerError::Load { path: model.into(), source: missing("burn-cpu") })
 }
 
-#[cfg(not(all(feature = "llama-cpp", feature = "burn-cpu")))]
+#[cfg(not(all(feature = "llama-cpp", feature = "burn-cpu", feature = "onnx")))]
 fn missing(feature: &str) -> Box<dyn Error + Send + Sync> {
     format!("this lancer was built without it; build it with `--features {feature}`").into()
 }
@@ -117,11 +205,24 @@ pub(crate) fn import(
 }
 
 /// The engines of a run.
-pub(crate) struct RunEngines<'a> {
-    pub(crate) options: &'a EngineOptions,
+pub(crate) struct RunEngines {
+    options: EngineOptions,
 }
 
-impl Engines for RunEngines<'_> {
+impl RunEngines {
+    /// Those that a recipe names; what it does not name is as the command line says.
+    pub(crate) fn new(options: &EngineOptions, recipe: &Recipe) -> Result<Self, String> {
+        let named = recipe.backend.as_deref().map(|name| BackendName::from_str(name, false)).transpose();
+        let named = named.map_err(|_| {
+            let name = recipe.backend.as_deref().unwrap_or_default();
+            let known: Vec<&str> = BackendName::value_variants().iter().map(|known| known.name()).collect();
+            format!("the recipe's backend is `{name}`; there are {}", known.join(", "))
+        })?;
+        Ok(Self { options: EngineOptions { backend: named.or(options.backend), ..options.clone() } })
+    }
+}
+
+impl Engines for RunEngines {
     fn import(
         &mut self,
         model: &Path,
@@ -132,7 +233,7 @@ impl Engines for RunEngines<'_> {
     }
 
     fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-        backend(self.options, model)
+        backend(&self.options, model)
     }
 
     fn learner(

@@ -3,7 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no gain where one was required, 130 interrupted.
 
 mod commands;
-#[cfg(feature = "llama-cpp")]
+#[cfg(any(feature = "llama-cpp", feature = "onnx"))]
 mod converted;
 mod engines;
 mod failure;

@@ -38,6 +38,10 @@ pub struct Recipe {
     pub model: PathBuf,
     /// The seeds: pairs of a prompt and a response, `.jsonl`, `.json` or `.parquet`.
     pub seeds: PathBuf,
+    /// The engine that runs the models, by the name that the caller has for it; the caller's choice where it is absent. The
+    /// loop does not read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
     /// How the weights are held where the model is run, the same for all models of a run, so that they can be compared.
     pub format: WeightFormat,
     /// How pairs are reviewed.
@@ -156,6 +160,7 @@ impl Default for Recipe {
             seed: Seed(1),
             iterations: 1,
             budget_tokens: None,
+            backend: None,
             model: PathBuf::new(),
             seeds: PathBuf::new(),
             format: WeightFormat::Half,

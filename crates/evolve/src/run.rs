@@ -40,7 +40,7 @@ impl Run {
     ///
     /// # Errors
     /// [`EvolveError::OtherRecipe`] where the run in the folder has other settings; the number of iterations alone may
-    /// grow. [`EvolveError::InputChanged`] where the file of seeds or the model is not what it was.
+    /// grow, and an engine that was not named may be. [`EvolveError::InputChanged`] where the file of seeds or the model is not what it was.
     pub fn open(folder: &Path, recipe: Recipe) -> Result<Self, EvolveError> {
         recipe.validate()?;
         let file = folder.join(Self::RECIPE);
@@ -55,6 +55,9 @@ impl Run {
             let mut started = Recipe::load(&file)?;
             if recipe.iterations > started.iterations {
                 started.iterations = recipe.iterations;
+            }
+            if started.backend.is_none() {
+                started.backend.clone_from(&recipe.backend);
             }
             let differences = recipe.differences(&started);
             if !differences.is_empty() {

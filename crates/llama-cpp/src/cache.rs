@@ -1,9 +1,9 @@
 //! The KV cache: a trunk that holds the latest prompt, and branches that share its cells.
 
-use lancer_backend::{BackendError, TokenId, Usage};
+use lancer_backend::{BackendError, TokenId, Usage, common_beginning};
 use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch, token::LlamaToken};
 
-use crate::{load::engine_error, requests::common_beginning};
+use crate::load::engine_error;
 
 /// The trunk's sequence; branches follow it.
 const TRUNK: i32 = 0;

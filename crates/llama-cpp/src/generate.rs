@@ -3,8 +3,8 @@
 use std::iter::Peekable;
 
 use lancer_backend::{
-    Allowed, BackendError, Choice, ChoiceTrie, Completion, CompletionSink, Finish, GenerateRequest,
-    PreparedRequest, Sampler, StreamState, TextStream, TokenId, TriePosition,
+    BackendError, Choice, CompletionSink, GenerateRequest, PreparedRequest, Sample, Tokenizer,
+    by_common_beginning,
 };
 use llama_cpp_2::model::LlamaModel;
 use rayon::prelude::*;
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::{
     cache::{Branch, Cache, Row},
     requests,
-    vocabulary::{self, Vocabulary},
+    vocabulary::{Reading, Vocabulary},
 };
 
 /// The request whose prompt is in the trunk.
@@ -27,15 +27,9 @@ struct Current {
 }
 
 /// A sample being written.
-struct Sample {
-    request: usize,
-    number: usize,
+struct Live {
+    sample: Sample,
     branch: Branch,
-    sampler: Sampler,
-    stream: TextStream,
-    position: TriePosition,
-    tokens: Vec<TokenId>,
-    log_probs: Vec<f32>,
 }
 
 /// Draws every sample of every request.
@@ -52,8 +46,9 @@ pub(crate) fn generate(
         .enumerate()
         .map(|(index, request)| prepare(model, vocabulary, context_length, index, request))
         .collect::<Result<Vec<_>, _>>()?;
-    let order = requests::by_common_beginning(prepared.iter().map(|one| one.prompt.as_slice()));
-    let mut run = Run { model, vocabulary, requests, prepared, live: Vec::new(), current: None, sink };
+    let order = by_common_beginning(prepared.iter().map(|one| one.prompt.as_slice()));
+    let reading = Reading { model, vocabulary };
+    let mut run = Run { reading, requests, prepared, live: Vec::new(), current: None, sink };
     let mut waiting = order.into_iter().filter(|&request| !requests[request].seeds.is_empty()).peekable();
     loop {
         run.begin(cache, &mut waiting)?;
@@ -70,11 +65,10 @@ pub(crate) fn generate(
 }
 
 struct Run<'a> {
-    model: &'a LlamaModel,
-    vocabulary: &'a Vocabulary,
+    reading: Reading<'a>,
     requests: &'a [GenerateRequest],
     prepared: Vec<PreparedRequest>,
-    live: Vec<Sample>,
+    live: Vec<Live>,
     current: Option<Current>,
     sink: &'a mut dyn CompletionSink,
 }
@@ -120,11 +114,11 @@ impl Run<'_> {
                 let shared = self.prepared[request].prompt.len();
                 cache.count(|usage| usage.reused += shared as u64);
             }
-            let mut sample = self.sample(request, begun, branch);
-            let choice = self.choose(&mut sample, logits);
+            let mut sample = Sample::new(&self.requests[request], request, begun);
+            let choice = sample.choose(&self.prepared[request], logits, self.reading.end_of_turn());
             current.begun += 1;
             self.current = Some(current);
-            self.accept(cache, sample, choice)?;
+            self.accept(cache, Live { sample, branch }, choice)?;
         }
     }
 
@@ -133,34 +127,20 @@ impl Run<'_> {
     fn fits(&self, cache: &Cache<'_, '_>, request: usize) -> bool {
         // Live samples stand in the order in which their prompts were read.
         let mut requests: Vec<usize> =
-            self.live.iter().map(|sample| sample.request).chain([request]).collect();
+            self.live.iter().map(|live| live.sample.request()).chain([request]).collect();
         let limits: usize = requests.iter().map(|&request| self.prepared[request].limit).sum();
         requests.dedup();
         let prompts = requests.iter().map(|&request| self.prepared[request].prompt.as_slice());
         self.live.is_empty() || requests::cells(prompts) + limits <= cache.cells()
     }
 
-    fn sample(&self, request: usize, number: usize, branch: Branch) -> Sample {
-        let asked = &self.requests[request];
-        Sample {
-            request,
-            number,
-            branch,
-            sampler: Sampler::new(asked.sampling, asked.seeds[number]),
-            stream: TextStream::new(&asked.stop),
-            position: TriePosition::default(),
-            tokens: Vec::new(),
-            log_probs: Vec::new(),
-        }
-    }
-
     /// Fills a step: the last token of each sample, and as much of the prompt as there is room for.
     fn fill(&mut self, cache: &mut Cache<'_, '_>) -> Result<Rows, BackendError> {
         let mut samples = Vec::with_capacity(self.live.len());
-        for sample in &self.live {
-            let last = sample.tokens.len() - 1;
-            let place = self.prepared[sample.request].prompt.len() + last;
-            samples.push(cache.grow_branch(sample.branch, place, sample.tokens[last])?);
+        for Live { sample, branch } in &self.live {
+            let last = sample.tokens().len() - 1;
+            let place = self.prepared[sample.request()].prompt.len() + last;
+            samples.push(cache.grow_branch(*branch, place, sample.tokens()[last])?);
         }
         let mut prompt = None;
         if let Some(current) = self.current.as_mut().filter(|current| current.logits.is_none()) {
@@ -175,72 +155,39 @@ impl Run<'_> {
     fn read(&mut self, cache: &mut Cache<'_, '_>, rows: &Rows) -> Result<(), BackendError> {
         let mut live = std::mem::take(&mut self.live);
         let logits: Vec<&[f32]> = rows.samples.iter().map(|&row| cache.logits(row)).collect();
-        let (prepared, vocabulary) = (&self.prepared, self.vocabulary);
+        let (prepared, end) = (&self.prepared, self.reading.end_of_turn());
         // Over a vocabulary of tens of thousands, choosing for many samples takes as long as a part of the model.
         let choices: Vec<Choice> = live
             .par_iter_mut()
             .zip(logits)
-            .map(|(sample, logits)| {
-                choose(prepared[sample.request].trie.as_ref(), vocabulary, sample, logits)
-            })
+            .map(|(live, logits)| live.sample.choose(&prepared[live.sample.request()], logits, end))
             .collect();
         if let (Some(current), Some(row)) = (&mut self.current, rows.prompt) {
             current.logits = Some(cache.logits(row).to_vec());
         }
-        for (sample, choice) in live.into_iter().zip(choices) {
-            self.accept(cache, sample, choice)?;
+        for (live, choice) in live.into_iter().zip(choices) {
+            self.accept(cache, live, choice)?;
         }
         Ok(())
-    }
-
-    fn choose(&self, sample: &mut Sample, logits: &[f32]) -> Choice {
-        choose(self.prepared[sample.request].trie.as_ref(), self.vocabulary, sample, logits)
     }
 
     /// Adds the chosen token to a sample, which then goes on or ends.
     fn accept(
         &mut self,
         cache: &mut Cache<'_, '_>,
-        mut sample: Sample,
+        mut live: Live,
         choice: Choice,
     ) -> Result<(), BackendError> {
-        let prepared = &self.prepared[sample.request];
-        let ends = vocabulary::ends(self.model, choice.token);
-        let finish = match &prepared.trie {
-            Some(_) if ends => Some(Finish::Stop),
-            None if ends => Some(Finish::EndOfTurn),
-            trie => {
-                cache.count(|usage| usage.generated += 1);
-                sample.tokens.push(choice.token);
-                sample.log_probs.push(choice.log_prob);
-                let stopped =
-                    sample.stream.push(&vocabulary::piece(self.model, choice.token)) == StreamState::Stopped;
-                let complete = trie.as_ref().is_some_and(|trie| {
-                    // Only tokens that may follow are chosen.
-                    sample.position = trie.advance(sample.position, choice.token).unwrap_or_default();
-                    trie.allowed(sample.position) == Allowed::Complete
-                });
-                if stopped || complete {
-                    Some(Finish::Stop)
-                } else {
-                    (sample.tokens.len() >= prepared.limit).then_some(prepared.at_limit)
-                }
-            }
-        };
+        let before = live.sample.tokens().len();
+        let finish = live.sample.accept(&self.prepared[live.sample.request()], choice, &self.reading);
+        let written = live.sample.tokens().len() - before;
+        cache.count(|usage| usage.generated += written as u64);
         let Some(finish) = finish else {
-            self.live.push(sample);
+            self.live.push(live);
             return Ok(());
         };
-        cache.drop_branch(sample.branch)?;
-        let completion = Completion {
-            request: sample.request,
-            sample: sample.number,
-            text: sample.stream.into_text(),
-            tokens: sample.tokens,
-            log_probs: sample.log_probs,
-            finish,
-        };
-        if self.sink.completed(completion).is_break() {
+        cache.drop_branch(live.branch)?;
+        if self.sink.completed(live.sample.complete(finish)).is_break() {
             return Err(BackendError::Cancelled);
         }
         Ok(())
@@ -256,11 +203,7 @@ fn prepare(
     request: &GenerateRequest,
 ) -> Result<PreparedRequest, BackendError> {
     request.validate(index, vocabulary.size())?;
-    let prompt = vocabulary.prompt(model, &request.prompt)?;
-    PreparedRequest::new(request, index, prompt, context_length, |choice| Vocabulary::choice(model, choice))
-}
-
-fn choose(trie: Option<&ChoiceTrie>, vocabulary: &Vocabulary, sample: &mut Sample, logits: &[f32]) -> Choice {
-    let allowed = trie.map(|trie| trie.allowed(sample.position));
-    sample.sampler.choose_allowed(logits, allowed, vocabulary.end_of_turn())
+    let reading = Reading { model, vocabulary };
+    let prompt = reading.prompt(&request.prompt)?;
+    PreparedRequest::new(request, index, prompt, context_length, |choice| reading.plain(choice))
 }

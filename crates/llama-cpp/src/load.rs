@@ -4,7 +4,7 @@ use std::{error::Error, ops::ControlFlow, path::Path, sync::OnceLock};
 
 use lancer_backend::{
     Backend, BackendError, CompletionSink, GenerateRequest, ModelInfo, Prompt, ScoreRequest,
-    ScoredContinuation, TokenId, Usage,
+    ScoredContinuation, TokenId, Tokenizer, Usage,
 };
 use llama_cpp_2::{
     context::{
@@ -20,7 +20,7 @@ use crate::{
     cache::{Cache, Cached},
     generate, score,
     settings::{Attention, LlamaCppSettings},
-    vocabulary::{self, Vocabulary},
+    vocabulary::{Reading, Vocabulary},
 };
 
 /// `LLAMA_FLASH_ATTN_TYPE_DISABLED` and `_ENABLED` of llama.h.
@@ -118,7 +118,7 @@ impl Backend for LlamaCpp {
     }
 
     fn tokenize(&self, prompt: &Prompt) -> Result<Vec<TokenId>, BackendError> {
-        self.vocabulary.prompt(self.loaded.borrow_owner(), prompt)
+        Reading { model: self.loaded.borrow_owner(), vocabulary: &self.vocabulary }.prompt(prompt)
     }
 
     fn detokenize(&self, tokens: &[TokenId]) -> Result<String, BackendError> {
@@ -128,7 +128,8 @@ impl Backend for LlamaCpp {
             let reason = format!("the vocabulary has only {} tokens", self.vocabulary.size());
             return Err(engine_error(format!("reading the text of token {}", token.0), reason));
         }
-        let bytes: Vec<u8> = tokens.iter().flat_map(|&token| vocabulary::piece(model, token)).collect();
+        let reading = Reading { model, vocabulary: &self.vocabulary };
+        let bytes: Vec<u8> = tokens.iter().flat_map(|&token| reading.bytes(token)).collect();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 

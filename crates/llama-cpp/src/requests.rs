@@ -1,21 +1,9 @@
-//! The order in which prompts are read, and what they then share.
+//! What prompts share in the cache.
 
-use lancer_backend::TokenId;
+use lancer_backend::{TokenId, common_beginning};
 
-/// Indices of `prompts` in an order in which those that begin alike stand next to each other.
-pub(crate) fn by_common_beginning<'a>(prompts: impl IntoIterator<Item = &'a [TokenId]>) -> Vec<usize> {
-    let prompts: Vec<&[TokenId]> = prompts.into_iter().collect();
-    let mut order: Vec<usize> = (0..prompts.len()).collect();
-    order.sort_by_key(|&request| prompts[request]);
-    order
-}
-
-/// How many tokens two prompts have in common at their beginning.
-pub(crate) fn common_beginning(one: &[TokenId], two: &[TokenId]) -> usize {
-    one.iter().zip(two).take_while(|(one, two)| one == two).count()
-}
-
-/// Cells that `prompts`, some of those read in the order of [`by_common_beginning`], hold together at most.
+/// Cells that `prompts`, some of those read in the order of
+/// [`by_common_beginning`](lancer_backend::by_common_beginning), hold together at most.
 pub(crate) fn cells<'a>(prompts: impl IntoIterator<Item = &'a [TokenId]>) -> usize {
     let mut before: &[TokenId] = &[];
     let mut cells = 0;
@@ -32,6 +20,7 @@ pub(crate) fn cells<'a>(prompts: impl IntoIterator<Item = &'a [TokenId]>) -> usi
 mod tests {
     use std::collections::BTreeSet;
 
+    use lancer_backend::by_common_beginning;
     use proptest::prelude::*;
 
     use super::*;
@@ -41,22 +30,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn no_order_shares_more(prompts in prompts()) {
-            let shared = |order: &[usize]| -> usize {
-                order.windows(2).map(|pair| common_beginning(&prompts[pair[0]], &prompts[pair[1]])).sum()
-            };
-            let found = by_common_beginning(prompts.iter().map(Vec::as_slice));
-            let mut some = found.clone();
-            some.rotate_left(1);
-            prop_assert!(shared(&found) >= shared(&some));
-            some.reverse();
-            prop_assert!(shared(&found) >= shared(&some));
-            some.sort_unstable();
-            prop_assert!(shared(&found) >= shared(&some));
-            prop_assert_eq!(some, (0..prompts.len()).collect::<Vec<_>>());
-        }
-
         /// Plays the trunk: each prompt keeps the cells of what it has in common with the one before, but for its last
         /// token; some prompts stay in use.
         #[test]

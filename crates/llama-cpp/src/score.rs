@@ -2,14 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use lancer_backend::{BackendError, ScoreRequest, ScoredContinuation, ScoredToken, TokenId, score_token};
+use lancer_backend::{
+    BackendError, ScoreRequest, ScoredContinuation, ScoredToken, TokenId, Tokenizer, by_common_beginning,
+    score_token,
+};
 use llama_cpp_2::model::LlamaModel;
 use rayon::prelude::*;
 
 use crate::{
     cache::{Branch, Cache, Row},
-    requests::{self, by_common_beginning},
-    vocabulary::Vocabulary,
+    requests,
+    vocabulary::{Reading, Vocabulary},
 };
 
 /// One continuation after its prompt.
@@ -85,18 +88,14 @@ fn prepare(
     let mut items = Vec::new();
     for (request, asked) in requests.iter().enumerate() {
         asked.validate(request, vocabulary.size())?;
-        let prompt = vocabulary.prompt(model, &asked.prompt)?;
-        if prompt.is_empty() {
-            let reason = "the prompt has no tokens".into();
-            return Err(BackendError::InvalidRequest { request, reason });
-        }
-        for (place, continuation) in asked.continuations.iter().enumerate() {
-            let (prompt, tokens) = vocabulary.continuation(model, &asked.prompt, &prompt, continuation);
+        let (prompt, continuations) =
+            Reading { model, vocabulary }.scored(&asked.prompt, &asked.continuations)?;
+        for (place, tokens) in continuations.into_iter().enumerate() {
             let total = prompt.len() + tokens.len();
             if total > context_length {
                 return Err(BackendError::TooLong { request, tokens: total, context_length });
             }
-            items.push(Item { request, place, prompt, tokens, scored: Vec::new() });
+            items.push(Item { request, place, prompt: prompt.clone(), tokens, scored: Vec::new() });
         }
     }
     Ok(items)

@@ -1,7 +1,9 @@
 //! From text to tokens and back, by llama.cpp's tokenizer and the model's own chat template.
 
-use lancer_backend::{BackendError, Continuation, Ending, Message, Prompt, TokenId};
-use lancer_model::{ChatTemplate, GenerationPrompt};
+use std::error::Error;
+
+use lancer_backend::{BackendError, Message, TokenId, Tokenizer};
+use lancer_model::{ChatTemplate, GenerationPrompt, ModelError};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 
 use crate::load::engine_error;
@@ -52,76 +54,47 @@ impl Vocabulary {
     pub(crate) fn size(&self) -> usize {
         self.size
     }
+}
 
-    pub(crate) fn end_of_turn(&self) -> TokenId {
-        self.end_of_turn
-    }
+/// A model with its vocabulary.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) model: &'a LlamaModel,
+    pub(crate) vocabulary: &'a Vocabulary,
+}
 
-    /// The tokens of a prompt.
-    pub(crate) fn prompt(&self, model: &LlamaModel, prompt: &Prompt) -> Result<Vec<TokenId>, BackendError> {
-        match prompt {
-            Prompt::Tokens(tokens) => Ok(tokens.clone()),
-            Prompt::Text(text) => Ok(encode(model, text, Beginning::AsTokenizer, Special::AsText)),
-            Prompt::Chat(messages) => {
-                Ok(encode(model, &self.render(messages)?, Beginning::None, Special::Recognised))
-            }
-        }
-    }
-
-    /// The tokens of a prompt and of a continuation after it, by the rule of [`Continuation`].
-    pub(crate) fn continuation(
-        &self,
-        model: &LlamaModel,
-        prompt: &Prompt,
-        prompt_tokens: &[TokenId],
-        continuation: &Continuation,
-    ) -> (Vec<TokenId>, Vec<TokenId>) {
-        let (prompt_tokens, mut tokens) = match prompt {
-            Prompt::Text(text) => {
-                let stem = text.trim_end();
-                let head = encode(model, stem, Beginning::AsTokenizer, Special::AsText);
-                let whole = format!("{text}{}", continuation.text);
-                let mut whole = encode(model, &whole, Beginning::AsTokenizer, Special::AsText);
-                // Where nothing precedes, the first token cannot be predicted: it stays in the prompt.
-                let split = head.len().clamp(1, whole.len().max(1));
-                let tail = whole.split_off(split.min(whole.len()));
-                (whole, tail)
-            }
-            Prompt::Chat(_) | Prompt::Tokens(_) => {
-                (prompt_tokens.to_vec(), encode(model, &continuation.text, Beginning::None, Special::AsText))
-            }
-        };
-        if continuation.ending == Ending::EndOfTurn {
-            tokens.push(self.end_of_turn);
-        }
-        (prompt_tokens, tokens)
-    }
-
-    /// The tokens of a choice.
-    pub(crate) fn choice(model: &LlamaModel, choice: &str) -> Vec<TokenId> {
-        encode(model, choice, Beginning::None, Special::AsText)
-    }
-
-    fn render(&self, messages: &[Message]) -> Result<String, BackendError> {
-        let template = self.chat_template.as_ref().ok_or_else(|| {
-            BackendError::ChatTemplate("the model has none; use text prompts, or a model with one".into())
-        })?;
-        let messages: Vec<(&str, &str)> =
+impl Tokenizer for Reading<'_> {
+    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
+        let template = self.vocabulary.chat_template.as_ref().ok_or(ModelError::NoChatTemplate)?;
+        let turns: Vec<(&str, &str)> =
             messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
-        template
-            .render(&messages, GenerationPrompt::Open)
-            .map_err(|error| BackendError::ChatTemplate(error.into()))
+        let text = template.render(&turns, GenerationPrompt::Open)?;
+        Ok(encode(self.model, &text, Beginning::None, Special::Recognised))
     }
-}
 
-/// The bytes of a token; none for a special token.
-pub(crate) fn piece(model: &LlamaModel, token: TokenId) -> Vec<u8> {
-    model.vocab().token_to_piece(LlamaToken(token.0 as i32), false, None)
-}
+    fn document(&self, text: &str) -> Vec<TokenId> {
+        encode(self.model, text, Beginning::AsTokenizer, Special::AsText)
+    }
 
-/// Whether a token ends the model's turn or text.
-pub(crate) fn ends(model: &LlamaModel, token: TokenId) -> bool {
-    model.vocab().is_eog(LlamaToken(token.0 as i32))
+    fn plain(&self, text: &str) -> Vec<TokenId> {
+        encode(self.model, text, Beginning::None, Special::AsText)
+    }
+
+    fn bytes(&self, token: TokenId) -> Vec<u8> {
+        self.model.vocab().token_to_piece(LlamaToken(token.0 as i32), false, None)
+    }
+
+    fn end_of_turn(&self) -> TokenId {
+        self.vocabulary.end_of_turn
+    }
+
+    fn beginning_of_text(&self) -> Option<TokenId> {
+        u32::try_from(self.model.vocab().bos().0).ok().map(TokenId)
+    }
+
+    fn ends(&self, token: TokenId) -> bool {
+        self.model.vocab().is_eog(LlamaToken(token.0 as i32))
+    }
 }
 
 fn encode(model: &LlamaModel, text: &str, beginning: Beginning, special: Special) -> Vec<TokenId> {

@@ -3,10 +3,12 @@
 //! They are rendered as transformers does: blocks trimmed, `raise_exception` at hand, Python's string methods
 //! understood, `bos_token` and `eos_token` given.
 
-use minijinja::{Environment, Error, ErrorKind, context};
-use serde::Serialize;
+use std::{fs, path::Path};
 
-use crate::ModelError;
+use minijinja::{Environment, Error, ErrorKind, context};
+use serde::{Deserialize, Serialize};
+
+use crate::{ModelError, Tokenizer};
 
 /// Whether the model's turn is opened after the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +37,35 @@ struct Turn<'a> {
     content: &'a str,
 }
 
+/// A template may stand in `tokenizer_config.json`.
+#[derive(Deserialize)]
+struct TokenizerJson {
+    chat_template: Option<String>,
+}
+
 impl ChatTemplate {
+    /// The template of a Hugging Face folder: `chat_template.jinja`, or what `tokenizer_config.json` says; `None` without
+    /// one.
+    pub fn from_folder(folder: &Path, tokenizer: &Tokenizer) -> Result<Option<Self>, ModelError> {
+        let read = |path: &Path| {
+            fs::read_to_string(path).map_err(|source| ModelError::Io {
+                path: path.into(),
+                action: "read",
+                source,
+            })
+        };
+        let file = folder.join("chat_template.jinja");
+        let source = if file.exists() {
+            Some(read(&file)?)
+        } else {
+            let file = folder.join("tokenizer_config.json");
+            let json: TokenizerJson = serde_json::from_str(&read(&file)?)
+                .map_err(|error| ModelError::Config { path: file, reason: error.to_string() })?;
+            json.chat_template
+        };
+        source.map(|source| Self::new(&source, tokenizer.bos_token(), tokenizer.eos_token())).transpose()
+    }
+
     /// Compiles a template. The tokens are the texts of the beginning-of-text and end-of-text tokens, empty where the
     /// model has none.
     pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self, ModelError> {

@@ -1,21 +1,14 @@
 //! Writing a model: as a GGUF file that llama.cpp loads, or as a folder that transformers loads.
 
-use std::{
-    borrow::Cow,
-    cell::RefCell,
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, path::Path};
 
 use half::bf16;
 use safetensors::{Dtype, View};
-use serde_json::json;
 
 use crate::{
-    Config, Family, Head, Model, ModelError, Tensor,
+    Config, Family, FolderType, Model, ModelError, Tensor,
     gguf::{self, GgufFormat, GgufTensor, Metadata, Value},
-    names, rotary_layout,
+    names, rotary_layout, write_folder,
 };
 
 /// How weights are written. Norms and biases are always written as 32-bit floats in GGUF.
@@ -57,7 +50,7 @@ pub fn write_model(
     if to.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf")) {
         write_gguf(model, weights, to, format)
     } else {
-        write_folder(model, weights, to, format)
+        write_safetensors_folder(model, weights, to, format)
     }
 }
 
@@ -119,80 +112,37 @@ fn gguf_config(config: &Config, to: &Path) -> Metadata {
     Metadata(entries)
 }
 
-fn write_folder(
+fn write_safetensors_folder(
     model: &Model,
     weights: &dyn TensorSource,
     to: &Path,
     format: ConvertFormat,
 ) -> Result<(), ModelError> {
-    let (kind, dtype) = match format {
-        ConvertFormat::F32 => (Dtype::F32, "float32"),
-        ConvertFormat::Half => (Dtype::BF16, "bfloat16"),
+    let (kind, described) = match format {
+        ConvertFormat::F32 => (Dtype::F32, FolderType::F32),
+        ConvertFormat::Half => (Dtype::BF16, FolderType::Bf16),
         ConvertFormat::Q8_0 => {
             let reason = "Q8_0 weights can be written only in a GGUF file; name one, or take 16 bits".into();
             return Err(ModelError::Config { path: to.into(), reason });
         }
     };
-    let failed = |source| ModelError::Io { path: to.into(), action: "write", source };
-    let unfinished = PathBuf::from(format!("{}.unfinished", to.display()));
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(failed)?;
-    }
-    fs::create_dir_all(&unfinished).map_err(failed)?;
-    let write = |file: &str, text: String| fs::write(unfinished.join(file), text).map_err(failed);
-    let tokenizer = model.tokenizer();
-    write("config.json", pretty(&json_config(model, dtype)))?;
-    write("tokenizer.json", tokenizer.to_json(to)?)?;
-    write("tokenizer_config.json", pretty(&tokenizer.to_config_json(model.config().context_length)))?;
-    if let Some(template) = model.chat_template() {
-        write("chat_template.jinja", template.source().into())?;
-    }
-    let failure = RefCell::new(None);
-    let views = names::all(model.config().layers).filter_map(|(name, part)| {
-        let shape = model.config().tensor_shape(part)?;
-        Some((name.clone(), LazyTensor { name, shape, kind, weights, failure: &failure }))
-    });
-    let information = Some([("format".to_owned(), "pt".to_owned())].into());
-    let written = safetensors::serialize_to_file(views, information, &unfinished.join("model.safetensors"));
-    if let Some(error) = failure.take() {
-        return Err(error);
-    }
-    written.map_err(|error| failed(std::io::Error::other(error)))?;
-    if to.exists() {
-        fs::remove_dir_all(to).map_err(failed)?;
-    }
-    fs::rename(&unfinished, to).map_err(failed)
-}
-
-fn pretty(json: &serde_json::Value) -> String {
-    format!("{json:#}\n")
-}
-
-fn json_config(model: &Model, dtype: &str) -> serde_json::Value {
-    let config = model.config();
-    let architecture = match config.family {
-        Family::Llama => "LlamaForCausalLM",
-        Family::Qwen2 => "Qwen2ForCausalLM",
-    };
-    json!({
-        "architectures": [architecture],
-        "model_type": config.family.name(),
-        "dtype": dtype,
-        "torch_dtype": dtype,
-        "hidden_act": "silu",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "rope_theta": config.rope_theta,
-        "rms_norm_eps": config.rms_norm_eps,
-        "max_position_embeddings": config.context_length,
-        "tie_word_embeddings": config.head == Head::Tied,
-        "bos_token_id": model.tokenizer().beginning_of_text(),
-        "eos_token_id": model.tokenizer().end_of_turn(),
+    write_folder(model, to, described, &mut |folder| {
+        let failure = RefCell::new(None);
+        let views = names::all(model.config().layers).filter_map(|(name, part)| {
+            let shape = model.config().tensor_shape(part)?;
+            Some((name.clone(), LazyTensor { name, shape, kind, weights, failure: &failure }))
+        });
+        let information = Some([("format".to_owned(), "pt".to_owned())].into());
+        let path = folder.join("model.safetensors");
+        let written = safetensors::serialize_to_file(views, information, &path);
+        if let Some(error) = failure.take() {
+            return Err(error);
+        }
+        written.map_err(|error| ModelError::Io {
+            path,
+            action: "write",
+            source: std::io::Error::other(error),
+        })
     })
 }
 

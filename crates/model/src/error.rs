@@ -77,6 +77,9 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A chat is to be rendered, and the model has no template for one.
+    #[error("the model has no chat template; use a plain text prompt, or an instruct model")]
+    NoChatTemplate,
     /// A chat template could not be read or rendered.
     #[error("chat template: {reason}")]
     ChatTemplate {

@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
-
 use crate::{
     ChatTemplate, Config, Family, Head, ModelError, Tensor, Tokenizer, gguf::GgufFile, names, rotary_layout,
     safetensors_file::SafetensorsFiles,
@@ -27,12 +25,6 @@ pub struct Model {
 enum Weights {
     Gguf(GgufFile),
     Safetensors(SafetensorsFiles),
-}
-
-/// A template may stand in `tokenizer_config.json`.
-#[derive(Deserialize)]
-struct TokenizerJson {
-    chat_template: Option<String>,
 }
 
 impl Model {
@@ -73,16 +65,7 @@ impl Model {
         let config_path = path.join("config.json");
         let config = Config::from_json(&config_path, &read(&config_path)?)?;
         let tokenizer = Tokenizer::from_folder(path)?;
-        let file = path.join("chat_template.jinja");
-        let source = if file.exists() {
-            Some(read(&file)?)
-        } else {
-            let file = path.join("tokenizer_config.json");
-            let json: TokenizerJson = serde_json::from_str(&read(&file)?)
-                .map_err(|error| ModelError::Config { path: file, reason: error.to_string() })?;
-            json.chat_template
-        };
-        let chat_template = source.map(|source| template(&source, &tokenizer)).transpose()?;
+        let chat_template = ChatTemplate::from_folder(path, &tokenizer)?;
         let weights = Weights::Safetensors(SafetensorsFiles::open(path)?);
         Ok(Self { path: path.into(), config, tokenizer, chat_template, weights })
     }

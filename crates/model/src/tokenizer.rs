@@ -2,12 +2,17 @@
 
 mod gguf;
 
-use std::{collections::BTreeMap, fmt, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt, fs,
+    path::Path,
+};
 
 use serde::Deserialize;
+use tokenizers::DecoderWrapper;
 
 use crate::{
-    ModelError,
+    ChatTemplate, GenerationPrompt, ModelError,
     gguf::{Metadata, Value},
 };
 
@@ -29,6 +34,8 @@ pub struct Tokenizer {
     eos: u32,
     bos_token: String,
     eos_token: String,
+    /// The characters that stand for bytes in a byte-level vocabulary; empty in another.
+    byte_of: HashMap<char, u8>,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -105,7 +112,16 @@ impl Tokenizer {
         };
         let eos = id(&eos_token)?;
         let bos_id = bos.as_deref().map(id).transpose()?;
-        Ok(Self { plain, bos: bos_id, eos, bos_token: bos.unwrap_or_default(), eos_token, recognising })
+        let byte_level = matches!(recognising.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
+        Ok(Self {
+            plain,
+            bos: bos_id,
+            eos,
+            bos_token: bos.unwrap_or_default(),
+            eos_token,
+            recognising,
+            byte_of: if byte_level { bytes_of_characters() } else { HashMap::new() },
+        })
     }
 
     /// The tokens of a text, without a beginning-of-text token.
@@ -116,6 +132,29 @@ impl Tokenizer {
         };
         // A byte-level BPE encodes any text; the library's error is for models with a missing unknown token.
         tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
+    }
+
+    /// The tokens of a chat of `(role, content)` turns, rendered by the model's template with the model's turn opened.
+    pub fn encode_chat(
+        &self,
+        template: Option<&ChatTemplate>,
+        messages: &[(&str, &str)],
+    ) -> Result<Vec<u32>, ModelError> {
+        let text = template.ok_or(ModelError::NoChatTemplate)?.render(messages, GenerationPrompt::Open)?;
+        Ok(self.encode(&text, SpecialTokens::Recognised))
+    }
+
+    /// The bytes of a token; none for a special token or one that the vocabulary does not have.
+    pub fn bytes(&self, token: u32) -> Vec<u8> {
+        if let Some(added) = self.recognising.get_added_tokens_decoder().get(&token) {
+            return if added.special { Vec::new() } else { added.content.clone().into_bytes() };
+        }
+        let text = self.recognising.id_to_token(token).unwrap_or_default();
+        match text.chars().map(|character| self.byte_of.get(&character).copied()).collect() {
+            Some(bytes) => bytes,
+            // No byte-level token: what it is by itself.
+            None => self.decode(&[token]).into_bytes(),
+        }
     }
 
     /// The text of tokens, special tokens left out; bytes that are not UTF-8 become U+FFFD.
@@ -171,4 +210,16 @@ impl Tokenizer {
     pub(crate) fn to_gguf(&self, path: &Path) -> Result<BTreeMap<String, Value>, ModelError> {
         gguf::entries(path, &self.to_json(path)?, self.bos, self.eos)
     }
+}
+
+/// GPT-2's characters for bytes: those that can be seen stand for themselves, the others follow from U+0100 on.
+fn bytes_of_characters() -> HashMap<char, u8> {
+    let stands_for_itself = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let mut others = (0x100_u32..).filter_map(char::from_u32);
+    (0..=u8::MAX)
+        .map(|byte| {
+            let character = if stands_for_itself(byte) { Some(char::from(byte)) } else { others.next() };
+            (character.unwrap_or_default(), byte)
+        })
+        .collect()
 }

@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
-use lancer_backend::{BackendError, ScoreRequest, ScoredContinuation, TokenId, Usage};
+use lancer_backend::{BackendError, ScoreRequest, ScoredContinuation, TokenId, Tokenizer, Usage};
 use lancer_model::Model;
 
 use super::reader::Reader;
-use crate::reading;
+use crate::reading::Reading;
 
 /// Scores every continuation of every request, in their order.
 pub(crate) fn score(
@@ -20,8 +20,7 @@ pub(crate) fn score(
     let mut read = Vec::with_capacity(requests.len());
     for (request, asked) in requests.iter().enumerate() {
         asked.validate(request, config.vocab_size)?;
-        let (prompt, continuations) = reading::scored(model, &asked.prompt, &asked.continuations)
-            .map_err(BackendError::ChatTemplate)?;
+        let (prompt, continuations) = Reading(model).scored(&asked.prompt, &asked.continuations)?;
         let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
         let (tokens, context_length) = (prompt.len() + longest, config.context_length);
         if tokens > context_length {

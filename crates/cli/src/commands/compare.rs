@@ -6,7 +6,7 @@ use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser};
 use lancer_evolve::{Method, trials};
 
 use super::evolve::{RecipeOptions, all_settings};
-use crate::{engines::RunEngines, failure::Failure, output::Output, progress::Bars, table};
+use crate::{failure::Failure, output::Output, progress::Bars, table};
 
 /// Compare recipes of the literature on the same model, seeds, tasks and budget, each under several seeds.
 ///
@@ -50,8 +50,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     }
     let methods = if arguments.recipes.is_empty() { Method::ALL.to_vec() } else { arguments.recipes.clone() };
     let trials = trials::of_methods(&base, &methods, arguments.repeat, &arguments.runs);
-    let engine = &arguments.recipe.model.engine;
-    trials::execute(&trials, &mut RunEngines { options: engine }, &mut Bars::new(output))?;
+    trials::execute(&trials, &mut arguments.recipe.engines(&base)?, &mut Bars::new(output))?;
     let standings = trials::standings(&trials)?;
     output
         .print(&standings, |standings| table::print_standings(standings, base.evaluate.bootstrap.confidence));

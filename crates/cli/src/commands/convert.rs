@@ -6,41 +6,89 @@ use clap::{Args, ValueEnum};
 use lancer_model::{ConvertFormat, Model, convert};
 use serde_json::json;
 
-use crate::{failure::Failure, output::Output};
+use crate::{
+    engines::{self, OnnxFormat, OnnxOperators},
+    failure::Failure,
+    output::Output,
+};
 
-/// Write a model as a GGUF file or as a Hugging Face folder.
+/// Write a model as a GGUF file, as a Hugging Face folder or as ONNX.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// A GGUF file or a Hugging Face folder.
     from: PathBuf,
-    /// Where to write: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder. Replaced if it is there.
-    to: PathBuf,
+    /// Where to write. Replaced if it is there.
+    path: PathBuf,
+    /// What to write; by default a GGUF file where the path ends in `.gguf`, otherwise a Hugging Face folder.
+    #[arg(long, value_enum, value_name = "FORM")]
+    to: Option<Form>,
     /// How weights are written.
     #[arg(long, value_enum, default_value_t = Format::F32)]
     format: Format,
+    /// From which operators an ONNX model is made.
+    #[arg(long, value_enum, default_value_t = OnnxOperators::Fused)]
+    operators: OnnxOperators,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// What llama.cpp loads.
+    Gguf,
+    /// What transformers loads: a Hugging Face folder.
+    Folder,
+    /// What ONNX Runtime, Optimum and transformers.js load: a folder with the model's file in `onnx/`.
+    Onnx,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// 32-bit floats.
     F32,
-    /// 16 bits: floats in GGUF, brain floats in a folder.
+    /// 16 bits: floats in GGUF and ONNX, brain floats in a folder.
     Half,
     /// Blocks of 8-bit integers; GGUF only.
     #[value(name = "q8_0")]
     Q8_0,
+    /// Blocks of 8-bit integers; ONNX only.
+    Int8,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let format = match arguments.format {
-        Format::F32 => ConvertFormat::F32,
-        Format::Half => ConvertFormat::Half,
-        Format::Q8_0 => ConvertFormat::Q8_0,
-    };
-    let model = Model::open(&arguments.from)?;
-    convert(&model, &arguments.to, format)?;
+    let Arguments { from, path, to, format, operators } = arguments;
+    let is_gguf = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"));
+    match (to, is_gguf) {
+        (Some(Form::Gguf), false) => {
+            return Err(Failure::usage(format!("{}: the name of a GGUF file ends in .gguf", path.display())));
+        }
+        (Some(Form::Folder | Form::Onnx), true) => {
+            return Err(Failure::usage(format!(
+                "{}: the name of a folder does not end in .gguf",
+                path.display()
+            )));
+        }
+        _ => {}
+    }
+    let wrong = |format: &str, form: &str| Failure::usage(format!("weights cannot be {format} in {form}"));
+    let model = Model::open(from)?;
+    if matches!(to, Some(Form::Onnx)) {
+        let format = match format {
+            Format::F32 => OnnxFormat::F32,
+            Format::Half => OnnxFormat::F16,
+            Format::Int8 => OnnxFormat::Int8,
+            Format::Q8_0 => return Err(wrong("q8_0", "ONNX; take int8")),
+        };
+        engines::write_onnx(&model, path, format, *operators).map_err(|error| Failure::Failed(error))?;
+    } else {
+        let format = match format {
+            Format::F32 => ConvertFormat::F32,
+            Format::Half => ConvertFormat::Half,
+            Format::Q8_0 => ConvertFormat::Q8_0,
+            Format::Int8 => return Err(wrong("int8", "a GGUF file or a folder; take q8_0 in a GGUF file")),
+        };
+        convert(&model, path, format)?;
+    }
     let (family, tensors) = (model.config().family.name(), model.tensor_names().len());
-    let result = json!({"path": arguments.to, "family": family, "tensors": tensors});
-    output.print(&result, |_| println!("{}: {family}, {tensors} tensors", arguments.to.display()));
+    let result = json!({"path": path, "family": family, "tensors": tensors});
+    output.print(&result, |_| println!("{}: {family}, {tensors} tensors", path.display()));
     Ok(())
 }

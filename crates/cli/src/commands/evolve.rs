@@ -16,7 +16,7 @@ use lancer_evolve::{
 use lancer_review::ModeSetting;
 
 use crate::{
-    engines::RunEngines,
+    engines::{BackendName, RunEngines},
     failure::Failure,
     options::{ModelOptions, default_model},
     output::Output,
@@ -93,9 +93,9 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
 
 fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(Some(&arguments.run))?;
+    let mut engines = arguments.recipe.engines(&recipe)?;
     let run = Run::open(&arguments.run, recipe)?;
-    let engine = &arguments.recipe.model.engine;
-    let result = run.execute(&mut RunEngines { options: engine }, &mut Bars::new(output));
+    let result = run.execute(&mut engines, &mut Bars::new(output));
     // A report of what there is, also of a run that was stopped; the first failure is the one to be told.
     let report = write_report(run.ledger(), run.folder());
     result?;
@@ -117,8 +117,7 @@ fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(None)?;
     let confidence = recipe.evaluate.bootstrap.confidence;
     let trials = trials::repeated("seed", &recipe, arguments.repeat, &arguments.run);
-    let engine = &arguments.recipe.model.engine;
-    trials::execute(&trials, &mut RunEngines { options: engine }, &mut Bars::new(output))?;
+    trials::execute(&trials, &mut arguments.recipe.engines(&recipe)?, &mut Bars::new(output))?;
     let standings = trials::standings(&trials)?;
     output.print(&standings, |standings| table::print_standings(standings, confidence));
     if arguments.require_gain && !standings.iter().all(Standing::is_gain) {
@@ -128,9 +127,15 @@ fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
 }
 
 impl RecipeOptions {
+    /// The engines that the recipe and the command line name.
+    pub(crate) fn engines(&self, recipe: &Recipe) -> Result<RunEngines, Failure> {
+        RunEngines::new(&self.model.engine, recipe).map_err(Failure::usage)
+    }
+
     /// The recipe: that of the run that is there, or the file's, or the default, with what the command line says.
     pub(crate) fn recipe(&self, run: Option<&Path>) -> Result<Recipe, Failure> {
         let started = run.map(Run::recipe_of).transpose()?.flatten();
+        let is_new = started.is_none();
         let mut recipe = match (&self.recipe, started) {
             (Some(file), _) => {
                 let folder = std::path::absolute(file)?;
@@ -141,6 +146,12 @@ impl RecipeOptions {
         };
         if let Some(model) = &self.model.model {
             recipe.model.clone_from(model);
+        }
+        if let Some(backend) = self.model.engine.backend {
+            recipe.backend = Some(backend.name().into());
+        }
+        if is_new && recipe.backend.is_none() {
+            recipe.backend = Some(BackendName::DEFAULT.name().into());
         }
         if let Some(seeds) = &self.seeds {
             recipe.seeds.clone_from(seeds);

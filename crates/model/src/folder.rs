@@ -1,0 +1,92 @@
+//! Hugging Face folders: what stands beside the weights, whatever form those have.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+
+use crate::{Family, Head, Model, ModelError};
+
+/// What a folder's `config.json` says that its weights are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FolderType {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// 16-bit brain floats.
+    Bf16,
+}
+
+impl FolderType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+            Self::Bf16 => "bfloat16",
+        }
+    }
+}
+
+/// Writes a folder with `model`'s configuration, tokenizer and chat template, and with what `weights` writes into it: the
+/// folder it is given, which stands under the name `to` only when it is whole. Replaced if it is there.
+pub fn write_folder(
+    model: &Model,
+    to: &Path,
+    kind: FolderType,
+    weights: &mut dyn FnMut(&Path) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    let failed = |source: io::Error| ModelError::Io { path: to.into(), action: "write", source };
+    let unfinished = PathBuf::from(format!("{}.unfinished", to.display()));
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(failed)?;
+    }
+    fs::create_dir_all(&unfinished).map_err(failed)?;
+    let write = |file: &str, text: String| fs::write(unfinished.join(file), text).map_err(failed);
+    let tokenizer = model.tokenizer();
+    write("config.json", pretty(&config(model, kind)))?;
+    write("tokenizer.json", tokenizer.to_json(to)?)?;
+    write("tokenizer_config.json", pretty(&tokenizer.to_config_json(model.config().context_length)))?;
+    if let Some(template) = model.chat_template() {
+        write("chat_template.jinja", template.source().into())?;
+    }
+    weights(&unfinished)?;
+    if to.exists() {
+        fs::remove_dir_all(to).map_err(failed)?;
+    }
+    fs::rename(&unfinished, to).map_err(failed)
+}
+
+fn pretty(json: &serde_json::Value) -> String {
+    format!("{json:#}\n")
+}
+
+fn config(model: &Model, kind: FolderType) -> serde_json::Value {
+    let config = model.config();
+    let architecture = match config.family {
+        Family::Llama => "LlamaForCausalLM",
+        Family::Qwen2 => "Qwen2ForCausalLM",
+    };
+    json!({
+        "architectures": [architecture],
+        "model_type": config.family.name(),
+        "dtype": kind.name(),
+        "torch_dtype": kind.name(),
+        "hidden_act": "silu",
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_dim,
+        "rope_theta": config.rope_theta,
+        "rms_norm_eps": config.rms_norm_eps,
+        "max_position_embeddings": config.context_length,
+        "tie_word_embeddings": config.head == Head::Tied,
+        "bos_token_id": model.tokenizer().beginning_of_text(),
+        "eos_token_id": model.tokenizer().end_of_turn(),
+    })
+}

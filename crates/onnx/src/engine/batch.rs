@@ -1,0 +1,100 @@
+//! The samples that are being written: rows of one cache, a token each in a step.
+
+use lancer_backend::{BackendError, TokenId};
+
+use super::{
+    cache::Cache,
+    decoder::{Decoder, Logits},
+    engine_error,
+    interface::Padding,
+};
+
+/// The samples that are being written.
+pub(super) struct Batch {
+    cache: Cache,
+    padding: Padding,
+}
+
+/// A sample's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row(usize);
+
+impl Batch {
+    pub(super) fn new(decoder: &Decoder) -> Result<Self, BackendError> {
+        let cache = Cache::empty(decoder.interface()).map_err(engine_error("making a KV cache"))?;
+        Ok(Self { cache, padding: decoder.interface().padding })
+    }
+
+    /// Adds `count` rows that go on from the prompt's end.
+    pub(super) fn add(&mut self, prompt: &Cache, count: usize) -> Result<Vec<Row>, BackendError> {
+        self.place(prompt, count).map_err(engine_error("sharing the prompt's KV cache"))
+    }
+
+    fn place(&mut self, prompt: &Cache, count: usize) -> ort::Result<Vec<Row>> {
+        let free = |cache: &Cache| -> Vec<usize> {
+            let lengths = cache.lengths().iter().enumerate();
+            lengths.filter(|(_, length)| length.is_none()).map(|(row, _)| row).collect()
+        };
+        let missing = count.saturating_sub(free(&self.cache).len());
+        let capacity = self.cache.capacity().max(prompt.longest());
+        if missing > 0 || capacity > self.cache.capacity() {
+            let rows: Vec<usize> = (0..self.cache.lengths().len()).collect();
+            self.cache = self.cache.with_rows(&rows, missing, capacity)?;
+        }
+        let rows: Vec<usize> = free(&self.cache).into_iter().take(count).collect();
+        for &row in &rows {
+            self.cache.put(row, prompt)?;
+        }
+        Ok(rows.into_iter().map(Row).collect())
+    }
+
+    /// Frees a row whose sample has ended.
+    pub(super) fn free(&mut self, row: Row) {
+        self.cache.release(row.0);
+    }
+
+    /// Moves the rows of `live`, which are all that hold a sample, together where many others are computed along.
+    pub(super) fn compact(&mut self, live: &mut [&mut Row]) -> Result<(), BackendError> {
+        let (rows, longest) = (self.cache.lengths().len(), self.cache.longest());
+        // A cache that is appended to keeps the columns of its longest sequence when that has ended.
+        let hollow = self.padding == Padding::Left && longest * 4 < self.cache.capacity() * 3;
+        if rows > 2 * live.len() || hollow {
+            let kept: Vec<usize> = live.iter().map(|row| row.0).collect();
+            let capacity = match self.padding {
+                Padding::Right => self.cache.capacity(),
+                Padding::Left => longest,
+            };
+            self.cache = self
+                .cache
+                .with_rows(&kept, 0, capacity)
+                .map_err(engine_error("moving the KV cache together"))?;
+            for (place, row) in live.iter_mut().enumerate() {
+                row.0 = place;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the next token of each row given.
+    pub(super) fn step(
+        &mut self,
+        decoder: &mut Decoder,
+        tokens: &[(Row, TokenId)],
+    ) -> Result<StepLogits, BackendError> {
+        let mut all = vec![TokenId(0); self.cache.lengths().len()];
+        for (row, token) in tokens {
+            all[row.0] = *token;
+        }
+        Ok(StepLogits(decoder.read(&all, &mut self.cache, 1)?))
+    }
+}
+
+/// What a step gives.
+pub(super) struct StepLogits(Logits);
+
+impl StepLogits {
+    /// What follows a row's token, `[vocabulary]`.
+    pub(super) fn of(&self, row: Row) -> Result<std::borrow::Cow<'_, [f32]>, BackendError> {
+        self.0.of(row.0, 0)
+    }
+}

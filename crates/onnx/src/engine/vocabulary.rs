@@ -1,0 +1,51 @@
+//! From text to tokens and back, by the tokenizer and the chat template beside the model.
+
+use std::{error::Error, path::Path};
+
+use lancer_backend::{Message, TokenId, Tokenizer};
+use lancer_model::{ChatTemplate, ModelError, SpecialTokens};
+
+/// A model's tokenizer and chat template.
+pub(super) struct Vocabulary {
+    tokenizer: lancer_model::Tokenizer,
+    chat_template: Option<ChatTemplate>,
+}
+
+impl Vocabulary {
+    pub(super) fn load(folder: &Path) -> Result<Self, ModelError> {
+        let tokenizer = lancer_model::Tokenizer::from_folder(folder)?;
+        let chat_template = ChatTemplate::from_folder(folder, &tokenizer)?;
+        Ok(Self { tokenizer, chat_template })
+    }
+
+    /// The text of tokens, special ones left out.
+    pub(super) fn text(&self, tokens: &[TokenId]) -> String {
+        let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
+        self.tokenizer.decode(&ids)
+    }
+}
+
+impl Tokenizer for Vocabulary {
+    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
+        let turns: Vec<(&str, &str)> =
+            messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
+        let ids = self.tokenizer.encode_chat(self.chat_template.as_ref(), &turns)?;
+        Ok(ids.into_iter().map(TokenId).collect())
+    }
+
+    fn plain(&self, text: &str) -> Vec<TokenId> {
+        self.tokenizer.encode(text, SpecialTokens::AsText).into_iter().map(TokenId).collect()
+    }
+
+    fn bytes(&self, token: TokenId) -> Vec<u8> {
+        self.tokenizer.bytes(token.0)
+    }
+
+    fn end_of_turn(&self) -> TokenId {
+        TokenId(self.tokenizer.end_of_turn())
+    }
+
+    fn beginning_of_text(&self) -> Option<TokenId> {
+        self.tokenizer.beginning_of_text().map(TokenId)
+    }
+}

@@ -1,0 +1,244 @@
+//! Attention with rotary embedding and KV cache, in ONNX Runtime's operators or in ONNX's.
+
+use lancer_model::{Config, ModelError};
+
+use super::{
+    graph::{Attribute, Graph, MICROSOFT, Value},
+    settings::Operators,
+};
+use crate::proto::ElementType;
+
+/// What all layers take.
+pub(super) struct SharedInputs {
+    positions: Value,
+    /// Cosines and sines by position, `[context, head size / 2]`.
+    cosines: Value,
+    sines: Value,
+    mask: Mask,
+}
+
+/// What a token may look at.
+enum Mask {
+    /// For `GroupQueryAttention`: the number of tokens of each sequence less one, `[batch]`, and of the longest, `[]`.
+    Lengths { each_less_one: Value, longest: Value },
+    /// True where a token may look, `[batch, 1, 1, sequence, whole sequence]`.
+    Pairs(Value),
+}
+
+impl SharedInputs {
+    /// `mask` is `[batch, whole sequence]`, `positions` `[batch, sequence]`.
+    pub(super) fn new(
+        graph: &mut Graph<'_>,
+        config: &Config,
+        operators: Operators,
+        mask: &str,
+        positions: &str,
+    ) -> Result<Self, ModelError> {
+        let (cosines, sines) = rotary_tables(config);
+        let shape = [config.context_length, config.head_dim / 2];
+        let mut table = |name: &str, data: &[f32]| {
+            let tensor = graph.weights.computed(name, &shape, data)?;
+            Ok::<_, ModelError>(graph.constant(tensor))
+        };
+        let (cosines, sines) = (table("cos_cache", &cosines)?, table("sin_cache", &sines)?);
+        let mask = match operators {
+            Operators::Fused => lengths(graph, mask),
+            Operators::Plain => pairs(graph, mask, positions),
+        };
+        Ok(Self { positions: positions.into(), cosines, sines, mask })
+    }
+
+    /// Turns queries or keys, `[batch, sequence, heads × head size]`, by their positions' angles, in one operator.
+    fn rotate(&self, graph: &mut Graph<'_>, states: &str) -> Value {
+        let inputs = [states, &self.positions, &self.cosines, &self.sines];
+        graph.add_fused("RotaryEmbedding", &inputs, &[Attribute::Int("interleaved", 0)])
+    }
+}
+
+fn lengths(graph: &mut Graph<'_>, mask: &str) -> Mask {
+    let int = [Attribute::Int("to", ElementType::Int32 as i64)];
+    let (one, axis) = (graph.integer(1), graph.integers(&[1]));
+    let lengths = graph.add("ReduceSum", &[mask, &axis], &[Attribute::Int("keepdims", 0)]);
+    let less_one = graph.add("Sub", &[&lengths, &one], &[]);
+    let each_less_one = graph.add("Cast", &[&less_one], &int);
+    let shape = graph.add("Shape", &[mask], &[]);
+    let longest = graph.add("Gather", &[&shape, &one], &[]);
+    let longest = graph.add("Cast", &[&longest], &int);
+    Mask::Lengths { each_less_one, longest }
+}
+
+/// A token looks at those that the mask shows, up to itself.
+fn pairs(graph: &mut Graph<'_>, mask: &str, positions: &str) -> Mask {
+    let (zero, one) = (graph.integer(0), graph.integer(1));
+    let length = |graph: &mut Graph<'_>, value: &str| {
+        let shape = graph.add("Shape", &[value], &[]);
+        graph.add("Gather", &[&shape, &one], &[])
+    };
+    let (whole, new) = (length(graph, mask), length(graph, positions));
+    let past = graph.add("Sub", &[&whole, &new], &[]);
+    let columns = graph.add("Range", &[&zero, &whole, &one], &[]);
+    let rows = graph.add("Range", &[&past, &whole, &one], &[]);
+    let axis = graph.integers(&[1]);
+    let rows = graph.add("Unsqueeze", &[&rows, &axis], &[]);
+    let causal = graph.add("LessOrEqual", &[&columns, &rows], &[]);
+    let shown = graph.add("Cast", &[mask], &[Attribute::Int("to", ElementType::Bool as i64)]);
+    let axes = graph.integers(&[1, 2, 3]);
+    let shown = graph.add("Unsqueeze", &[&shown, &axes], &[]);
+    Mask::Pairs(graph.add("And", &[&shown, &causal], &[]))
+}
+
+/// Cosines and sines of every position, as transformers computes them: angles in 32-bit floats.
+fn rotary_tables(config: &Config) -> (Vec<f32>, Vec<f32>) {
+    let half = config.head_dim / 2;
+    let frequencies: Vec<f32> = (0..half)
+        .map(|pair| config.rope_theta.powf(-2.0 * pair as f64 / config.head_dim as f64) as f32)
+        .collect();
+    let angles = (0..config.context_length)
+        .flat_map(|position| frequencies.iter().map(move |frequency| frequency * position as f32));
+    angles.map(|angle| (angle.cos(), angle.sin())).unzip()
+}
+
+/// One layer's attention.
+pub(super) struct Attention<'a> {
+    pub(super) config: &'a Config,
+    pub(super) layer: usize,
+}
+
+impl Attention<'_> {
+    /// From queries, keys and values, `[batch, sequence, heads × head size]`, what each token takes from those it looks
+    /// at, `[batch, sequence, heads × head size]`.
+    pub(super) fn add(
+        &self,
+        graph: &mut Graph<'_>,
+        shared: &SharedInputs,
+        query: &str,
+        key: &str,
+        value: &str,
+    ) -> Value {
+        match &shared.mask {
+            Mask::Lengths { each_less_one, longest } => {
+                let query = shared.rotate(graph, query);
+                let key = shared.rotate(graph, key);
+                self.attend_fused(graph, [&query, &key, value], each_less_one, longest)
+            }
+            Mask::Pairs(pairs) => self.attend(graph, shared, [query, key, value], pairs),
+        }
+    }
+
+    fn attend_fused(
+        &self,
+        graph: &mut Graph<'_>,
+        [query, key, value]: [&str; 3],
+        each_less_one: &str,
+        longest: &str,
+    ) -> Value {
+        let mixed = format!("model.layers.{}.self_attn.output", self.layer);
+        let [past_key, past_value] = self.past();
+        let [present_key, present_value] = self.present();
+        graph.add_named(
+            MICROSOFT,
+            "GroupQueryAttention",
+            &[query, key, value, &past_key, &past_value, each_less_one, longest],
+            &[
+                Attribute::Int("num_heads", self.config.heads as i64),
+                Attribute::Int("kv_num_heads", self.config.kv_heads as i64),
+            ],
+            &[&mixed, &present_key, &present_value],
+        );
+        mixed
+    }
+
+    /// Queries that share a key head stand below each other as rows of one product.
+    fn attend(
+        &self,
+        graph: &mut Graph<'_>,
+        shared: &SharedInputs,
+        [query, key, value]: [&str; 3],
+        pairs: &str,
+    ) -> Value {
+        let (heads, kv_heads, size) =
+            (self.config.heads as i64, self.config.kv_heads as i64, self.config.head_dim as i64);
+        let group = heads / kv_heads;
+        let query = self.by_head(graph, query, heads);
+        let query = self.rotate(graph, shared, &query);
+        let key = self.by_head(graph, key, kv_heads);
+        let key = self.rotate(graph, shared, &key);
+        let value = self.by_head(graph, value, kv_heads);
+        let [key, value] = [key, value];
+        let past = self.past();
+        let present = self.present();
+        for ((new, past), present) in [&key, &value].into_iter().zip(&past).zip(&present) {
+            graph.add_named("", "Concat", &[past, new], &[Attribute::Int("axis", 2)], &[present]);
+        }
+        let [key, value] = &present;
+
+        let rows = graph.integers(&[0, kv_heads, -1, size]);
+        let query = graph.add("Reshape", &[&query, &rows], &[]);
+        let scale = graph.number(1.0 / (size as f32).sqrt());
+        let query = graph.add("Mul", &[&query, &scale], &[]);
+        let key = graph.add("Transpose", &[key], &[Attribute::Ints("perm", &[0, 1, 3, 2])]);
+        let scores = graph.add("MatMul", &[&query, &key], &[]);
+        let all_rows = graph.add("Shape", &[&scores], &[]);
+        let (batch, columns) = (graph.integers(&[0]), graph.integers(&[3]));
+        let batch = graph.add("Gather", &[&all_rows, &batch], &[]);
+        let columns = graph.add("Gather", &[&all_rows, &columns], &[]);
+        let (groups, rest) = (graph.integers(&[kv_heads, group]), graph.integers(&[-1]));
+        let by_query = graph.add("Concat", &[&batch, &groups, &rest, &columns], &[Attribute::Int("axis", 0)]);
+        let scores = graph.add("Reshape", &[&scores, &by_query], &[]);
+        let never = graph.number(NEVER);
+        let scores = graph.add("Where", &[pairs, &scores, &never], &[]);
+        let shares = graph.add("Softmax", &[&scores], &[Attribute::Int("axis", -1)]);
+        let shares = graph.add("Reshape", &[&shares, &all_rows], &[]);
+        let mixed = graph.add("MatMul", &[&shares, value], &[]);
+
+        let by_head = graph.integers(&[0, heads, -1, size]);
+        let mixed = graph.add("Reshape", &[&mixed, &by_head], &[]);
+        let mixed = graph.add("Transpose", &[&mixed], &[Attribute::Ints("perm", &[0, 2, 1, 3])]);
+        let together = graph.integers(&[0, 0, heads * size]);
+        graph.add("Reshape", &[&mixed, &together], &[])
+    }
+
+    /// `[batch, heads, sequence, head size]`.
+    fn by_head(&self, graph: &mut Graph<'_>, states: &str, heads: i64) -> Value {
+        let shape = graph.integers(&[0, 0, heads, self.config.head_dim as i64]);
+        let states = graph.add("Reshape", &[states, &shape], &[]);
+        graph.add("Transpose", &[&states], &[Attribute::Ints("perm", &[0, 2, 1, 3])])
+    }
+
+    /// Turns row `i` of each head with row `i + size / 2` by the position's angle.
+    fn rotate(&self, graph: &mut Graph<'_>, shared: &SharedInputs, states: &str) -> Value {
+        let half = self.config.head_dim as i64 / 2;
+        let one = graph.integers(&[1]);
+        let angle = |graph: &mut Graph<'_>, table: &str| {
+            let rows = graph.add("Gather", &[table, &shared.positions], &[]);
+            graph.add("Unsqueeze", &[&rows, &one], &[])
+        };
+        let (cosines, sines) = (angle(graph, &shared.cosines), angle(graph, &shared.sines));
+        let (zero, middle, end) =
+            (graph.integers(&[0]), graph.integers(&[half]), graph.integers(&[2 * half]));
+        let last = graph.integers(&[3]);
+        let first = graph.add("Slice", &[states, &zero, &middle, &last], &[]);
+        let second = graph.add("Slice", &[states, &middle, &end, &last], &[]);
+        let mut product = |one: &str, two: &str| graph.add("Mul", &[one, two], &[]);
+        let parts = [
+            product(&first, &cosines),
+            product(&second, &sines),
+            product(&second, &cosines),
+            product(&first, &sines),
+        ];
+        let left = graph.add("Sub", &[&parts[0], &parts[1]], &[]);
+        let right = graph.add("Add", &[&parts[2], &parts[3]], &[]);
+        graph.add("Concat", &[&left, &right], &[Attribute::Int("axis", -1)])
+    }
+
+    fn past(&self) -> [Value; 2] {
+        ["key", "value"].map(|part| format!("past_key_values.{}.{part}", self.layer))
+    }
+
+    fn present(&self) -> [Value; 2] {
+        ["key", "value"].map(|part| format!("present.{}.{part}", self.layer))
+    }
+}
+
+/// The score of a pair that must not be: low enough for a share of 0, and within the range of 16-bit floats.
+const NEVER: f32 = -60_000.0;

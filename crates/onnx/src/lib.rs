@@ -1,0 +1,10 @@
+//! Models as ONNX: written in Rust, and run by ONNX Runtime.
+
+#[cfg(feature = "engine")]
+mod engine;
+mod export;
+mod proto;
+
+#[cfg(feature = "engine")]
+pub use engine::{LIBRARY_VARIABLE, LibraryError, OnnxRuntime, OnnxSettings, Provider, is_onnx};
+pub use export::{ExportSettings, Operators, WeightType, export};
