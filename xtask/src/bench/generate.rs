@@ -21,7 +21,7 @@ const CONCURRENT: [usize; 4] = [1, 8, 32, 128];
 /// Samples of a prompt, where there are several.
 const SAMPLES: usize = 4;
 /// Tokens of a sample at most.
-const LENGTH: usize = 128;
+const LENGTH: usize = 64;
 const THREADS: &str = "2";
 
 pub(crate) fn run(rounds: usize) -> Result<(), Failure> {

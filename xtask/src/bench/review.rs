@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Pairs that are reviewed.
-const PAIRS: usize = 48;
+const PAIRS: usize = 24;
 /// Tokens of a written review at most.
 const LENGTH: &str = "64";
 /// Slots of the server, which is what lancer computes at the same time by default.

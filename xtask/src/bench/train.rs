@@ -20,7 +20,7 @@ const BATCH: &str = "8";
 /// Tokens of a sequence at most.
 const MAX_LENGTH: &str = "512";
 /// Rows that are trained on.
-const ROWS: usize = 32;
+const ROWS: usize = 16;
 const THREADS: &str = "2";
 
 /// What is trained with.
@@ -46,13 +46,13 @@ impl Kind {
                 let of = |field: &str, from: usize, count: usize| {
                     (from..from + count).map(|place| text(place, field)).collect::<Vec<_>>().join("\n")
                 };
-                let (prompt, response) = (of("prompt", row * 2, 2), of("response", row * 2, 6));
+                let (prompt, response) = (of("prompt", row * 2, 2), of("response", row * 2, 4));
                 match self {
                     Kind::Sft => json!({ "prompt": prompt, "response": response }),
                     Kind::Dpo => json!({
-                        "prompt": of("prompt", row * 2, 6),
-                        "chosen": of("response", row * 2, 3),
-                        "rejected": of("response", row * 2 + 3, 3),
+                        "prompt": of("prompt", row * 2, 2),
+                        "chosen": of("response", row * 2, 2),
+                        "rejected": of("response", row * 2 + 2, 2),
                     }),
                 }
             })
