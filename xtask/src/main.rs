@@ -1,5 +1,6 @@
 //! `cargo xtask`: sets up what a build needs and runs every check.
 
+mod bench;
 mod checksum;
 mod evolve;
 mod model;
@@ -19,6 +20,7 @@ Commands:
   setup    get the build tools that are missing (cmake, libclang), ONNX Runtime and the default model;
            `eval \"$(cargo xtask setup)\"` lets plain cargo build and test everything too
   test     run every check: formatting, clippy, tests, doc tests
+  bench    measure against other tools: `cargo xtask bench engines [THREADS] [PYTHON]`
 
 Environment:
   CARGO_TARGET_DIR      where build outputs and tools go; with CI=true the default is a cache folder
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Some("setup") => setup::run(),
         Some("evolve") => evolve::run(&arguments[1..]),
         Some("test") => test::run(),
+        Some("bench") => bench::run(&arguments[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

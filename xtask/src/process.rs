@@ -17,6 +17,10 @@ impl Failure {
         Self { message: message.into(), code: 1 }
     }
 
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 2 }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }

@@ -57,6 +57,13 @@ impl Environment {
         cargo
     }
 
+    /// Another program in this environment.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.variables.iter().cloned());
+        command
+    }
+
     /// Where build outputs go.
     pub(crate) fn target(&self) -> &Path {
         &self.target
