@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements against other tools.
 
 mod data;
+mod engines;
 mod generate;
 mod measure;
 mod programs;
@@ -18,6 +19,8 @@ const ROUNDS: usize = 5;
 enum Benchmark {
     /// Near copies, near-duplicates and scores of `lancer-data`.
     Data,
+    /// Engines side by side.
+    Engines,
     /// Sampling, against llama.cpp's own programs.
     Generate,
     /// A review of pairs, against a llama.cpp server.
@@ -28,11 +31,12 @@ enum Benchmark {
 
 impl Benchmark {
     /// Their names, as they are asked for.
-    const NAMES: &str = "data, generate, review, train";
+    const NAMES: &str = "data, engines, generate, review, train";
 
     fn named(name: &str) -> Option<Self> {
         match name {
             "data" => Some(Self::Data),
+            "engines" => Some(Self::Engines),
             "generate" => Some(Self::Generate),
             "review" => Some(Self::Review),
             "train" => Some(Self::Train),
@@ -49,6 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let arguments = &arguments[1..];
     match benchmark {
         Benchmark::Data => data::run(arguments),
+        Benchmark::Engines => engines::run(arguments),
         Benchmark::Generate => generate::run(rounds(arguments)?),
         Benchmark::Review => review::run(rounds(arguments)?),
         Benchmark::Train => train::run(rounds(arguments)?),

@@ -63,6 +63,13 @@ impl Environment {
         Command::new(ours.or_else(|| env::var_os("CMAKE")).unwrap_or_else(|| "cmake".into()))
     }
 
+    /// Another program in this environment.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.variables.iter().cloned());
+        command
+    }
+
     /// Where build outputs go.
     pub(crate) fn target(&self) -> &Path {
         &self.target

@@ -12,7 +12,8 @@
 //!   backward pass that takes the derivative of the loss by each of them.
 //!
 //! [`Tokenizer`], [`Sample`], [`Sampler`] and [`ChoiceTrie`] are what all engines share. [`scripted`] is an
-//! engine for tests that answers from a script, and [`conformance`] is the suite that every engine's tests call.
+//! engine for tests that answers from a script, [`conformance`] is the suite that every engine's tests call, and [`speed`]
+//! measures an engine.
 //!
 //! ```
 //! use lancer_backend::{Backend, Collect, GenerateRequest, Prompt, Sampling, Seed, scripted::ScriptedBackend};
@@ -44,6 +45,7 @@ pub mod scripted;
 mod seed;
 mod softmax;
 mod special_tokens;
+pub mod speed;
 mod text_stream;
 mod tokenizer;
 

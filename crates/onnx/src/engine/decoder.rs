@@ -45,6 +45,9 @@ impl Decoder {
             .map_err(plain)?
             .with_intra_threads(settings.thread_count())
             .map_err(plain)?
+            // Threads that spin between two runs would take the cores from the choosing of tokens.
+            .with_config_entry("session.force_spinning_stop", "1")
+            .map_err(plain)?
             .with_execution_providers([settings.provider.dispatch()])
             .map_err(plain)?
             .commit_from_file(path)?;

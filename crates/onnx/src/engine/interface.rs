@@ -1,7 +1,8 @@
 //! What a model's file takes and gives: the layout of Hugging Face Optimum and onnx-community.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, fs::File, io, path::Path};
 
+use memmap2::Mmap;
 use ort::{
     session::Session,
     value::{Outlet, TensorElementType, ValueType},
@@ -171,9 +172,14 @@ struct TensorOutline {
 }
 
 impl Outline {
+    /// The file is mapped and its weights are stepped over: they are not read, and take no memory beside the session's.
+    #[allow(unsafe_code, reason = "a file is mapped to be read")]
     fn read(path: &Path) -> Result<Self, InterfaceError> {
-        let bytes = fs::read(path).map_err(InterfaceError::Io)?;
-        Self::decode(bytes.as_slice()).map_err(InterfaceError::NotOnnx)
+        let file = File::open(path).map_err(InterfaceError::Io)?;
+        // SAFETY: the mapping ends with this function. A file that another process cuts meanwhile would end this one with
+        // a signal, as it would a program that maps its model to run it; models are written beside their place and moved.
+        let bytes = unsafe { Mmap::map(&file) }.map_err(InterfaceError::Io)?;
+        Self::decode(&bytes[..]).map_err(InterfaceError::NotOnnx)
     }
 
     fn nodes(&self) -> impl Iterator<Item = &NodeProto> {

@@ -1,0 +1,155 @@
+//! How fast an engine is: the same work for every engine, so that they can be put side by side.
+//!
+//! An example of each engine's crate calls [`measure`] and prints what it gives, a row of the table that
+//! `cargo xtask bench engines` makes.
+
+use std::{fmt, ops::ControlFlow, time::Instant};
+
+use crate::{
+    Backend, BackendError, Completion, CompletionSink, GenerateRequest, Prompt, Sampling, Seed, TokenId,
+};
+
+/// Tokens of each prompt that is read.
+const PROMPT: usize = 512;
+/// Prompts that are read.
+const PROMPTS: usize = 4;
+/// Tokens that samples go on from.
+const BEGINNING: usize = 16;
+/// Tokens of each sample.
+const SAMPLE: usize = 64;
+/// Samples that are written side by side, and how often.
+const BATCHES: [(usize, usize); 3] = [(1, 3), (8, 2), (32, 1)];
+
+/// How fast an engine is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Speed {
+    /// Seconds from nothing to an engine that can be asked.
+    pub load_seconds: f64,
+    /// Tokens a second of prompts of 512 tokens that have nothing in common.
+    pub prompt_tokens_per_second: f64,
+    /// Tokens a second of samples that are written side by side.
+    pub decode: Vec<DecodeSpeed>,
+    /// The most memory that the process has held, in bytes, its files in memory included; on Linux only.
+    pub peak_memory: Option<u64>,
+}
+
+/// How fast samples are written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DecodeSpeed {
+    /// Samples side by side.
+    pub samples: usize,
+    /// Tokens a second of all of them together.
+    pub tokens_per_second: f64,
+}
+
+impl fmt::Display for Speed {
+    /// The cells of a row in Markdown: load time in seconds, prompt and each decoding in tokens a second, peak memory in MB.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} | {:.0}", self.load_seconds, self.prompt_tokens_per_second)?;
+        for decode in &self.decode {
+            write!(f, " | {:.0}", decode.tokens_per_second)?;
+        }
+        match self.peak_memory {
+            Some(bytes) => write!(f, " | {}", bytes / 1_000_000),
+            None => write!(f, " | "),
+        }
+    }
+}
+
+/// Loads an engine and measures it. Its context must hold 512 tokens.
+///
+/// # Errors
+/// Where the engine cannot be loaded or fails.
+pub fn measure<E: Backend>(load: impl FnOnce() -> Result<E, BackendError>) -> Result<Speed, BackendError> {
+    let clock = Instant::now();
+    let mut engine = load()?;
+    let load_seconds = clock.elapsed().as_secs_f64();
+    // What is set up at the first call is not what is measured.
+    prompts(&mut engine, 1)?;
+    let prompt_tokens_per_second = prompts(&mut engine, PROMPTS)?;
+    let decode = BATCHES
+        .into_iter()
+        .map(|(samples, times)| {
+            Ok(DecodeSpeed { samples, tokens_per_second: decode(&mut engine, samples, times)? })
+        })
+        .collect::<Result<_, BackendError>>()?;
+    Ok(Speed { load_seconds, prompt_tokens_per_second, decode, peak_memory: peak_memory() })
+}
+
+/// Tokens that do not repeat within a prompt and do not begin alike in two.
+fn tokens(vocabulary: usize, prompt: usize, length: usize) -> Prompt {
+    // Far enough from the lowest numbers, where special tokens are.
+    let first = vocabulary / 8;
+    let place = |token: usize| first + (prompt * 7919 + token * 31) % (vocabulary - first);
+    Prompt::Tokens((0..length).map(|token| TokenId(place(token) as u32)).collect())
+}
+
+fn prompts(engine: &mut dyn Backend, count: usize) -> Result<f64, BackendError> {
+    let vocabulary = engine.info().vocabulary;
+    // The first prompt has been read before, by the call that warms up.
+    let requests: Vec<GenerateRequest> = (1..=count)
+        .map(|prompt| GenerateRequest::new(tokens(vocabulary, prompt + 10 * count, PROMPT)).max_tokens(1))
+        .collect();
+    let clock = Instant::now();
+    let usage = engine.generate(&requests, &mut Times::default())?;
+    Ok(usage.read as f64 / clock.elapsed().as_secs_f64())
+}
+
+fn decode(engine: &mut dyn Backend, samples: usize, times: usize) -> Result<f64, BackendError> {
+    let vocabulary = engine.info().vocabulary;
+    let (mut generated, mut seconds) = (0, 0.0);
+    for time in 0..times {
+        let request = GenerateRequest::new(tokens(vocabulary, 100 + time, BEGINNING))
+            // All samples are alike and end together, so the batch is full throughout.
+            .sampling(Sampling::Greedy)
+            .samples(Seed(time as u64), samples)
+            .max_tokens(SAMPLE);
+        let mut watch = Times::default();
+        let usage = engine.generate(&[request], &mut watch)?;
+        // Each sample's first token comes with the prompt.
+        generated += usage.generated - samples as u64;
+        seconds += watch.since_prompt.map_or(0.0, |clock| clock.elapsed().as_secs_f64());
+    }
+    Ok(generated as f64 / seconds)
+}
+
+/// When the prompt had been read.
+#[derive(Default)]
+struct Times {
+    since_prompt: Option<Instant>,
+}
+
+impl CompletionSink for Times {
+    fn completed(&mut self, _: Completion) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn advanced(&mut self, _: usize) -> ControlFlow<()> {
+        self.since_prompt.get_or_insert_with(Instant::now);
+        ControlFlow::Continue(())
+    }
+}
+
+/// `VmHWM` of `/proc/self/status`.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scripted::ScriptedBackend;
+
+    #[test]
+    fn an_engine_is_measured() {
+        let speed = measure(|| Ok(ScriptedBackend::new(|_, seed| "word ".repeat(seed.0 as usize % 7 + 60))));
+        let speed = speed.unwrap();
+        assert_eq!(speed.decode.iter().map(|decode| decode.samples).collect::<Vec<_>>(), [1, 8, 32]);
+        assert!(speed.prompt_tokens_per_second > 0.0);
+        assert!(speed.decode.iter().all(|decode| decode.tokens_per_second > 0.0), "{speed:?}");
+        assert_eq!(speed.to_string().matches(" | ").count(), 5, "{speed}");
+    }
+}

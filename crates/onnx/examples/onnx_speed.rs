@@ -1,0 +1,17 @@
+//! How fast a model runs: `cargo run --release -p lancer-onnx --example onnx_speed -- MODEL [THREADS]`, MODEL an ONNX folder or file. Prints
+//! a row of the table that `cargo xtask bench engines` makes.
+
+use std::{error::Error, num::NonZeroU32, path::Path};
+
+use lancer_backend::speed;
+use lancer_onnx::{OnnxRuntime, OnnxSettings};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [model, threads @ ..] = arguments.as_slice() else { return Err("give a model".into()) };
+    let threads: Option<NonZeroU32> = threads.first().map(|threads| threads.parse()).transpose()?;
+    let settings = OnnxSettings { threads, ..OnnxSettings::default() };
+    let speed = speed::measure(|| OnnxRuntime::load(Path::new(model), &settings))?;
+    println!("{speed}");
+    Ok(())
+}
