@@ -240,6 +240,6 @@ fn a_run_names_its_engine_and_keeps_it() {
     let again = lancer(&as_texts(&arguments));
     assert!(again.status.success(), "{}", text(&again.stderr));
     let other = with("llama-cpp");
-    assert_eq!(other.status.code(), Some(1));
+    assert_eq!(other.status.code(), Some(2));
     assert!(text(&other.stderr).contains("backend: \"onnx\", now \"llama-cpp\""), "{}", text(&other.stderr));
 }
