@@ -6,8 +6,8 @@
 //! * [`clean`] says of each generated [`Candidate`] whether it is kept, and if not, by which [`Rule`] and which record it
 //!   resembles: length, keywords, exact duplicates, near copies. [`clean_frame`] does it for a Polars frame.
 //! * [`write_export`] lays training data out for TRL, LLaMA-Factory and Axolotl, with a dataset card.
-//! * [`rouge`] gives ROUGE-L as the field's Python packages compute it, to the last digit; [`near_copies`] finds the
-//!   texts that are near copies of others by it.
+//! * [`rouge`] gives ROUGE-L as the field's Python packages compute it, to the last digit; [`near`] finds the texts
+//!   that are near copies of others by it.
 //!
 //! ```
 //! use lancer_data::{Candidate, CleanSettings, Origin, Rule, clean, read_pairs};
@@ -60,7 +60,7 @@ pub use clean::{
 pub use error::{DataError, SettingError};
 pub use export::{Card, Count, Export, PreferenceRow, SftRow, write_export};
 pub use frame::{from_frame, to_frame};
-pub use near::{NearCopy, near_copies};
+pub use near::{Earlier, Measure, NearCopy, NearScope, Nearness, near, near_counts};
 pub use polars;
 pub use read::{MAX_LINE_BYTES, read_pairs, read_rows};
 pub use record::{Message, Pair, Pairs, Reject, Role, Rows};
