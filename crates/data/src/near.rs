@@ -4,6 +4,7 @@ mod bound;
 mod index;
 mod postings;
 mod signature;
+mod words;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

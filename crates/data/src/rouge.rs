@@ -9,7 +9,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use comparison::Comparison;
-pub(crate) use text::{Text, Vocabulary};
+pub(crate) use text::Texts;
 
 /// How a ROUGE-L score is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,19 +38,10 @@ pub struct RougeL {
 impl Definition {
     /// The score of a hypothesis against a reference.
     pub fn score(self, hypothesis: &str, reference: &str) -> RougeL {
-        let mut vocabulary = Vocabulary::default();
-        let [hypothesis, reference] = [hypothesis, reference].map(|text| vocabulary.text(self, text));
-        let mut comparison = Comparison::new(self, vocabulary.len());
-        comparison.load(&hypothesis);
-        comparison.score(&reference, 1)
-    }
-
-    /// The words of each sentence.
-    fn sentences(self, text: &str) -> Vec<Vec<String>> {
-        match self {
-            Self::Rouge => pypi::sentences(text),
-            Self::RougeScore => vec![google::words(text)],
-        }
+        let texts = Texts::new(self, [hypothesis, reference]);
+        let mut comparison = Comparison::new(self, texts.vocabulary());
+        comparison.load(texts.get(0));
+        comparison.score(texts.get(1), 1)
     }
 
     /// The score of two texts of so many words with so many in common; of [`Definition::Rouge`], distinct ones.

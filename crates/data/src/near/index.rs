@@ -4,21 +4,23 @@
 //! If at least `c` of a text's `n` words must be common, one of them is among any `n - c + 1` of its words; the rarest are
 //! taken, since few texts have them. What they lead to is looked at by [`Signature`], and what is left is compared.
 
-use std::collections::HashMap;
-
-use super::{Measure, Nearness, bound::Bound, postings::Postings, signature::Signature};
-use crate::rouge::{Comparison, Definition, RougeL, Text, Vocabulary};
+use super::{
+    Measure, Nearness,
+    bound::Bound,
+    postings::Postings,
+    signature::{Signature, Small},
+    words::Words,
+};
+use crate::rouge::{Comparison, RougeL, Texts};
 
 /// Texts by their words.
 pub(crate) struct NearIndex {
     nearness: Nearness,
     bound: Bound,
-    vocabulary: usize,
-    texts: Vec<Text>,
-    /// Each text's words as numbers, the rarest first. A word that a text repeats is another word each time, where repeated
-    /// words count.
-    words: Vec<Box<[u32]>>,
+    texts: Texts,
+    words: Words,
     signatures: Vec<Signature>,
+    small: Vec<Small>,
     /// The texts by the rarest of their words.
     by_rarest: Postings,
     /// The texts by all of their words; empty where these are not looked for.
@@ -28,55 +30,80 @@ pub(crate) struct NearIndex {
 impl NearIndex {
     /// An index over texts.
     pub(crate) fn new(nearness: Nearness, texts: &[&str]) -> Self {
-        let mut vocabulary = Vocabulary::default();
-        let texts: Vec<Text> = texts.iter().map(|text| vocabulary.text(nearness.definition, text)).collect();
-        let (words, distinct) = by_frequency(nearness.definition, &texts);
+        let texts = Texts::new(nearness.definition, texts.iter().copied());
+        let words = Words::new(nearness.definition, &texts);
         let bound = Bound::new(nearness.measure, nearness.threshold);
-        let signatures = words.iter().map(|words| Signature::new(words, distinct)).collect();
-        let by_rarest =
-            Postings::new(words.iter().map(|words| &words[..bound.needed(words.len())]), distinct);
+        let each = || (0..words.len()).map(|text| words.get(text));
+        let signatures = each().map(|text| Signature::new(text, words.distinct())).collect();
+        let small: Vec<Small> = each().map(|text| Small::new(text, words.distinct())).collect();
+        let by_rarest = Postings::new(&words, &small, |length| bound.needed(length));
         let by_any = match nearness.measure {
-            Measure::Any | Measure::Precision => {
-                Postings::new(words.iter().map(|words| &words[..]), distinct)
-            }
-            Measure::Recall | Measure::F1 => Postings::new(std::iter::empty(), distinct),
+            Measure::Any | Measure::Precision => Postings::new(&words, &small, |length| length),
+            Measure::Recall | Measure::F1 => Postings::new(&words, &small, |_| 0),
         };
-        Self { nearness, bound, vocabulary: vocabulary.len(), texts, words, signatures, by_rarest, by_any }
+        Self { nearness, bound, texts, words, signatures, small, by_rarest, by_any }
     }
 
     /// A searcher; one for each thread.
     pub(crate) fn search(&self) -> NearSearch<'_> {
-        NearSearch { index: self, comparison: Comparison::new(self.nearness.definition, self.vocabulary) }
+        let comparison = Comparison::new(self.nearness.definition, self.texts.vocabulary());
+        NearSearch { index: self, comparison }
     }
 
     /// The texts among the first `end` that may be near copies of `text`, ascending.
     fn candidates(&self, text: usize, end: usize) -> Vec<usize> {
-        let all = &self.words[text][..];
+        let all = self.words.get(text);
         let rarest = &all[..self.bound.needed(all.len())];
-        let mine = &self.signatures[text];
         let mut found = Vec::new();
-        let mut look = |words: &[u32], postings: &Postings, wanted: fn(usize, usize) -> bool| {
-            for &word in words {
-                for &other in postings.before(word, end) {
-                    let theirs = &self.signatures[other as usize];
-                    if wanted(mine.length(), theirs.length()) && self.may_be_near(mine, theirs) {
-                        found.push(other as usize);
-                    }
-                }
-            }
-        };
         match self.nearness.measure {
             Measure::Any => {
-                look(rarest, &self.by_any, |mine, theirs| mine <= theirs);
-                look(all, &self.by_rarest, |mine, theirs| mine > theirs);
+                self.look(text, rarest, &self.by_any, end, |mine, theirs| mine <= theirs, &mut found);
+                self.look(text, all, &self.by_rarest, end, |mine, theirs| mine > theirs, &mut found);
             }
-            Measure::Recall => look(all, &self.by_rarest, |_, _| true),
-            Measure::Precision => look(rarest, &self.by_any, |_, _| true),
-            Measure::F1 => look(rarest, &self.by_rarest, |_, _| true),
+            Measure::Recall => self.look(text, all, &self.by_rarest, end, |_, _| true, &mut found),
+            Measure::Precision => self.look(text, rarest, &self.by_any, end, |_, _| true, &mut found),
+            Measure::F1 => self.look(text, rarest, &self.by_rarest, end, |_, _| true, &mut found),
         }
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// Adds the texts among the first `end` that one of the first `words` of `text` leads to. A text may come twice.
+    fn look(
+        &self,
+        text: usize,
+        words: &[u32],
+        postings: &Postings,
+        end: usize,
+        wanted: impl Fn(usize, usize) -> bool,
+        found: &mut Vec<usize>,
+    ) {
+        let (mine, small) = (&self.signatures[text], self.small[text]);
+        let length = mine.length();
+        for (place, &word) in words.iter().enumerate() {
+            for posting in postings.before(word, end) {
+                let other = posting.text as usize;
+                if let Some(others) = posting.length() {
+                    if !wanted(length, others) {
+                        continue;
+                    }
+                    let least = self.bound.least(length, others);
+                    // Where this is the first word in common; where it is not, the first one led here.
+                    let to_come = (length - place - 1).min(posting.after().unwrap_or(usize::MAX));
+                    if 1 + to_come < least
+                        || least + small.missing(posting.signature) > length
+                        || least + posting.signature.missing(small) > others
+                    {
+                        continue;
+                    }
+                }
+                let theirs = &self.signatures[other];
+                if wanted(length, theirs.length()) && self.may_be_near(mine, theirs) {
+                    found.push(other);
+                }
+            }
+        }
     }
 
     fn may_be_near(&self, new: &Signature, earlier: &Signature) -> bool {
@@ -110,55 +137,15 @@ impl NearSearch<'_> {
         let index = self.index;
         let mut others = others.into_iter().peekable();
         if others.peek().is_some() {
-            self.comparison.load(&index.texts[text]);
+            self.comparison.load(index.texts.get(text));
         }
         others
             .filter_map(|other| {
-                let least = index.bound.least(index.texts[text].length(), index.texts[other].length());
-                let score = self.comparison.score(&index.texts[other], least);
+                let reference = index.texts.get(other);
+                let least = index.bound.least(index.texts.get(text).length, reference.length);
+                let score = self.comparison.score(reference, least);
                 index.nearness.holds(score).then_some((other, score))
             })
             .collect()
     }
-}
-
-/// Each text's words as numbers that rise with the number of texts that have them, sorted; and how many there are.
-fn by_frequency(definition: Definition, texts: &[Text]) -> (Vec<Box<[u32]>>, usize) {
-    let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
-    let mut frequencies: Vec<u32> = Vec::new();
-    let mut all: Vec<Box<[u32]>> = Vec::with_capacity(texts.len());
-    let mut sorted = Vec::new();
-    for text in texts {
-        sorted.clear();
-        sorted.extend_from_slice(text.words());
-        sorted.sort_unstable();
-        if definition == Definition::Rouge {
-            sorted.dedup();
-        }
-        let mut times = 0;
-        let words = sorted.iter().enumerate().map(|(place, &word)| {
-            times = if place > 0 && sorted[place - 1] == word { times + 1 } else { 0 };
-            let next = frequencies.len() as u32;
-            let number = *numbers.entry((word, times)).or_insert(next);
-            if number == next {
-                frequencies.push(0);
-            }
-            frequencies[number as usize] += 1;
-            number
-        });
-        all.push(words.collect());
-    }
-    let mut ascending: Vec<u32> = (0..frequencies.len() as u32).collect();
-    ascending.sort_by_key(|&number| (frequencies[number as usize], number));
-    let mut rank = vec![0; frequencies.len()];
-    for (place, &number) in (0..).zip(&ascending) {
-        rank[number as usize] = place;
-    }
-    for words in &mut all {
-        for word in words.iter_mut() {
-            *word = rank[*word as usize];
-        }
-        words.sort_unstable();
-    }
-    (all, frequencies.len())
 }

@@ -1,12 +1,13 @@
 //! PyPI `rouge-score` 0.1.2: `rougeL`.
 
-/// Lower-case runs of ASCII letters and digits.
-pub(super) fn words(text: &str) -> Vec<String> {
-    text.to_lowercase()
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+use super::text::Piece;
+
+/// Lower-case runs of ASCII letters and digits, all in one sentence.
+pub(super) fn split(text: &str, mut found: impl FnMut(Piece<'_>)) {
+    let text = text.to_lowercase();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.for_each(|word| found(Piece::Word(word)));
+    found(Piece::End);
 }
 
 pub(super) fn f1(precision: f64, recall: f64) -> f64 {

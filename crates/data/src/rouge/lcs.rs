@@ -32,6 +32,11 @@ impl Sentence {
         Self { length, blocks, rows }
     }
 
+    /// Its number of words.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
     fn row(&self, place: u32) -> &[u64] {
         &self.rows[place as usize * self.blocks..][..self.blocks]
     }

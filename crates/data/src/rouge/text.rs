@@ -2,65 +2,112 @@
 
 use std::collections::HashMap;
 
-use super::Definition;
+use super::{Definition, google, pypi};
 
-/// Numbers for words, in the order in which they come up.
-#[derive(Default)]
-pub(crate) struct Vocabulary {
-    numbers: HashMap<String, u32>,
+/// What a text is split into.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Piece<'t> {
+    Word(&'t str),
+    /// The end of a sentence.
+    End,
 }
 
-impl Vocabulary {
-    /// How many words it has.
-    pub(crate) fn len(&self) -> usize {
-        self.numbers.len()
-    }
-
-    /// A text in its words, with those that are new.
-    pub(crate) fn text(&mut self, definition: Definition, text: &str) -> Text {
-        let (mut words, mut ends) = (Vec::new(), Vec::new());
-        for sentence in definition.sentences(text) {
-            for word in sentence {
-                let next = self.numbers.len() as u32;
-                words.push(*self.numbers.entry(word).or_insert(next));
-            }
-            ends.push(words.len() as u32);
-        }
-        let length = match definition {
-            Definition::RougeScore => words.len(),
-            Definition::Rouge => {
-                let mut distinct = words.clone();
-                distinct.sort_unstable();
-                distinct.dedup();
-                distinct.len()
-            }
-        };
-        Text { words: words.into(), ends: ends.into(), length: length as u32 }
-    }
+/// Texts in one vocabulary.
+pub(crate) struct Texts {
+    words: Vec<u32>,
+    /// Where each sentence ends, counted from the beginning of its text.
+    sentences: Vec<u32>,
+    /// Where each text ends.
+    ends: Vec<End>,
+    vocabulary: usize,
 }
 
-/// The words of a text by their numbers.
-#[derive(Debug, Clone)]
-pub(crate) struct Text {
-    words: Box<[u32]>,
-    /// Where each sentence ends.
-    ends: Box<[u32]>,
+#[derive(Clone, Copy, Default)]
+struct End {
+    words: usize,
+    sentences: usize,
     length: u32,
 }
 
-impl Text {
-    /// All words in their order.
-    pub(crate) fn words(&self) -> &[u32] {
-        &self.words
-    }
-
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<'t> {
+    /// All words in their order, as numbers.
+    pub(crate) words: &'t [u32],
+    /// Where each sentence ends.
+    pub(super) ends: &'t [u32],
     /// What common words are divided by: the number of words, of [`Definition::Rouge`] of distinct words.
-    pub(crate) fn length(&self) -> usize {
-        self.length as usize
+    pub(crate) length: usize,
+}
+
+impl Texts {
+    /// Splits and numbers them.
+    pub(crate) fn new<'t>(definition: Definition, texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let mut numbers: HashMap<Box<str>, u32> = HashMap::new();
+        let mut all = Self { words: Vec::new(), sentences: Vec::new(), ends: Vec::new(), vocabulary: 0 };
+        let mut distinct = Vec::new();
+        for text in texts {
+            let start = all.words.len();
+            let mut add = |piece: Piece<'_>| match piece {
+                Piece::Word(word) => {
+                    let number = numbers.get(word).copied().unwrap_or_else(|| {
+                        let next = numbers.len() as u32;
+                        numbers.insert(word.into(), next);
+                        next
+                    });
+                    all.words.push(number);
+                }
+                Piece::End => all.sentences.push((all.words.len() - start) as u32),
+            };
+            match definition {
+                Definition::Rouge => pypi::split(text, &mut add),
+                Definition::RougeScore => google::split(text, &mut add),
+            }
+            let length = match definition {
+                Definition::RougeScore => all.words.len() - start,
+                Definition::Rouge => {
+                    distinct.clear();
+                    distinct.extend_from_slice(&all.words[start..]);
+                    distinct.sort_unstable();
+                    distinct.dedup();
+                    distinct.len()
+                }
+            };
+            all.ends.push(End {
+                words: all.words.len(),
+                sentences: all.sentences.len(),
+                length: length as u32,
+            });
+        }
+        all.vocabulary = numbers.len();
+        all
     }
 
+    /// How many texts there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// How many words have a number.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
+    /// A text by its place.
+    pub(crate) fn get(&self, place: usize) -> Text<'_> {
+        let start = if place == 0 { End::default() } else { self.ends[place - 1] };
+        let end = self.ends[place];
+        Text {
+            words: &self.words[start.words..end.words],
+            ends: &self.sentences[start.sentences..end.sentences],
+            length: end.length as usize,
+        }
+    }
+}
+
+impl<'t> Text<'t> {
     /// The words of each sentence.
-    pub(super) fn sentences(&self) -> impl Iterator<Item = &[u32]> {
+    pub(super) fn sentences(self) -> impl Iterator<Item = &'t [u32]> {
         let mut start = 0;
         self.ends.iter().map(move |&end| {
             let sentence = &self.words[start..end as usize];
