@@ -50,15 +50,26 @@ pub struct Contamination {
     pub words: String,
 }
 
+/// An item of a task.
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    /// The task's place.
+    task: usize,
+    record: usize,
+}
+
+/// Hashes of texts, with the first item that has them.
+type Hashes = HashMap<u64, Item>;
+
 /// The texts of evaluation tasks.
 #[derive(Debug, Clone, Default)]
 pub struct EvaluationTexts {
     settings: DecontaminationSettings,
     tasks: Vec<String>,
-    /// By length in words: the hashes of runs, with the first item that has them (the task's place and the record).
-    runs: HashMap<usize, HashMap<u64, (usize, usize)>>,
-    /// The hashes of short texts as a whole.
-    short: HashMap<u64, (usize, usize)>,
+    /// Of runs, by their length in words.
+    runs: HashMap<usize, Hashes>,
+    /// Of short texts as a whole.
+    short: Hashes,
 }
 
 impl EvaluationTexts {
@@ -76,12 +87,12 @@ impl EvaluationTexts {
         self.tasks.push(task.to_owned());
         for (record, fields) in (1..).zip(records) {
             for value in fields.values() {
-                self.add_value(value, (place, record));
+                self.add_value(value, Item { task: place, record });
             }
         }
     }
 
-    fn add_value(&mut self, value: &Value, item: (usize, usize)) {
+    fn add_value(&mut self, value: &Value, item: Item) {
         match value {
             Value::String(text) => self.add_text(text, item),
             Value::Array(values) => values.iter().for_each(|value| self.add_value(value, item)),
@@ -96,7 +107,7 @@ impl EvaluationTexts {
         }
     }
 
-    fn add_text(&mut self, text: &str, item: (usize, usize)) {
+    fn add_text(&mut self, text: &str, item: Item) {
         let words = words(text);
         let length = words.len().min(self.settings.words);
         if length >= self.settings.shortest.min(self.settings.words) {
@@ -112,9 +123,9 @@ impl EvaluationTexts {
     /// The first item that is in a pair, if any.
     pub fn find(&self, prompt: &str, response: &str) -> Option<Contamination> {
         let prompt = words(prompt);
-        let found = |&(task, record): &(usize, usize), words: &[String]| Contamination {
-            task: self.tasks[task].clone(),
-            record,
+        let found = |item: &Item, words: &[String]| Contamination {
+            task: self.tasks[item.task].clone(),
+            record: item.record,
             words: words.join(" "),
         };
         if !self.short.is_empty()
@@ -122,7 +133,7 @@ impl EvaluationTexts {
         {
             return Some(found(item, &prompt));
         }
-        let mut lengths: Vec<(&usize, &HashMap<u64, (usize, usize)>)> = self.runs.iter().collect();
+        let mut lengths: Vec<(&usize, &Hashes)> = self.runs.iter().collect();
         lengths.sort_unstable_by_key(|(length, _)| std::cmp::Reverse(**length));
         [prompt, words(response)].iter().find_map(|words| {
             lengths.iter().find_map(|&(&length, runs)| {
@@ -173,12 +184,16 @@ mod tests {
         assert_eq!((found.task.as_str(), found.record), ("maths", 1));
         assert_eq!(found.words, "ducks lay 16 eggs per day she eats three for breakfast every morning");
         // Twelve words.
-        assert_eq!(texts().find("lay 16 eggs per day she eats three for breakfast every morning?", "6"), None);
+        assert_eq!(
+            texts().find("lay 16 eggs per day she eats three for breakfast every morning?", "6"),
+            None
+        );
     }
 
     #[test]
     fn a_short_text_counts_as_a_whole() {
-        let found = texts().find("What now?", "Well, put it into boiling water for eight minutes, then cool it.");
+        let found =
+            texts().find("What now?", "Well, put it into boiling water for eight minutes, then cool it.");
         assert_eq!(found.unwrap().task, "everyday");
         assert_eq!(texts().find("How do you boil an egg?", "Long.").unwrap().record, 1);
         assert_eq!(texts().find("Tell me, how do you boil an egg?", "How do you boil an egg?"), None);

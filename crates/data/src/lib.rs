@@ -43,6 +43,7 @@
 mod clean;
 mod contamination;
 mod conversation;
+mod dedup;
 mod error;
 mod export;
 mod format;
@@ -60,12 +61,13 @@ pub use clean::{
     rule_counts,
 };
 pub use contamination::{Contamination, DecontaminationSettings, EvaluationTexts};
+pub use dedup::{Alikeness, duplicates};
 pub use error::{DataError, SettingError};
 pub use export::{Card, Count, Export, PreferenceRow, SftRow, write_export};
 pub use frame::{from_frame, to_frame};
 pub use minhash::{Bands, Clusters, Keep, MinHash, MinHashError, MinHashJoin, MinHashSettings};
 pub use near::{Earlier, Measure, NearCopy, NearScope, Nearness, near, near_counts};
 pub use polars;
-pub use read::{MAX_LINE_BYTES, read_pairs, read_rows};
-pub use record::{Message, Pair, Pairs, Reject, Role, Rows};
-pub use write::write_rows;
+pub use read::{MAX_LINE_BYTES, each_pair, each_row, read_pairs, read_rows};
+pub use record::{Message, Pair, Pairs, Reject, Role, Row, Rows};
+pub use write::{RowWriter, write_rows};

@@ -9,7 +9,10 @@ mod words;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::rouge::{Definition, RougeL};
+use crate::{
+    SettingError,
+    rouge::{Definition, RougeL},
+};
 
 pub(crate) use index::NearIndex;
 
@@ -83,6 +86,17 @@ impl Default for Nearness {
 }
 
 impl Nearness {
+    /// Checks the range of the threshold.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        if (0.0..=1.0).contains(&self.threshold) {
+            return Ok(());
+        }
+        Err(SettingError {
+            setting: "threshold",
+            reason: format!("{} is not between 0 and 1", self.threshold),
+        })
+    }
+
     /// Whether a score is one of near copies.
     pub fn holds(&self, score: RougeL) -> bool {
         let over = |part: f64| part > self.threshold;
