@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{clean, compare, convert, eval, evolve, generate, report, review, train},
+    commands::{clean, compare, convert, dedup, eval, evolve, generate, report, review, train},
     output::Output,
 };
 
@@ -40,6 +40,7 @@ enum Command {
     Review(review::Arguments),
     Generate(generate::Arguments),
     Clean(clean::Arguments),
+    Dedup(dedup::Arguments),
     #[command(subcommand)]
     Train(train::Command),
     Eval(eval::Arguments),
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::Review(arguments) => review::run(&arguments, output),
         Command::Generate(arguments) => generate::run(&arguments, output),
         Command::Clean(arguments) => clean::run(&arguments, output),
+        Command::Dedup(arguments) => dedup::run(&arguments, output),
         Command::Train(command) => train::run(&command, output),
         Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),

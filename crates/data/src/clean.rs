@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::record::Pair;
+use crate::{contamination::EvaluationTexts, record::Pair};
 
 pub use frame::{clean_frame, counts_by_rule};
 pub use rule::{Drop, Rule, rule_counts};
@@ -44,7 +44,8 @@ pub enum Origin {
 
 /// One verdict a candidate, in order; `None` is kept.
 ///
-/// The rules are tried in the order of [`Rule`]: first what the text alone shows, then copies.
+/// The rules are tried in the order of [`Rule`]: first what the text alone shows, then what of `evaluation` is in it, then
+/// copies.
 ///
 /// * An [`Origin::OtherResponse`] is compared by its response with the seed's and with those of earlier kept siblings.
 /// * An [`Origin::NewPrompt`] is compared by its prompt with the seed's, with those of earlier kept candidates of its
@@ -53,7 +54,12 @@ pub enum Origin {
 ///   candidate that passes the rules on text, and the responses are compared with each other.
 ///
 /// The same input gives the same verdicts, and what is kept is kept again when cleaned alone.
-pub fn clean(candidates: &[Candidate], pool: &[Pair], settings: &CleanSettings) -> Vec<Option<Drop>> {
+pub fn clean(
+    candidates: &[Candidate],
+    pool: &[Pair],
+    evaluation: &EvaluationTexts,
+    settings: &CleanSettings,
+) -> Vec<Option<Drop>> {
     let mut sources: HashMap<&str, usize> = HashMap::new();
     for (place, pair) in pool.iter().enumerate() {
         sources.entry(&pair.key).or_insert(place);
@@ -63,7 +69,7 @@ pub fn clean(candidates: &[Candidate], pool: &[Pair], settings: &CleanSettings) 
         .par_iter()
         .map(|candidate| {
             let response = source(candidate).map(|place| pool[place].response.as_str());
-            text::drop_by_text(candidate, response, settings)
+            text::drop_by_text(candidate, response, settings).or_else(|| contaminated(candidate, evaluation))
         })
         .collect();
     let passed = (0..candidates.len()).filter(|&place| verdicts[place].is_none());
@@ -72,4 +78,12 @@ pub fn clean(candidates: &[Candidate], pool: &[Pair], settings: &CleanSettings) 
         verdicts[place] = Some(drop);
     }
     verdicts
+}
+
+/// The prompt of another response is the seed's, and the seed is in the pool already.
+fn contaminated(candidate: &Candidate, evaluation: &EvaluationTexts) -> Option<Drop> {
+    let prompt = if candidate.origin == Origin::NewPrompt { candidate.prompt.as_str() } else { "" };
+    let found = evaluation.find(prompt, &candidate.response)?;
+    let detail = format!("{}, record {}: {}", found.task, found.record, found.words);
+    Some(Drop { rule: Rule::Contaminated, resembles: None, detail })
 }

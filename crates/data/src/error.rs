@@ -32,7 +32,9 @@ pub enum DataError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file's name does not say what it holds.
-    #[error("{path} does not end in .jsonl, .json or .parquet; rename it to say what it holds")]
+    #[error(
+        "{path} does not end in .jsonl, .json, .csv (or one of these and .gz or .zst) or .parquet; rename it to say what it holds"
+    )]
     UnknownEnding {
         /// The file.
         path: PathBuf,
@@ -40,6 +42,20 @@ pub enum DataError {
     /// The file holds nothing at all.
     #[error("{path} holds no record; give a file with at least one")]
     Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder or pattern leads to no file.
+    #[error(
+        "no file with a known ending is at {path}; give a file, a folder, or a pattern such as 'data/*.jsonl'"
+    )]
+    NoFile {
+        /// The folder or pattern.
+        path: PathBuf,
+    },
+    /// A file was changed between two readings.
+    #[error("{path} was changed while it was read; run this again when nothing writes to it")]
+    Changed {
         /// The file.
         path: PathBuf,
     },

@@ -1,6 +1,12 @@
 //! What a file holds, by its ending.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Write},
+    path::Path,
+};
+
+use flate2::{Compression as Level, bufread::MultiGzDecoder, write::GzEncoder};
 
 use crate::DataError;
 
@@ -11,18 +17,73 @@ pub(crate) enum Format {
     JsonLines,
     /// `.json`: an array of objects; reading takes one object a line as well.
     Json,
+    /// `.csv`: a line of names, then a record a line.
+    Csv,
     /// `.parquet`.
     Parquet,
 }
 
+/// How a file's bytes are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Plain,
+    /// `.gz` after the other ending.
+    Gzip,
+    /// `.zst` after the other ending.
+    Zstd,
+}
+
 impl Format {
-    pub(crate) fn of(path: &Path) -> Result<Self, DataError> {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        match ending.as_deref() {
-            Some("jsonl") => Ok(Self::JsonLines),
-            Some("json") => Ok(Self::Json),
-            Some("parquet") => Ok(Self::Parquet),
-            _ => Err(DataError::UnknownEnding { path: path.to_owned() }),
+    pub(crate) fn of(path: &Path) -> Result<(Self, Compression), DataError> {
+        let unknown = || DataError::UnknownEnding { path: path.to_owned() };
+        let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+        let name = name.ok_or_else(unknown)?;
+        let (name, compression) = match name.rsplit_once('.') {
+            Some((name, "gz")) => (name, Compression::Gzip),
+            Some((name, "zst")) => (name, Compression::Zstd),
+            _ => (name.as_str(), Compression::Plain),
+        };
+        let format = match name.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("jsonl") => Self::JsonLines,
+            Some("json") => Self::Json,
+            Some("csv") => Self::Csv,
+            // Packed within already.
+            Some("parquet") if compression == Compression::Plain => Self::Parquet,
+            _ => return Err(unknown()),
+        };
+        Ok((format, compression))
+    }
+}
+
+impl Compression {
+    /// What a file holds, unpacked.
+    pub(crate) fn reader(self, file: File) -> io::Result<Box<dyn BufRead>> {
+        let file = BufReader::new(file);
+        Ok(match self {
+            Self::Plain => Box::new(file),
+            Self::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(file))),
+            Self::Zstd => Box::new(BufReader::new(zstd::Decoder::with_buffer(file)?)),
+        })
+    }
+
+    /// Packs what `write` writes into `file`.
+    pub(crate) fn write(
+        self,
+        file: &mut dyn Write,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self {
+            Self::Plain => write(file),
+            Self::Gzip => {
+                let mut packed = GzEncoder::new(file, Level::default());
+                write(&mut packed)?;
+                packed.finish().map(|_| ())
+            }
+            Self::Zstd => {
+                let mut packed = zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+                write(&mut packed)?;
+                packed.finish().map(|_| ())
+            }
         }
     }
 }

@@ -20,12 +20,7 @@ pub fn to_frame<T: Serialize>(rows: &[T]) -> Result<DataFrame, DataError> {
     let mut columns: Vec<(String, Kind)> = Vec::new();
     let mut objects = Vec::with_capacity(rows.len());
     for (row, value) in (1..).zip(rows) {
-        let unfit = |source| DataError::Row { row, source };
-        // A JSON object has no order of its fields, its text has; the text's numbers are not always the same.
-        let text = serde_json::to_string(value).map_err(unfit)?;
-        let Names(names) = serde_json::from_str(&text).map_err(unfit)?;
-        let fields: Map<String, Value> =
-            serde_json::to_value(value).and_then(serde_json::from_value).map_err(unfit)?;
+        let (names, fields) = named_fields(row, value)?;
         for name in names {
             let kind = Kind::of(fields.get(&name).unwrap_or(&Value::Null));
             match columns.iter_mut().find(|(column, _)| *column == name) {
@@ -63,6 +58,38 @@ pub fn from_frame(frame: &DataFrame) -> Rows {
         }
     }
     rows
+}
+
+/// Rows by their fields.
+pub(crate) struct Fields {
+    /// The names of all fields, in the order in which they first appear.
+    pub(crate) names: Vec<String>,
+    /// The fields of each row.
+    pub(crate) rows: Vec<Map<String, Value>>,
+}
+
+pub(crate) fn fields<T: Serialize>(rows: &[T]) -> Result<Fields, DataError> {
+    let (mut all, mut objects) = (Vec::new(), Vec::with_capacity(rows.len()));
+    for (row, value) in (1..).zip(rows) {
+        let (names, fields) = named_fields(row, value)?;
+        for name in names {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        objects.push(fields);
+    }
+    Ok(Fields { names: all, rows: objects })
+}
+
+/// The fields of a row, and their names in their order.
+fn named_fields<T: Serialize>(row: usize, value: &T) -> Result<(Vec<String>, Map<String, Value>), DataError> {
+    let unfit = |source| DataError::Row { row, source };
+    // A JSON object has no order of its fields, its text has; the text's numbers are not always the same.
+    let text = serde_json::to_string(value).map_err(unfit)?;
+    let Names(names) = serde_json::from_str(&text).map_err(unfit)?;
+    let fields = serde_json::to_value(value).and_then(serde_json::from_value).map_err(unfit)?;
+    Ok((names, fields))
 }
 
 /// Each row of a frame, or why it cannot be a JSON object.

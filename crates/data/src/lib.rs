@@ -6,11 +6,11 @@
 //! * [`clean`] says of each generated [`Candidate`] whether it is kept, and if not, by which [`Rule`] and which record it
 //!   resembles: length, keywords, exact duplicates, near copies. [`clean_frame`] does it for a Polars frame.
 //! * [`write_export`] lays training data out for TRL, LLaMA-Factory and Axolotl, with a dataset card.
-//! * [`rouge`] gives ROUGE-L as the field's Python packages compute it, to the last digit; [`near_copies`] finds the
-//!   texts that are near copies of others by it.
+//! * [`rouge`] gives ROUGE-L as the field's Python packages compute it, to the last digit; [`near`] finds the texts
+//!   that are near copies of others by it.
 //!
 //! ```
-//! use lancer_data::{Candidate, CleanSettings, Origin, Rule, clean, read_pairs};
+//! use lancer_data::{Candidate, CleanSettings, EvaluationTexts, Origin, Rule, clean, read_pairs};
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("seeds.jsonl");
@@ -33,7 +33,7 @@
 //!     written("a", "Name three kinds of bread, please.", "Rye, bagel and naan."),
 //!     written("b", "Which flour is best for a baguette?", "A white flour such as the French T55."),
 //! ];
-//! let verdicts = clean(&candidates, &seeds.pairs, &CleanSettings::default());
+//! let verdicts = clean(&candidates, &seeds.pairs, &EvaluationTexts::default(), &CleanSettings::default());
 //! let drop = verdicts[0].as_ref().unwrap();
 //! assert_eq!((drop.rule, drop.resembles.as_deref()), (Rule::NearCopyOfSource, Some("bread")));
 //! assert_eq!(verdicts[1], None);
@@ -41,12 +41,15 @@
 //! ```
 
 mod clean;
+mod contamination;
 mod conversation;
+mod dedup;
 mod error;
 mod export;
 mod format;
 mod frame;
 mod hub;
+mod minhash;
 mod near;
 mod read;
 mod record;
@@ -58,11 +61,14 @@ pub use clean::{
     Candidate, CleanSettings, Drop, Origin, Rule, Scope, ShortResponses, clean, clean_frame, counts_by_rule,
     rule_counts,
 };
+pub use contamination::{Contamination, DecontaminationSettings, EvaluationTexts};
+pub use dedup::{Alikeness, duplicates};
 pub use error::{DataError, SettingError};
 pub use export::{Card, Count, Export, PreferenceRow, SftRow, write_export};
 pub use frame::{from_frame, to_frame};
-pub use near::{NearCopy, near_copies};
+pub use minhash::{Bands, Clusters, Keep, MinHash, MinHashError, MinHashJoin, MinHashSettings};
+pub use near::{Earlier, Measure, NearCopy, NearScope, Nearness, near, near_counts};
 pub use polars;
-pub use read::{MAX_LINE_BYTES, read_pairs, read_rows};
-pub use record::{Message, Pair, Pairs, Reject, Role, Rows};
-pub use write::write_rows;
+pub use read::{MAX_LINE_BYTES, each_pair, each_row, read_pairs, read_rows};
+pub use record::{Message, Pair, Pairs, Reject, Role, Row, Rows};
+pub use write::{RowWriter, write_rows};

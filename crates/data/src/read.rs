@@ -1,6 +1,8 @@
 //! Records from files.
 
+mod csv;
 mod element;
+mod files;
 mod json_array;
 mod json_lines;
 mod parquet;
@@ -8,7 +10,7 @@ mod parquet;
 use std::{
     collections::HashSet,
     fs::File,
-    io::{self, BufRead, BufReader, Seek},
+    io::{self, BufRead},
     path::Path,
 };
 
@@ -18,8 +20,7 @@ use crate::{
     DataError,
     format::Format,
     hub,
-    record::{Pairs, Reject, Rows},
-    schema,
+    record::{Pair, Pairs, Reject, Row, Rows},
 };
 
 pub use json_lines::MAX_LINE_BYTES;
@@ -40,7 +41,8 @@ const PAIR_FIELDS: [&str; 12] = [
     "system",
 ];
 
-/// Reads prompts with their responses from a `.jsonl`, `.json` or `.parquet` file.
+/// Reads prompts with their responses from `.jsonl`, `.json`, `.csv` (each of these also packed: `.jsonl.gz`,
+/// `.jsonl.zst`) or `.parquet`: a file, all such files of a folder, or those of a pattern such as `data/*.jsonl`.
 ///
 /// Each row's layout is recognised by its fields: `prompt` with `response` or `completion`; Alpaca's `instruction`,
 /// `input` and `output` (input after the instruction, an empty line between); `messages` of `role` and `content`;
@@ -50,12 +52,27 @@ const PAIR_FIELDS: [&str; 12] = [
 /// A pair's key is the text or whole number under `key` or `id`; without one it is the file's name without its ending,
 /// `-`, and the line. What cannot be read, or has the key of an earlier pair, is a [`Reject`]. Empty lines are skipped.
 pub fn read_pairs(path: &Path) -> Result<Pairs, DataError> {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let mut read = Pairs::default();
+    each_pair(path, &mut |pair| {
+        match pair {
+            Ok(pair) => read.pairs.push(pair),
+            Err(reject) => read.rejects.push(reject),
+        }
+        Ok(())
+    })?;
+    Ok(read)
+}
+
+/// Reads as [`read_pairs`] does, and hands each pair and reject to `sink` as it comes, for files larger than memory. Only
+/// the keys are held; a Parquet file, though, is read as a whole.
+pub fn each_pair(
+    path: &Path,
+    sink: &mut dyn FnMut(Result<Pair, Reject>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
     let mut keys = HashSet::new();
-    records(path, Some(&PAIR_FIELDS), &mut |record| {
+    each_record(path, Some(&PAIR_FIELDS), &mut |file, record| {
         let pair = match &record.row {
-            Ok(row) => schema::pair(row.clone(), &format!("{stem}-{}", record.place)),
+            Ok(row) => Pair::of_row(row, &automatic_key(file, record.place)),
             Err(reason) => Err(reason.clone()),
         };
         let pair = pair.and_then(|pair| {
@@ -65,24 +82,61 @@ pub fn read_pairs(path: &Path) -> Result<Pairs, DataError> {
                 Err(format!("an earlier pair has the key `{}`", pair.key))
             }
         });
-        match pair {
-            Ok(pair) => read.pairs.push(pair),
-            Err(reason) => read.rejects.push(record.reject(reason)),
+        sink(pair.map_err(|reason| record.reject(reason)))
+    })
+}
+
+/// Reads any JSON objects, from what [`read_pairs`] reads.
+///
+/// Nulls of a Parquet file are left out of its rows, so that rows with different fields come back as they were. All values
+/// of a `.csv` file are text.
+pub fn read_rows(path: &Path) -> Result<Rows, DataError> {
+    let mut read = Rows::default();
+    each_row(path, &mut |row| {
+        match row {
+            Ok(row) => read.rows.push(row.fields),
+            Err(reject) => read.rejects.push(reject),
         }
+        Ok(())
     })?;
     Ok(read)
 }
 
-/// Reads any JSON objects from a `.jsonl`, `.json` or `.parquet` file.
-///
-/// Nulls of a Parquet file are left out of its rows, so that rows with different fields come back as they were.
-pub fn read_rows(path: &Path) -> Result<Rows, DataError> {
-    let mut read = Rows::default();
-    records(path, None, &mut |record| match record.row {
-        Ok(row) => read.rows.push(row),
-        Err(ref reason) => read.rejects.push(record.reject(reason.clone())),
-    })?;
-    Ok(read)
+/// Reads as [`read_rows`] does, and hands each row and each reject to `sink` as it comes, for files larger than memory. A Parquet file, though, is read as a whole.
+pub fn each_row(
+    path: &Path,
+    sink: &mut dyn FnMut(Result<Row, Reject>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    each_record(path, None, &mut |file, record| match record.row {
+        Ok(fields) => sink(Ok(Row { automatic_key: automatic_key(file, record.place), fields })),
+        Err(ref reason) => sink(Err(record.reject(reason.clone()))),
+    })
+}
+
+/// The file's name without its ending, and the line.
+fn automatic_key(file: &Path, place: u64) -> String {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let endings = [".gz", ".zst", ".jsonl", ".json", ".csv", ".parquet"];
+    let stem = endings.iter().fold(name.as_str(), |name, ending| name.strip_suffix(ending).unwrap_or(name));
+    format!("{stem}-{place}")
+}
+
+/// Hands every record of every file to `sink`, with its file.
+fn each_record(
+    path: &Path,
+    columns: Option<&[&str]>,
+    sink: &mut dyn FnMut(&Path, Record<'_>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    for file in files::at(&hub::local(path)?)? {
+        let mut result = Ok(());
+        records(&file, columns, &mut |record| {
+            if result.is_ok() {
+                result = sink(&file, record);
+            }
+        })?;
+        result?;
+    }
+    Ok(())
 }
 
 /// One line, array element or row.
@@ -108,28 +162,31 @@ impl Record<'_> {
 /// Hands every record of a file to `sink`, in order; an error if there is none. Of a Parquet file only the named
 /// columns are read.
 fn records(path: &Path, columns: Option<&[&str]>, sink: &mut dyn FnMut(Record<'_>)) -> Result<(), DataError> {
-    let path = &*hub::local(path)?;
-    let format = Format::of(path)?;
+    let (format, compression) = Format::of(path)?;
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
-    }
+    let open = || {
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+    };
+    let reader = || compression.reader(open()?);
     let mut count = 0_u64;
     let mut sink = |record: Record<'_>| {
         count += 1;
         sink(record);
     };
     match format {
-        Format::Parquet => parquet::records(path, file, columns, &mut sink)?,
-        Format::JsonLines => json_lines::records(BufReader::new(file), &mut sink).map_err(unreadable)?,
+        Format::Parquet => parquet::records(path, open().map_err(unreadable)?, columns, &mut sink)?,
+        Format::JsonLines => {
+            reader().and_then(|reader| json_lines::records(reader, &mut sink)).map_err(unreadable)?;
+        }
+        Format::Csv => reader().and_then(|reader| csv::records(reader, &mut sink)).map_err(unreadable)?,
         Format::Json => {
-            let mut reader = BufReader::new(file);
-            if starts_with_array(&mut reader).map_err(unreadable)? {
-                json_array::records(reader, &mut sink).map_err(unreadable)?;
+            let mut array = reader().map_err(unreadable)?;
+            if starts_with_array(&mut array).map_err(unreadable)? {
+                json_array::records(array, &mut sink).map_err(unreadable)?;
             } else {
-                reader.rewind().map_err(unreadable)?;
-                json_lines::records(reader, &mut sink).map_err(unreadable)?;
+                // From the beginning, so that lines are counted from there.
+                reader().and_then(|reader| json_lines::records(reader, &mut sink)).map_err(unreadable)?;
             }
         }
     }

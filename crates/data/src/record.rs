@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::schema;
+
 /// One prompt and its response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
@@ -13,6 +15,17 @@ pub struct Pair {
     pub prompt: String,
     /// What is answered.
     pub response: String,
+}
+
+impl Pair {
+    /// The pair that a row holds in any of the layouts that [`read_pairs`](crate::read_pairs) knows, under its own key or
+    /// `automatic_key`.
+    ///
+    /// # Errors
+    /// Why it holds none.
+    pub fn of_row(row: &Map<String, Value>, automatic_key: &str) -> Result<Self, String> {
+        schema::pair(row.clone(), automatic_key)
+    }
 }
 
 /// A line or row that is no record.
@@ -33,6 +46,15 @@ pub struct Pairs {
     pub pairs: Vec<Pair>,
     /// The rest, in the file's order.
     pub rejects: Vec<Reject>,
+}
+
+/// One record of any fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The key of a pair in it that names none: the file's name without its ending, `-`, and the line.
+    pub automatic_key: String,
+    /// Its fields.
+    pub fields: Map<String, Value>,
 }
 
 /// What was read from a file of any records.

@@ -1,10 +1,15 @@
 //! ROUGE-L (Lin 2004, <https://aclanthology.org/W04-1013>), in the two definitions that Python packages have.
 
+mod comparison;
 mod google;
 mod lcs;
 mod pypi;
+mod text;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use comparison::Comparison;
+pub(crate) use text::Texts;
 
 /// How a ROUGE-L score is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,17 +38,23 @@ pub struct RougeL {
 impl Definition {
     /// The score of a hypothesis against a reference.
     pub fn score(self, hypothesis: &str, reference: &str) -> RougeL {
-        match self {
-            Self::Rouge => pypi::score(hypothesis, reference),
-            Self::RougeScore => google::score(hypothesis, reference),
-        }
+        let texts = Texts::new(self, [hypothesis, reference]);
+        let mut comparison = Comparison::new(self, texts.vocabulary());
+        comparison.load(texts.get(0));
+        comparison.score(texts.get(1), 1)
     }
 
-    /// The words that are compared, in their order.
-    pub(crate) fn words(self, text: &str) -> Vec<String> {
-        match self {
-            Self::Rouge => pypi::sentences(text).concat(),
-            Self::RougeScore => google::words(text),
+    /// The score of two texts of so many words with so many in common; of [`Definition::Rouge`], distinct ones.
+    fn of_counts(self, common: usize, in_hypothesis: usize, in_reference: usize) -> RougeL {
+        if in_hypothesis == 0 || in_reference == 0 {
+            return RougeL::default();
         }
+        let common = common as f64;
+        let (precision, recall) = (common / in_hypothesis as f64, common / in_reference as f64);
+        let f1 = match self {
+            Self::Rouge => pypi::f1(precision, recall),
+            Self::RougeScore => google::f1(precision, recall),
+        };
+        RougeL { recall, precision, f1 }
     }
 }

@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 
 use lancer_data::{
-    Candidate, CleanSettings, Drop, Origin, Pair, Rule, Scope, ShortResponses, clean, clean_frame,
-    counts_by_rule, polars::df, polars::prelude::DataFrame, rouge::Definition, rule_counts,
+    Candidate, CleanSettings, DecontaminationSettings, Drop, EvaluationTexts, Origin, Pair, Rule, Scope,
+    ShortResponses, clean, clean_frame, counts_by_rule, polars::df, polars::prelude::DataFrame,
+    rouge::Definition, rule_counts,
 };
 use proptest::prelude::*;
 
@@ -46,7 +47,7 @@ fn pool() -> Vec<Pair> {
 
 /// Rules and keys of what is dropped, in order; "" for what is kept.
 fn dropped(candidates: &[Candidate], settings: &CleanSettings) -> Vec<(&'static str, String)> {
-    clean(candidates, &pool(), settings)
+    clean(candidates, &pool(), &EvaluationTexts::default(), settings)
         .into_iter()
         .map(|drop| {
             drop.map_or(("", String::new()), |drop| (drop.rule.as_str(), drop.resembles.unwrap_or_default()))
@@ -84,7 +85,12 @@ fn texts_are_held_to_the_limits() {
             "response: As an AI",
         ),
     ] {
-        let found = clean(&[new_prompt("a", "bread", prompt, response)], &pool(), &settings);
+        let found = clean(
+            &[new_prompt("a", "bread", prompt, response)],
+            &pool(),
+            &EvaluationTexts::default(),
+            &settings,
+        );
         let expected = rule.map(|rule| Drop { rule, resembles: None, detail: detail.into() });
         assert_eq!(found, [expected], "{prompt:?} {response:?}");
     }
@@ -202,7 +208,7 @@ fn another_response_is_compared_with_the_seed_s_and_its_siblings() {
 fn a_drop_says_how_close_it_was() {
     let settings = CleanSettings { rouge: Definition::RougeScore, ..CleanSettings::default() };
     let candidate = new_prompt("a", "bread", "Name three good kinds of white bread.", LONG);
-    let verdicts = clean(&[candidate], &pool(), &settings);
+    let verdicts = clean(&[candidate], &pool(), &EvaluationTexts::default(), &settings);
     // Five of the seed's five words are in seven of the candidate's, in order.
     assert_eq!(verdicts[0].as_ref().unwrap().detail, "prompt: recall 1.00");
     assert_eq!(rule_counts(&verdicts).into_iter().collect::<Vec<_>>(), [(Rule::NearCopyOfSource, 1)]);
@@ -252,7 +258,8 @@ fn a_frame_is_cleaned_as_its_rows_are() {
         "kept" => ["old", "old", "old"],
     )
     .unwrap();
-    let cleaned = clean_frame(frame, &pool(), &CleanSettings::default()).unwrap();
+    let cleaned =
+        clean_frame(frame, &pool(), &EvaluationTexts::default(), &CleanSettings::default()).unwrap();
     let text = |name: &str| -> Vec<Option<String>> {
         cleaned.column(name).unwrap().str().unwrap().iter().map(|text| text.map(str::to_owned)).collect()
     };
@@ -267,7 +274,9 @@ fn a_frame_is_cleaned_as_its_rows_are() {
     let expected =
         df!("rule" => ["kept", "empty_text", "near_copy_of_sibling"], "count" => [1_u64, 1, 1]).unwrap();
     assert!(counts.equals(&expected));
-    assert!(clean_frame(DataFrame::empty(), &[], &CleanSettings::default()).is_err());
+    assert!(
+        clean_frame(DataFrame::empty(), &[], &EvaluationTexts::default(), &CleanSettings::default()).is_err()
+    );
 }
 
 /// The same verdicts by comparing everything with everything, one candidate after the other.
@@ -398,23 +407,23 @@ proptest! {
         candidates in candidates(), pool in some_pool(), settings in settings(),
     ) {
         let found: Vec<_> =
-            clean(&candidates, &pool, &settings).into_iter().map(|drop| drop.map(|drop| drop.rule)).collect();
+            clean(&candidates, &pool, &EvaluationTexts::default(), &settings).into_iter().map(|drop| drop.map(|drop| drop.rule)).collect();
         prop_assert_eq!(found, plainly(&candidates, &pool, &settings));
     }
 
     #[test]
     fn what_is_kept_is_kept_again(candidates in candidates(), pool in some_pool(), settings in settings()) {
-        let verdicts = clean(&candidates, &pool, &settings);
+        let verdicts = clean(&candidates, &pool, &EvaluationTexts::default(), &settings);
         let kept: Vec<_> =
             candidates.into_iter().zip(&verdicts).filter(|(_, drop)| drop.is_none()).map(|(kept, _)| kept).collect();
-        prop_assert!(clean(&kept, &pool, &settings).iter().all(Option::is_none));
+        prop_assert!(clean(&kept, &pool, &EvaluationTexts::default(), &settings).iter().all(Option::is_none));
     }
 
     #[test]
     fn a_drop_names_a_record_that_was_kept_or_is_in_the_pool(
         candidates in candidates(), pool in some_pool(), settings in settings(),
     ) {
-        let verdicts = clean(&candidates, &pool, &settings);
+        let verdicts = clean(&candidates, &pool, &EvaluationTexts::default(), &settings);
         for drop in verdicts.iter().flatten() {
             let compares = drop.rule >= Rule::ExactDuplicate;
             prop_assert_eq!(drop.resembles.is_some(), compares);
@@ -425,4 +434,27 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_an_evaluation_task_has_is_dropped() {
+    let mut evaluation = EvaluationTexts::new(DecontaminationSettings::default());
+    let item =
+        serde_json::json!({"goal": "How long does it take to bake a rye loaf in an old brick oven outside?"});
+    evaluation.add("baking", [item.as_object().unwrap()]);
+    let response = "It depends on the size of the loaf, and on the oven; count on an hour at the least.";
+    let candidates = [
+        new_prompt(
+            "a",
+            "bread",
+            "How long does it take to bake a rye loaf in an old brick oven outside?",
+            response,
+        ),
+        new_prompt("b", "bread", "What is the best oven for a rye loaf, and why is that so?", response),
+    ];
+    let found = clean(&candidates, &pool(), &evaluation, &CleanSettings::default());
+    let drop = found[0].as_ref().unwrap();
+    assert_eq!(drop.rule, Rule::Contaminated);
+    assert!(drop.detail.starts_with("baking, record 1: how long does it take"), "{}", drop.detail);
+    assert_eq!(found[1], None);
 }

@@ -8,7 +8,7 @@ mod training;
 use std::path::{Path, PathBuf};
 
 use lancer_backend::{Seed, WeightFormat};
-use lancer_data::CleanSettings;
+use lancer_data::{CleanSettings, DecontaminationSettings};
 use lancer_eval::BootstrapSettings;
 use lancer_generate::GenerateSettings;
 use lancer_review::{AnnotateSettings, ModeSetting, ReviewSettings};
@@ -52,6 +52,8 @@ pub struct Recipe {
     pub generate: GenerateSettings,
     /// What is dropped.
     pub clean: CleanSettings,
+    /// When new data has too much of an item of an evaluation task; it is then dropped.
+    pub decontaminate: DecontaminationSettings,
     /// What is trained on.
     pub annotate: AnnotateSettings,
     /// Fine-tuning.
@@ -168,6 +170,7 @@ impl Default for Recipe {
             expand: ExpandSettings::default(),
             generate: GenerateSettings::default(),
             clean: CleanSettings::default(),
+            decontaminate: DecontaminationSettings::default(),
             annotate: AnnotateSettings::default(),
             sft: SftSettings::default(),
             preference: PreferenceSettings::default(),
@@ -215,6 +218,7 @@ impl Recipe {
         self.review.validate().map_err(|error| section("review", &error))?;
         self.generate.validate().map_err(|error| section("generate", &error))?;
         self.clean.validate().map_err(|error| section("clean", &error))?;
+        self.decontaminate.validate().map_err(|error| section("decontaminate", &error))?;
         self.annotate.validate().map_err(|error| section("annotate", &error))?;
         self.evaluate.bootstrap.validate().map_err(|error| section("evaluate.bootstrap", &error))?;
         self.sft.train.validate().map_err(|error| section("sft.train", &error))?;

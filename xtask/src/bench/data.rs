@@ -27,7 +27,9 @@ pub(crate) fn run(_arguments: &[String]) -> Result<(), Failure> {
         let path = target_folder().join(format!("bench-prompts-{count}.jsonl"));
         let made: [OsString; 4] =
             ["prompts".into(), texts.clone().into(), count.to_string().into(), path.clone().into()];
-        for arguments in [&made[..], &["near".into(), "rouge".into(), "0.7".into(), path.into()]] {
+        for arguments in
+            [&made[..], &["near".into(), "rouge".into(), "any".into(), "0.7".into(), path.into()]]
+        {
             let printed = output(Command::new(&scale).args(arguments));
             println!("{}", printed.ok_or_else(|| Failure::new(format!("{} failed", scale.display())))?);
         }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lancer_data::{Candidate, CleanSettings, Origin, Pair, rule_counts};
+use lancer_data::{
+    Candidate, CleanSettings, DecontaminationSettings, EvaluationTexts, Origin, Pair, rule_counts,
+};
 use serde::Serialize;
 
 use crate::{failure::Failure, options::Changes, output::Output, progress::Bars};
@@ -18,6 +20,9 @@ pub(crate) struct Arguments {
     /// Pairs that are there already: what is too like one of them is dropped too.
     #[arg(long, value_name = "FILE")]
     pool: Option<PathBuf>,
+    /// Data of evaluation tasks: what has 13 words in a row from one of its texts is dropped. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    evaluation: Vec<PathBuf>,
     /// Where those that are dropped go, with the rule and what they resemble.
     #[arg(long, value_name = "FILE")]
     dropped: Option<PathBuf>,
@@ -49,6 +54,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let mut bars = Bars::new(output);
     let pairs = read_pairs(&arguments.from, &bars)?;
     let pool = arguments.pool.as_deref().map_or_else(|| Ok(Vec::new()), |path| read_pairs(path, &bars))?;
+    let mut evaluation = EvaluationTexts::new(DecontaminationSettings::default());
+    for path in &arguments.evaluation {
+        let rows = lancer_data::read_rows(path)?;
+        evaluation.add(&path.display().to_string(), &rows.rows);
+    }
     let candidates: Vec<Candidate> = pairs
         .iter()
         .map(|pair| Candidate {
@@ -60,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         })
         .collect();
     bars.start("clean".into(), "pairs", 0, candidates.len());
-    let verdicts = lancer_data::clean(&candidates, &pool, &settings);
+    let verdicts = lancer_data::clean(&candidates, &pool, &evaluation, &settings);
     let _ = bars.add(candidates.len(), 0);
     bars.stop();
     let kept: Vec<&Pair> =

@@ -22,6 +22,9 @@ const HEAPS: f64 = 0.6;
 /// The part of texts that are near copies.
 const NEAR_COPIES: f64 = 0.1;
 
+/// Words of the shortest prompt; cleaning drops shorter ones.
+const SHORTEST: usize = 5;
+
 /// Fields that hold what is asked.
 const PROMPTS: [&str; 4] = ["prompt", "question", "goal", "input"];
 
@@ -61,7 +64,7 @@ impl Source {
                 let row: BTreeMap<String, Value> = serde_json::from_str(line).unwrap();
                 let text = |name: &&str| row.get(*name).and_then(Value::as_str);
                 if let Some(prompt) = PROMPTS.iter().find_map(text) {
-                    source.lengths.push(prompt.split_whitespace().count().max(3));
+                    source.lengths.push(prompt.split_whitespace().count().max(SHORTEST));
                 }
                 for text in PROMPTS.iter().chain(&OTHERS).filter_map(text) {
                     source.add(text, &mut numbers);

@@ -14,17 +14,23 @@ use std::{
     time::Instant,
 };
 
-use lancer_data::{near_copies, rouge::Definition};
+use lancer_data::{Measure, Nearness, near_counts};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["prompts", texts, count, out] => prompts(Path::new(texts), count.parse().unwrap(), Path::new(out)),
-        ["near", definition, threshold, path] => {
-            near(definition, threshold.parse().unwrap(), Path::new(path));
+        ["near", definition, measure, threshold, path] => {
+            let named = |name: &str| serde_json::Value::from(name);
+            let nearness = Nearness {
+                definition: serde_json::from_value(named(definition)).unwrap(),
+                measure: serde_json::from_value::<Measure>(named(measure)).unwrap(),
+                threshold: threshold.parse().unwrap(),
+            };
+            near(&nearness, Path::new(path));
         }
-        _ => panic!("scale prompts TEXTS COUNT OUT | scale near DEFINITION THRESHOLD IN"),
+        _ => panic!("scale prompts TEXTS COUNT OUT | scale near DEFINITION MEASURE THRESHOLD IN"),
     }
 }
 
@@ -41,12 +47,14 @@ fn prompts(texts: &Path, count: usize, out: &Path) {
     println!("{}", serde_json::json!({ "texts": count, "words": words }));
 }
 
-fn near(definition: &str, threshold: f64, path: &Path) {
-    let definition: Definition = serde_json::from_value(definition.into()).unwrap();
-    let texts: Vec<String> =
-        fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+fn near(nearness: &Nearness, path: &Path) {
+    let texts = texts(path);
     let start = Instant::now();
-    let pairs = near_copies(definition, &texts, &texts, threshold).len();
+    let pairs: usize = near_counts(&[], &texts, nearness).into_iter().sum();
     let seconds = start.elapsed().as_secs_f64();
     println!("{}", serde_json::json!({ "texts": texts.len(), "pairs": pairs, "seconds": seconds }));
+}
+
+fn texts(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -9,7 +9,7 @@ use crate::{
         Candidate, CleanSettings, Origin, Scope,
         rule::{Drop, Rule},
     },
-    near::{NearIndex, score_over},
+    near::{Measure, NearIndex, Nearness},
     record::Pair,
     rouge::RougeL,
 };
@@ -83,7 +83,7 @@ fn prompt_drops(
 ) -> Vec<Option<Drop>> {
     let texts: Vec<&str> =
         pool.iter().map(|pair| pair.prompt.as_str()).chain(groups.iter().map(|group| group.prompt)).collect();
-    // Of a group and a text before it: how they stand to each other; `None` where they are not compared.
+    // How a group stands to a text before it; `None` where they are not compared.
     let relation = |group: &Group<'_>, other: usize| {
         let relation = match other.checked_sub(pool.len()) {
             None if group.source == Some(other) => Rule::NearCopyOfSource,
@@ -92,14 +92,25 @@ fn prompt_drops(
         };
         (relation != Rule::NearCopyOfPool || settings.scope == Scope::Pool).then_some(relation)
     };
-    let index = NearIndex::new(settings.rouge, settings.threshold, &texts);
+    let mut families: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (place, group) in groups.iter().enumerate() {
+        families.entry(group.family).or_default().push(pool.len() + place);
+    }
+    let index = NearIndex::new(nearness(settings), &texts);
     let near: Vec<Vec<(usize, RougeL)>> = groups
         .par_iter()
         .enumerate()
-        .map(|(place, group)| {
-            let text = pool.len() + place;
-            index.before(text, text, |other| relation(group, other).is_some())
-        })
+        .map_init(
+            || index.search(),
+            |search, (place, group)| {
+                let text = pool.len() + place;
+                let siblings = families[group.family].iter().copied().take_while(|&sibling| sibling < text);
+                match settings.scope {
+                    Scope::Pool => search.before(text, text),
+                    Scope::Family => search.among(text, group.source.into_iter().chain(siblings)),
+                }
+            },
+        )
         .collect();
 
     let mut with_same_words: HashMap<String, Vec<usize>> = HashMap::new();
@@ -157,8 +168,8 @@ fn response_drops(
         let drop = match equal {
             Some((_, key, _)) => Some(duplicate("response", (*key).to_owned())),
             None => nearest(kept.iter().enumerate().filter_map(|(place, (rule, _, other))| {
-                let score = score_over(settings.rouge, settings.threshold, &candidate.response, other)?;
-                Some((*rule, place, score))
+                let score = settings.rouge.score(&candidate.response, other);
+                nearness(settings).holds(score).then_some((*rule, place, score))
             }))
             .map(|(rule, other, score)| near_copy(rule, "response", kept[other].1.to_owned(), score)),
         };
@@ -168,6 +179,10 @@ fn response_drops(
         }
     }
     drops
+}
+
+fn nearness(settings: &CleanSettings) -> Nearness {
+    Nearness { definition: settings.rouge, measure: Measure::Any, threshold: settings.threshold }
 }
 
 /// The closest by relation, then by score; the first among equals.

@@ -5,6 +5,7 @@ use polars::prelude::{Column, DataFrame, DataType};
 use crate::{
     DataError,
     clean::{Candidate, CleanSettings, Drop, Origin, Rule, clean},
+    contamination::EvaluationTexts,
     record::Pair,
 };
 
@@ -15,14 +16,14 @@ use crate::{
 /// row's own key, and `origin` (`new_prompt` or `other_response`) `new_prompt`. A null is an empty text.
 ///
 /// ```
-/// use lancer_data::{CleanSettings, ShortResponses, clean_frame, counts_by_rule, polars::df};
+/// use lancer_data::{CleanSettings, EvaluationTexts, ShortResponses, clean_frame, counts_by_rule, polars::df};
 ///
 /// let frame = df!(
 ///     "prompt" => ["Name three kinds of bread.", "Name three kinds of bread, please.", "Why is the sky blue?"],
 ///     "response" => ["Rye, pita and naan.", "Rye, bagel and naan.", "Blue light is scattered the most."],
 /// )?;
 /// let settings = CleanSettings { min_response_words: 1, ..CleanSettings::default() };
-/// let frame = clean_frame(frame, &[], &settings)?;
+/// let frame = clean_frame(frame, &[], &EvaluationTexts::default(), &settings)?;
 /// assert_eq!(frame.column("rule")?.str()?.get(1), Some("near_copy_of_pool"));
 /// assert_eq!(frame.column("resembles")?.str()?.get(1), Some("1"));
 /// assert_eq!(frame.column("kept")?.bool()?.sum(), Some(2));
@@ -32,9 +33,10 @@ use crate::{
 pub fn clean_frame(
     mut frame: DataFrame,
     pool: &[Pair],
+    evaluation: &EvaluationTexts,
     settings: &CleanSettings,
 ) -> Result<DataFrame, DataError> {
-    let verdicts = clean(&candidates(&frame)?, pool, settings);
+    let verdicts = clean(&candidates(&frame)?, pool, evaluation, settings);
     let text = |of: fn(&Drop) -> Option<&str>| -> Vec<Option<&str>> {
         verdicts.iter().map(|verdict| verdict.as_ref().and_then(of)).collect()
     };

@@ -20,6 +20,8 @@ pub enum Rule {
     ResponseTooLong,
     /// One of [`forbidden`](crate::CleanSettings::forbidden).
     ForbiddenWord,
+    /// Too many words in a row are in an item of an evaluation task, which the detail names.
+    Contaminated,
     /// The same words as something it is compared with.
     ExactDuplicate,
     /// A near copy of the seed it came from.
@@ -32,13 +34,14 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Incomplete,
         Self::EmptyText,
         Self::PromptTooShort,
         Self::ResponseTooShort,
         Self::ResponseTooLong,
         Self::ForbiddenWord,
+        Self::Contaminated,
         Self::ExactDuplicate,
         Self::NearCopyOfSource,
         Self::NearCopyOfSibling,
@@ -54,6 +57,7 @@ impl Rule {
             Self::ResponseTooShort => "response_too_short",
             Self::ResponseTooLong => "response_too_long",
             Self::ForbiddenWord => "forbidden_word",
+            Self::Contaminated => "contaminated",
             Self::ExactDuplicate => "exact_duplicate",
             Self::NearCopyOfSource => "near_copy_of_source",
             Self::NearCopyOfSibling => "near_copy_of_sibling",

@@ -1,148 +1,151 @@
 //! Which texts can be near copies at all: prefix filtering (Chaudhuri et al. 2006, "A Primitive Operator for Similarity
 //! Joins in Data Cleaning").
 //!
-//! Neither recall nor precision can be over the threshold `t` unless more than `t n` words are common, where `n` is the
-//! length of the shorter text, and F1 never exceeds the larger of them. If so many of its words are common, one of them
-//! is among any `n - floor(t n)` of its words; the rarest are taken, since few texts have them.
+//! If at least `c` of a text's `n` words must be common, one of them is among any `n - c + 1` of its words; the rarest are
+//! taken, since few texts have them. What they lead to is looked at by [`Signature`], and what is left is compared.
 
-use std::collections::HashMap;
-
-use crate::rouge::{Definition, RougeL};
-
-/// Far above what rounding does to a score times a length, far below one word.
-const ROUNDING: f64 = 1e-6;
+use super::{
+    Measure, Nearness,
+    bound::Bound,
+    postings::Postings,
+    signature::{Signature, Small},
+    words::Words,
+};
+use crate::rouge::{Comparison, RougeL, Texts};
 
 /// Texts by their words.
-pub(crate) struct NearIndex<'t> {
-    definition: Definition,
-    threshold: f64,
-    texts: &'t [&'t str],
-    /// Each text's words as numbers, the rarest first. A word that a text repeats is another word each time.
-    words: Vec<Vec<u32>>,
-    /// By word: the texts that have it among their rarest, ascending.
-    among_rarest: Vec<Vec<u32>>,
-    /// By word: the texts that have it, ascending.
-    anywhere: Vec<Vec<u32>>,
+pub(crate) struct NearIndex {
+    nearness: Nearness,
+    bound: Bound,
+    texts: Texts,
+    words: Words,
+    signatures: Vec<Signature>,
+    small: Vec<Small>,
+    /// The texts by the rarest of their words.
+    by_rarest: Postings,
+    /// The texts by all of their words; empty where these are not looked for.
+    by_any: Postings,
 }
 
-impl<'t> NearIndex<'t> {
-    /// An index over `texts` for one threshold between 0 and 1.
-    pub(crate) fn new(definition: Definition, threshold: f64, texts: &'t [&'t str]) -> Self {
-        let (words, distinct) = numbered(definition, texts);
-        let (mut among_rarest, mut anywhere) = (vec![Vec::new(); distinct], vec![Vec::new(); distinct]);
-        for (text, words) in (0..).zip(&words) {
-            for &word in words {
-                anywhere[word as usize].push(text);
-            }
-            for &word in rarest(words, threshold) {
-                among_rarest[word as usize].push(text);
-            }
-        }
-        Self { definition, threshold, texts, words, among_rarest, anywhere }
+impl NearIndex {
+    /// An index over texts.
+    pub(crate) fn new(nearness: Nearness, texts: &[&str]) -> Self {
+        let texts = Texts::new(nearness.definition, texts.iter().copied());
+        let words = Words::new(nearness.definition, &texts);
+        let bound = Bound::new(nearness.measure, nearness.threshold);
+        let each = || (0..words.len()).map(|text| words.get(text));
+        let signatures = each().map(|text| Signature::new(text, words.distinct())).collect();
+        let small: Vec<Small> = each().map(|text| Small::new(text, words.distinct())).collect();
+        let by_rarest = Postings::new(&words, &small, |length| bound.needed(length));
+        let by_any = match nearness.measure {
+            Measure::Any | Measure::Precision => Postings::new(&words, &small, |length| length),
+            Measure::Recall | Measure::F1 => Postings::new(&words, &small, |_| 0),
+        };
+        Self { nearness, bound, texts, words, signatures, small, by_rarest, by_any }
     }
 
-    /// The texts among the first `end` that `text` is a near copy of and that are wanted, ascending, each with the score
-    /// of `text` as the hypothesis.
-    pub(crate) fn before(
+    /// A searcher; one for each thread.
+    pub(crate) fn search(&self) -> NearSearch<'_> {
+        let comparison = Comparison::new(self.nearness.definition, self.texts.vocabulary());
+        NearSearch { index: self, comparison }
+    }
+
+    /// The texts among the first `end` that may be near copies of `text`, ascending.
+    fn candidates(&self, text: usize, end: usize) -> Vec<usize> {
+        let all = self.words.get(text);
+        let rarest = &all[..self.bound.needed(all.len())];
+        let mut found = Vec::new();
+        match self.nearness.measure {
+            Measure::Any => {
+                self.look(text, rarest, &self.by_any, end, |mine, theirs| mine <= theirs, &mut found);
+                self.look(text, all, &self.by_rarest, end, |mine, theirs| mine > theirs, &mut found);
+            }
+            Measure::Recall => self.look(text, all, &self.by_rarest, end, |_, _| true, &mut found),
+            Measure::Precision => self.look(text, rarest, &self.by_any, end, |_, _| true, &mut found),
+            Measure::F1 => self.look(text, rarest, &self.by_rarest, end, |_, _| true, &mut found),
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Adds the texts among the first `end` that one of the first `words` of `text` leads to. A text may come twice.
+    fn look(
         &self,
         text: usize,
+        words: &[u32],
+        postings: &Postings,
         end: usize,
-        wanted: impl Fn(usize) -> bool,
-    ) -> Vec<(usize, RougeL)> {
-        let words = &self.words[text];
-        let shorter = words.iter().flat_map(|&word| &self.among_rarest[word as usize]);
-        let longer = rarest(words, self.threshold).iter().flat_map(|&word| &self.anywhere[word as usize]);
-        let mut others: Vec<usize> =
-            shorter.chain(longer).map(|&other| other as usize).filter(|&other| other < end).collect();
-        others.sort_unstable();
-        others.dedup();
-        let score = |other: usize| {
-            let least = least_common(words.len().min(self.words[other].len()), self.threshold);
-            if common(words, &self.words[other]) < least {
-                return None;
+        wanted: impl Fn(usize, usize) -> bool,
+        found: &mut Vec<usize>,
+    ) {
+        let (mine, small) = (&self.signatures[text], self.small[text]);
+        let length = mine.length();
+        for (place, &word) in words.iter().enumerate() {
+            for posting in postings.before(word, end) {
+                let other = posting.text as usize;
+                if let Some(others) = posting.length() {
+                    if !wanted(length, others) {
+                        continue;
+                    }
+                    let least = self.bound.least(length, others);
+                    // Where this is the first word in common; where it is not, the first one led here.
+                    let to_come = (length - place - 1).min(posting.after().unwrap_or(usize::MAX));
+                    if 1 + to_come < least
+                        || least + small.missing(posting.signature) > length
+                        || least + posting.signature.missing(small) > others
+                    {
+                        continue;
+                    }
+                }
+                let theirs = &self.signatures[other];
+                if wanted(length, theirs.length()) && self.may_be_near(mine, theirs) {
+                    found.push(other);
+                }
             }
-            score_over(self.definition, self.threshold, self.texts[text], self.texts[other])
-        };
+        }
+    }
+
+    fn may_be_near(&self, new: &Signature, earlier: &Signature) -> bool {
+        let (shorter, longer) =
+            if new.length() <= earlier.length() { (new, earlier) } else { (earlier, new) };
+        shorter.most_common(longer) >= self.bound.least(new.length(), earlier.length())
+    }
+}
+
+/// Looks for near copies of one text after another.
+pub(crate) struct NearSearch<'i> {
+    index: &'i NearIndex,
+    comparison: Comparison,
+}
+
+impl NearSearch<'_> {
+    /// The texts among the first `end` that `text` is a near copy of, ascending, each with the score of `text` as the
+    /// hypothesis.
+    pub(crate) fn before(&mut self, text: usize, end: usize) -> Vec<(usize, RougeL)> {
+        self.near(text, self.index.candidates(text, end))
+    }
+
+    /// Those of the given texts that `text` is a near copy of, in their order.
+    pub(crate) fn among(&mut self, text: usize, others: impl Iterator<Item = usize>) -> Vec<(usize, RougeL)> {
+        let index = self.index;
+        let mine = &index.signatures[text];
+        self.near(text, others.filter(|&other| index.may_be_near(mine, &index.signatures[other])))
+    }
+
+    fn near(&mut self, text: usize, others: impl IntoIterator<Item = usize>) -> Vec<(usize, RougeL)> {
+        let index = self.index;
+        let mut others = others.into_iter().peekable();
+        if others.peek().is_some() {
+            self.comparison.load(index.texts.get(text));
+        }
         others
-            .into_iter()
-            .filter(|&other| wanted(other))
-            .filter_map(|other| Some((other, score(other)?)))
+            .filter_map(|other| {
+                let reference = index.texts.get(other);
+                let least = index.bound.least(index.texts.get(text).length, reference.length);
+                let score = self.comparison.score(reference, least);
+                index.nearness.holds(score).then_some((other, score))
+            })
             .collect()
     }
-}
-
-/// The score of a hypothesis against a reference, where a part of it is over the threshold.
-pub(crate) fn score_over(
-    definition: Definition,
-    threshold: f64,
-    hypothesis: &str,
-    reference: &str,
-) -> Option<RougeL> {
-    let score = definition.score(hypothesis, reference);
-    (score.recall > threshold || score.precision > threshold || score.f1 > threshold).then_some(score)
-}
-
-/// The fewest common words with which a text of `length` words can be over the threshold.
-fn least_common(length: usize, threshold: f64) -> usize {
-    (threshold * length as f64 - ROUNDING) as usize + 1
-}
-
-/// The words of which one must be common.
-fn rarest(words: &[u32], threshold: f64) -> &[u32] {
-    let length = (words.len() + 1).saturating_sub(least_common(words.len(), threshold));
-    &words[..length.min(words.len())]
-}
-
-/// Each text's words as numbers that rise with the number of texts that have them, sorted; and how many there are.
-fn numbered(definition: Definition, texts: &[&str]) -> (Vec<Vec<u32>>, usize) {
-    let mut numbers: HashMap<(String, u32), u32> = HashMap::new();
-    let mut frequencies: Vec<u32> = Vec::new();
-    let mut all = Vec::with_capacity(texts.len());
-    for text in texts {
-        let mut repeated: HashMap<String, u32> = HashMap::new();
-        let mut words = Vec::new();
-        for word in definition.words(text) {
-            let times = repeated.entry(word.clone()).or_default();
-            *times += 1;
-            if *times > 1 && definition == Definition::Rouge {
-                continue;
-            }
-            let next = frequencies.len() as u32;
-            let number = *numbers.entry((word, *times)).or_insert(next);
-            if number == next {
-                frequencies.push(0);
-            }
-            frequencies[number as usize] += 1;
-            words.push(number);
-        }
-        all.push(words);
-    }
-    let mut by_frequency: Vec<u32> = (0..frequencies.len() as u32).collect();
-    by_frequency.sort_by_key(|&number| (frequencies[number as usize], number));
-    let mut rank = vec![0; frequencies.len()];
-    for (place, &number) in (0..).zip(&by_frequency) {
-        rank[number as usize] = place;
-    }
-    for words in &mut all {
-        for word in words.iter_mut() {
-            *word = rank[*word as usize];
-        }
-        words.sort_unstable();
-    }
-    (all, frequencies.len())
-}
-
-/// Number of common elements of two sorted lists without repetitions.
-fn common(one: &[u32], two: &[u32]) -> usize {
-    let (mut i, mut j, mut count) = (0, 0, 0);
-    while i < one.len() && j < two.len() {
-        match one[i].cmp(&two[j]) {
-            std::cmp::Ordering::Less => i += 1,
-            std::cmp::Ordering::Greater => j += 1,
-            std::cmp::Ordering::Equal => {
-                (i, j, count) = (i + 1, j + 1, count + 1);
-            }
-        }
-    }
-    count
 }

@@ -1,23 +1,15 @@
 //! PyPI `rouge-score` 0.1.2: `rougeL`.
 
-use super::{RougeL, lcs};
+use super::text::Piece;
 
-/// Lower-case runs of ASCII letters and digits.
-pub(super) fn words(text: &str) -> Vec<String> {
-    text.to_lowercase()
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+/// Lower-case runs of ASCII letters and digits, all in one sentence.
+pub(super) fn split(text: &str, mut found: impl FnMut(Piece<'_>)) {
+    let text = text.to_lowercase();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.for_each(|word| found(Piece::Word(word)));
+    found(Piece::End);
 }
 
-pub(super) fn score(hypothesis: &str, reference: &str) -> RougeL {
-    let (hypothesis, reference) = (words(hypothesis), words(reference));
-    if hypothesis.is_empty() || reference.is_empty() {
-        return RougeL::default();
-    }
-    let common = lcs::length(&reference, &hypothesis) as f64;
-    let (precision, recall) = (common / hypothesis.len() as f64, common / reference.len() as f64);
-    let f1 = if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 };
-    RougeL { recall, precision, f1 }
+pub(super) fn f1(precision: f64, recall: f64) -> f64 {
+    if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
 }
