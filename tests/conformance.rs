@@ -30,7 +30,9 @@ fn fixture(name: &str) -> PathBuf {
 /// The engines in the table's order, each with both models.
 fn engines(scratch: &Path) -> Vec<(&'static str, Vec<Box<dyn Backend>>)> {
     let mut engines: Vec<(&str, Vec<Box<dyn Backend>>)> =
-        ["llama.cpp", "ONNX Runtime, fused", "ONNX Runtime, plain", "Burn"].map(|name| (name, Vec::new())).into();
+        ["llama.cpp", "ONNX Runtime, fused", "ONNX Runtime, plain", "Burn"]
+            .map(|name| (name, Vec::new()))
+            .into();
     let threads = NonZeroU32::new(1);
     for name in MODELS {
         let model = Model::open(&fixture(name)).unwrap();
@@ -59,9 +61,11 @@ fn the_table_in_the_documentation_is_what_a_run_gives() {
     let scratch = tempfile::tempdir().unwrap();
     let mut engines = engines(scratch.path());
     let mut table = String::from("| case |");
-    engines.iter().for_each(|(name, _)| write!(table, " {name} |").unwrap());
+    for (name, _) in &engines {
+        write!(table, " {name} |").unwrap();
+    }
     table.push_str("\n|---|");
-    engines.iter().for_each(|_| table.push_str("---|"));
+    table.push_str(&"---|".repeat(engines.len()));
     for case in conformance::BACKEND {
         write!(table, "\n| {} |", case.name).unwrap();
         for (_, models) in &mut engines {
@@ -82,5 +86,8 @@ fn the_table_in_the_documentation_is_what_a_run_gives() {
     }
     println!("{table}");
     let documentation = fs::read_to_string(root().join("docs/backends.md")).unwrap();
-    assert!(documentation.contains(&table), "docs/backends.md has another table than this run gives:\n{table}");
+    assert!(
+        documentation.contains(&table),
+        "docs/backends.md has another table than this run gives:\n{table}"
+    );
 }

@@ -32,7 +32,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     fs::create_dir_all(&folder)
         .map_err(|error| Failure::new(format!("cannot make the folder {}: {error}", folder.display())))?;
 
-    println!("| engine | weights | load, s | prompt, tokens/s | 1 sample | 8 samples | 32 samples | peak memory, MB |");
+    println!(
+        "| engine | weights | load, s | prompt, tokens/s | 1 sample | 8 samples | 32 samples | peak memory, MB |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for (weights, format) in ONNX {
         let to = folder.join(format!("{format}.onnx-folder"));
