@@ -61,9 +61,11 @@ fn the_table_in_the_documentation_is_what_a_run_gives() {
     let scratch = tempfile::tempdir().unwrap();
     let mut engines = engines(scratch.path());
     let mut table = String::from("| case |");
-    engines.iter().for_each(|(name, _)| write!(table, " {name} |").unwrap());
+    for (name, _) in &engines {
+        write!(table, " {name} |").unwrap();
+    }
     table.push_str("\n|---|");
-    engines.iter().for_each(|_| table.push_str("---|"));
+    table.push_str(&"---|".repeat(engines.len()));
     for case in conformance::BACKEND {
         write!(table, "\n| {} |", case.name).unwrap();
         for (_, models) in &mut engines {

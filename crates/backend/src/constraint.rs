@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::TokenId;
+use crate::{Grammar, TokenId};
 
 /// What generated text must be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +12,9 @@ pub enum Constraint {
     Free,
     /// One of these texts, after which the sample ends with [`Finish::Stop`](crate::Finish::Stop).
     Choices(Vec<String>),
+    /// A text of this grammar, after which the sample ends with [`Finish::Stop`](crate::Finish::Stop); one that its limit
+    /// cuts is the beginning of such a text.
+    Grammar(Grammar),
 }
 
 /// The token sequences of the choices, as a tree that is walked while a sample is written.

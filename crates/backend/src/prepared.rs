@@ -1,37 +1,50 @@
 //! What a request is before its samples are drawn: tokens, constraint, limit. For implementations of
 //! [`Backend::generate`](crate::Backend::generate).
 
-use crate::{BackendError, ChoiceTrie, Constraint, Finish, GenerateRequest, TokenId};
+use crate::{
+    BackendError, ChoiceTrie, Constraint, Finish, GenerateRequest, GrammarPosition, TokenId, Tokenizer,
+};
 
 /// A request ready to run.
 #[derive(Debug, Clone)]
 pub struct PreparedRequest {
     /// The prompt, shorter than the context.
     pub prompt: Vec<TokenId>,
-    /// What the samples must be, where the request has a constraint.
-    pub trie: Option<ChoiceTrie>,
+    /// What the samples are held to.
+    pub held: Held,
     /// Tokens of a sample at most.
     pub limit: usize,
     /// Why a sample ends that reaches the limit.
     pub at_limit: Finish,
 }
 
+/// What samples are held to.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// Nothing.
+    Free,
+    /// One of some choices.
+    Choices(ChoiceTrie),
+    /// A grammar, at its beginning.
+    Grammar(GrammarPosition),
+}
+
 impl PreparedRequest {
-    /// Holds a request that [`validate`](GenerateRequest::validate) has passed against the context.
-    ///
-    /// `index` is its place in its call, `prompt` its prompt as tokens, `choice` gives the tokens of one of its choices.
+    /// Checks a request, reads its prompt and holds it against the context. `index` is its place in its call.
     ///
     /// # Errors
-    /// [`BackendError::TooLong`] where the prompt leaves no room for a token, [`BackendError::InvalidRequest`] where the
-    /// prompt has no tokens or a choice is longer than a sample may be.
+    /// Those of [`validate`](GenerateRequest::validate) and of [`Tokenizer::prompt`]; [`BackendError::TooLong`] where the
+    /// prompt leaves no room for a token; [`BackendError::InvalidRequest`] where the prompt has no tokens, a choice is
+    /// longer than a sample may be, or a grammar cannot be read.
     pub fn new(
         request: &GenerateRequest,
         index: usize,
-        prompt: Vec<TokenId>,
         context_length: usize,
-        choice: impl Fn(&str) -> Vec<TokenId>,
+        tokenizer: &dyn Tokenizer,
     ) -> Result<Self, BackendError> {
         let invalid = |reason: String| BackendError::InvalidRequest { request: index, reason };
+        request.validate(index, tokenizer.vocabulary())?;
+        let prompt = tokenizer.prompt(&request.prompt)?;
         if prompt.is_empty() {
             return Err(invalid("the prompt has no tokens".into()));
         }
@@ -44,19 +57,24 @@ impl PreparedRequest {
         } else {
             (room, Finish::ContextFull)
         };
-        let trie = match &request.constraint {
-            Constraint::Free => None,
+        let held = match &request.constraint {
+            Constraint::Free => Held::Free,
             Constraint::Choices(choices) => {
-                let choices: Vec<Vec<TokenId>> = choices.iter().map(|text| choice(text)).collect();
+                let choices: Vec<Vec<TokenId>> = choices.iter().map(|text| tokenizer.plain(text)).collect();
                 let longest = choices.iter().map(Vec::len).max().unwrap_or(0);
                 if longest > limit {
                     return Err(invalid(format!(
                         "the longest choice has {longest} tokens, the sample at most {limit}"
                     )));
                 }
-                ChoiceTrie::new(choices)
+                ChoiceTrie::new(choices).map_or(Held::Free, Held::Choices)
             }
+            Constraint::Grammar(grammar) => tokenizer
+                .grammars()
+                .begin(grammar, tokenizer)
+                .map(Held::Grammar)
+                .map_err(|reason| invalid(format!("the grammar cannot be used: {reason}")))?,
         };
-        Ok(Self { prompt, trie, limit, at_limit })
+        Ok(Self { prompt, held, limit, at_limit })
     }
 }

@@ -1,9 +1,11 @@
 //! A sample while it is written: one way for all engines to choose its tokens and to see that it has ended. For
 //! implementations of [`Backend::generate`](crate::Backend::generate).
 
+use std::error::Error;
+
 use crate::{
-    Allowed, Choice, Completion, Finish, GenerateRequest, PreparedRequest, Sampler, StreamState, TextStream,
-    TokenId, Tokenizer, TriePosition,
+    Allowed, BackendError, Choice, Completion, Finish, GenerateRequest, GrammarPosition, Held,
+    PreparedRequest, Sampler, StreamState, TextStream, TokenId, Tokenizer, TriePosition,
 };
 
 /// A sample while it is written.
@@ -13,20 +15,38 @@ pub struct Sample {
     number: usize,
     sampler: Sampler,
     stream: TextStream,
-    position: TriePosition,
+    place: Place,
     tokens: Vec<TokenId>,
     log_probs: Vec<f32>,
 }
 
+/// Where a sample stands in what it is held to.
+#[derive(Debug, Clone)]
+enum Place {
+    Free,
+    Choice(TriePosition),
+    Grammar {
+        position: GrammarPosition,
+        /// What may follow, once it has been asked for.
+        allowed: Option<Allowed>,
+    },
+}
+
 impl Sample {
-    /// Sample `number` of `asked`, which is the request `request` of its call; without tokens yet.
-    pub fn new(asked: &GenerateRequest, request: usize, number: usize) -> Self {
+    /// Sample `number` of `asked`, which is the request `request` of its call and was prepared as `prepared`; without
+    /// tokens yet.
+    pub fn new(asked: &GenerateRequest, prepared: &PreparedRequest, request: usize, number: usize) -> Self {
+        let place = match &prepared.held {
+            Held::Free => Place::Free,
+            Held::Choices(_) => Place::Choice(TriePosition::default()),
+            Held::Grammar(beginning) => Place::Grammar { position: beginning.clone(), allowed: None },
+        };
         Self {
             request,
             number,
             sampler: Sampler::new(asked.sampling, asked.seeds[number]),
             stream: TextStream::new(&asked.stop),
-            position: TriePosition::default(),
+            place,
             tokens: Vec::new(),
             log_probs: Vec::new(),
         }
@@ -43,33 +63,62 @@ impl Sample {
     }
 
     /// Chooses the next token, for [`accept`](Self::accept). `logits` is `[vocabulary]`; `prepared` is its request.
-    pub fn choose(&mut self, prepared: &PreparedRequest, logits: &[f32], end_of_turn: TokenId) -> Choice {
-        let allowed = prepared.trie.as_ref().map(|trie| trie.allowed(self.position));
-        self.sampler.choose_allowed(logits, allowed, end_of_turn)
+    ///
+    /// # Errors
+    /// [`BackendError::Engine`] where a grammar cannot be followed any further.
+    pub fn choose(
+        &mut self,
+        prepared: &PreparedRequest,
+        logits: &[f32],
+        end_of_turn: TokenId,
+    ) -> Result<Choice, BackendError> {
+        let allowed = match (&mut self.place, &prepared.held) {
+            (Place::Choice(position), Held::Choices(trie)) => Some(trie.allowed(*position)),
+            (Place::Grammar { position, allowed }, _) => match allowed.take() {
+                Some(allowed) => Some(allowed),
+                None => Some(position.allowed().map_err(lost)?),
+            },
+            _ => None,
+        };
+        Ok(self.sampler.choose_allowed(logits, allowed, end_of_turn))
     }
 
     /// Adds a chosen token. Why the sample ends with it, or `None` where it goes on.
+    ///
+    /// # Errors
+    /// [`BackendError::Engine`] where a grammar cannot be followed any further.
     pub fn accept(
         &mut self,
         prepared: &PreparedRequest,
         choice: Choice,
         tokenizer: &dyn Tokenizer,
-    ) -> Option<Finish> {
+    ) -> Result<Option<Finish>, BackendError> {
         if tokenizer.ends(choice.token) {
-            return Some(if prepared.trie.is_some() { Finish::Stop } else { Finish::EndOfTurn });
+            let free = matches!(self.place, Place::Free);
+            return Ok(Some(if free { Finish::EndOfTurn } else { Finish::Stop }));
         }
         self.tokens.push(choice.token);
         self.log_probs.push(choice.log_prob);
         let stopped = self.stream.push(&tokenizer.bytes(choice.token)) == StreamState::Stopped;
-        let complete = prepared.trie.as_ref().is_some_and(|trie| {
-            // Only tokens that may follow are chosen.
-            self.position = trie.advance(self.position, choice.token).unwrap_or_default();
-            trie.allowed(self.position) == Allowed::Complete
-        });
+        let complete = match (&mut self.place, &prepared.held) {
+            (Place::Choice(position), Held::Choices(trie)) => {
+                // Only tokens that may follow are chosen.
+                *position = trie.advance(*position, choice.token).unwrap_or_default();
+                trie.allowed(*position) == Allowed::Complete
+            }
+            (Place::Grammar { position, allowed }, _) => {
+                position.advance(choice.token).map_err(lost)?;
+                let next = position.allowed().map_err(lost)?;
+                let complete = next == Allowed::Complete;
+                *allowed = Some(next);
+                complete
+            }
+            _ => false,
+        };
         if stopped || complete {
-            return Some(Finish::Stop);
+            return Ok(Some(Finish::Stop));
         }
-        (self.tokens.len() >= prepared.limit).then_some(prepared.at_limit)
+        Ok((self.tokens.len() >= prepared.limit).then_some(prepared.at_limit))
     }
 
     /// What the sample has become.
@@ -83,4 +132,9 @@ impl Sample {
             finish,
         }
     }
+}
+
+/// For `map_err` on what llguidance returns.
+fn lost(source: Box<dyn Error + Send + Sync>) -> BackendError {
+    BackendError::Engine { engine: "llguidance", action: "following a grammar".into(), source }
 }

@@ -8,7 +8,7 @@ mod bigram;
 pub use answer::ScriptedBackend;
 pub use bigram::ScriptedLearner;
 
-use crate::{Message, Prompt, TokenId};
+use crate::{Grammars, Message, Prompt, TokenId, Tokenizer};
 
 /// The token that ends a turn; the bytes come before it.
 pub const END_OF_TURN: TokenId = TokenId(256);
@@ -42,5 +42,39 @@ fn read(prompt: &Prompt) -> Vec<TokenId> {
         Prompt::Chat(messages) => bytes(&render(messages)),
         Prompt::Text(text) => bytes(text),
         Prompt::Tokens(tokens) => tokens.clone(),
+    }
+}
+
+/// The bytes as a vocabulary, for grammars.
+#[derive(Default)]
+struct Bytes(Grammars);
+
+impl Tokenizer for Bytes {
+    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(bytes(&render(messages)))
+    }
+
+    fn plain(&self, text: &str) -> Vec<TokenId> {
+        bytes(text)
+    }
+
+    fn bytes(&self, token: TokenId) -> Vec<u8> {
+        u8::try_from(token.0).into_iter().collect()
+    }
+
+    fn end_of_turn(&self) -> TokenId {
+        END_OF_TURN
+    }
+
+    fn vocabulary(&self) -> usize {
+        VOCABULARY
+    }
+
+    fn grammars(&self) -> &Grammars {
+        &self.0
+    }
+
+    fn beginning_of_text(&self) -> Option<TokenId> {
+        None
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::{BackendError, Continuation, Ending, Message, Prompt, TokenId};
+use crate::{BackendError, Continuation, Ending, Grammars, Message, Prompt, TokenId};
 
 /// A model's tokenizer and chat template, as an engine has them. What is built on them is the same in every engine.
 pub trait Tokenizer {
@@ -26,6 +26,12 @@ pub trait Tokenizer {
 
     /// The token that ends the model's turn.
     fn end_of_turn(&self) -> TokenId;
+
+    /// Number of tokens in the vocabulary.
+    fn vocabulary(&self) -> usize;
+
+    /// The grammars of this vocabulary, kept between calls.
+    fn grammars(&self) -> &Grammars;
 
     /// The token that begins a text, where the model has one.
     fn beginning_of_text(&self) -> Option<TokenId>;

@@ -8,7 +8,7 @@ use std::{ops::ControlFlow, path::Path};
 
 use burn::tensor::Device;
 use lancer_backend::{
-    Backend, BackendError, CompletionSink, GenerateRequest, ModelInfo, Prompt, ScoreRequest,
+    Backend, BackendError, CompletionSink, GenerateRequest, Grammars, ModelInfo, Prompt, ScoreRequest,
     ScoredContinuation, TokenId, Tokenizer, Usage,
 };
 use lancer_model::Model;
@@ -22,6 +22,7 @@ use crate::{
 /// A loaded model that generates and scores, in 32-bit floats.
 pub struct BurnBackend {
     model: Model,
+    grammars: Grammars,
     reader: Reader,
 }
 
@@ -32,7 +33,7 @@ impl BurnBackend {
         let model = Model::open(path).map_err(|error| failed(error.into()))?;
         let transformer = Transformer::load(&model, &Trained::None, &Device::flex())
             .map_err(|error| failed(error.into()))?;
-        Ok(Self { model, reader: Reader::new(transformer) })
+        Ok(Self { model, grammars: Grammars::default(), reader: Reader::new(transformer) })
     }
 }
 
@@ -51,7 +52,7 @@ impl Backend for BurnBackend {
     }
 
     fn tokenize(&self, prompt: &Prompt) -> Result<Vec<TokenId>, BackendError> {
-        Reading(&self.model).prompt(prompt)
+        Reading { model: &self.model, grammars: &self.grammars }.prompt(prompt)
     }
 
     fn detokenize(&self, tokens: &[TokenId]) -> Result<String, BackendError> {
@@ -64,7 +65,8 @@ impl Backend for BurnBackend {
         requests: &[GenerateRequest],
         sink: &mut dyn CompletionSink,
     ) -> Result<Usage, BackendError> {
-        generate::generate(&self.model, &mut self.reader, requests, sink)
+        let reading = Reading { model: &self.model, grammars: &self.grammars };
+        generate::generate(reading, &mut self.reader, requests, sink)
     }
 
     fn score(
@@ -72,6 +74,7 @@ impl Backend for BurnBackend {
         requests: &[ScoreRequest],
         sink: &mut dyn FnMut(usize, Vec<ScoredContinuation>) -> ControlFlow<()>,
     ) -> Result<Usage, BackendError> {
-        score::score(&self.model, &mut self.reader, requests, sink)
+        let reading = Reading { model: &self.model, grammars: &self.grammars };
+        score::score(reading, &mut self.reader, requests, sink)
     }
 }

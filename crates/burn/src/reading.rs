@@ -2,33 +2,45 @@
 
 use std::error::Error;
 
-use lancer_backend::{Message, TokenId, Tokenizer};
+use lancer_backend::{Grammars, Message, TokenId, Tokenizer};
 use lancer_model::{Model, SpecialTokens};
 
 /// A model's own tokenizer and chat template.
-pub(crate) struct Reading<'a>(pub(crate) &'a Model);
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) grammars: &'a Grammars,
+}
 
 impl Tokenizer for Reading<'_> {
     fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
         let turns: Vec<(&str, &str)> =
             messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
-        Ok(ids(self.0.tokenizer().encode_chat(self.0.chat_template(), &turns)?))
+        Ok(ids(self.model.tokenizer().encode_chat(self.model.chat_template(), &turns)?))
     }
 
     fn plain(&self, text: &str) -> Vec<TokenId> {
-        ids(self.0.tokenizer().encode(text, SpecialTokens::AsText))
+        ids(self.model.tokenizer().encode(text, SpecialTokens::AsText))
     }
 
     fn bytes(&self, token: TokenId) -> Vec<u8> {
-        self.0.tokenizer().bytes(token.0)
+        self.model.tokenizer().bytes(token.0)
     }
 
     fn end_of_turn(&self) -> TokenId {
-        TokenId(self.0.tokenizer().end_of_turn())
+        TokenId(self.model.tokenizer().end_of_turn())
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.model.config().vocab_size
+    }
+
+    fn grammars(&self) -> &Grammars {
+        self.grammars
     }
 
     fn beginning_of_text(&self) -> Option<TokenId> {
-        self.0.tokenizer().beginning_of_text().map(TokenId)
+        self.model.tokenizer().beginning_of_text().map(TokenId)
     }
 }
 

@@ -13,8 +13,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use lancer_backend::{
-    Learner, LearnerError, Message, StepReport, StepSettings, Tokenizer, TrainingSequence, WeightFormat,
-    check_weights,
+    Grammars, Learner, LearnerError, Message, StepReport, StepSettings, Tokenizer, TrainingSequence,
+    WeightFormat, check_weights,
 };
 use lancer_model::Model;
 
@@ -121,7 +121,7 @@ impl Learner for BurnLearner {
     }
 
     fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        let reading = Reading(&self.model);
+        let reading = Reading { model: &self.model, grammars: &Grammars::default() };
         let mut tokens = reading.chat(prompt).map_err(LearnerError::ChatTemplate)?;
         let prompt_length = tokens.len();
         tokens.extend(reading.plain(response));

@@ -35,13 +35,16 @@ pub(crate) fn as_onnx(model: &Path) -> Result<PathBuf, BackendError> {
     })
 }
 
+/// A conversion failed.
+type ConvertError = Box<dyn Error + Send + Sync>;
+
 /// What `write` makes of a model, once for each state of its files.
 fn once(
     model: &Path,
     ending: &str,
-    write: &dyn Fn(&Path) -> Result<(), Box<dyn Error + Send + Sync>>,
+    write: &dyn Fn(&Path) -> Result<(), ConvertError>,
 ) -> Result<PathBuf, BackendError> {
-    let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: model.into(), source };
+    let failed = |source: ConvertError| BackendError::Load { path: model.into(), source };
     let folder = std::env::temp_dir().join("lancer-converted");
     fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
     let state = state(model).map_err(|error| failed(error.into()))?;

@@ -41,13 +41,13 @@ pub(crate) fn generate(
     requests: &[GenerateRequest],
     sink: &mut dyn CompletionSink,
 ) -> Result<(), BackendError> {
+    let reading = Reading { model, vocabulary };
     let prepared = requests
         .iter()
         .enumerate()
-        .map(|(index, request)| prepare(model, vocabulary, context_length, index, request))
+        .map(|(index, request)| PreparedRequest::new(request, index, context_length, &reading))
         .collect::<Result<Vec<_>, _>>()?;
     let order = by_common_beginning(prepared.iter().map(|one| one.prompt.as_slice()));
-    let reading = Reading { model, vocabulary };
     let mut run = Run { reading, requests, prepared, live: Vec::new(), current: None, sink };
     let mut waiting = order.into_iter().filter(|&request| !requests[request].seeds.is_empty()).peekable();
     loop {
@@ -114,8 +114,8 @@ impl Run<'_> {
                 let shared = self.prepared[request].prompt.len();
                 cache.count(|usage| usage.reused += shared as u64);
             }
-            let mut sample = Sample::new(&self.requests[request], request, begun);
-            let choice = sample.choose(&self.prepared[request], logits, self.reading.end_of_turn());
+            let mut sample = Sample::new(&self.requests[request], &self.prepared[request], request, begun);
+            let choice = sample.choose(&self.prepared[request], logits, self.reading.end_of_turn())?;
             current.begun += 1;
             self.current = Some(current);
             self.accept(cache, Live { sample, branch }, choice)?;
@@ -161,7 +161,7 @@ impl Run<'_> {
             .par_iter_mut()
             .zip(logits)
             .map(|(live, logits)| live.sample.choose(&prepared[live.sample.request()], logits, end))
-            .collect();
+            .collect::<Result<_, BackendError>>()?;
         if let (Some(current), Some(row)) = (&mut self.current, rows.prompt) {
             current.logits = Some(cache.logits(row).to_vec());
         }
@@ -179,7 +179,7 @@ impl Run<'_> {
         choice: Choice,
     ) -> Result<(), BackendError> {
         let before = live.sample.tokens().len();
-        let finish = live.sample.accept(&self.prepared[live.sample.request()], choice, &self.reading);
+        let finish = live.sample.accept(&self.prepared[live.sample.request()], choice, &self.reading)?;
         let written = live.sample.tokens().len() - before;
         cache.count(|usage| usage.generated += written as u64);
         let Some(finish) = finish else {
@@ -192,18 +192,4 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
-
-/// Reads a request; its index in the call is for the error that says what is wrong with it.
-fn prepare(
-    model: &LlamaModel,
-    vocabulary: &Vocabulary,
-    context_length: usize,
-    index: usize,
-    request: &GenerateRequest,
-) -> Result<PreparedRequest, BackendError> {
-    request.validate(index, vocabulary.size())?;
-    let reading = Reading { model, vocabulary };
-    let prompt = reading.prompt(&request.prompt)?;
-    PreparedRequest::new(request, index, prompt, context_length, |choice| reading.plain(choice))
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use lancer_backend::{BackendError, Message, TokenId, Tokenizer};
+use lancer_backend::{BackendError, Grammars, Message, TokenId, Tokenizer};
 use lancer_model::{ChatTemplate, GenerationPrompt, ModelError};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 
@@ -26,6 +26,7 @@ pub(crate) struct Vocabulary {
     chat_template: Option<ChatTemplate>,
     end_of_turn: TokenId,
     size: usize,
+    grammars: Grammars,
 }
 
 impl Vocabulary {
@@ -48,7 +49,7 @@ impl Vocabulary {
             .map(|source| ChatTemplate::new(&source, &text(vocab.bos()), &text(vocab.eos())))
             .transpose()
             .map_err(|error| BackendError::ChatTemplate(error.into()))?;
-        Ok(Self { chat_template, end_of_turn: TokenId(eos), size })
+        Ok(Self { chat_template, end_of_turn: TokenId(eos), size, grammars: Grammars::default() })
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -86,6 +87,14 @@ impl Tokenizer for Reading<'_> {
 
     fn end_of_turn(&self) -> TokenId {
         self.vocabulary.end_of_turn
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.vocabulary.size
+    }
+
+    fn grammars(&self) -> &Grammars {
+        &self.vocabulary.grammars
     }
 
     fn beginning_of_text(&self) -> Option<TokenId> {

@@ -50,7 +50,8 @@ impl OnnxRuntime {
     pub fn load(path: &Path, settings: &OnnxSettings) -> Result<Self, BackendError> {
         let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: path.into(), source };
         let files = Files::find(path).map_err(|error| failed(error.into()))?;
-        let vocabulary = Vocabulary::load(&files.folder).map_err(|error| failed(error.into()))?;
+        let vocabulary =
+            Vocabulary::load(&files.folder, files.vocabulary).map_err(|error| failed(error.into()))?;
         let environment = library::environment().map_err(|error| failed(error.into()))?;
         let decoder = Decoder::load(environment, &files.model, settings).map_err(failed)?;
         let info = ModelInfo {

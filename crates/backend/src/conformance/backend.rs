@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{Case, TOLERANCE, assert_close};
 use crate::{
     Backend, BackendError, Collect, Completion, CompletionSink, Constraint, Continuation, Finish,
-    GenerateRequest, Prompt, Sampling, ScoreRequest, ScoredContinuation, Seed, TokenId,
+    GenerateRequest, Grammar, Prompt, Sampling, ScoreRequest, ScoredContinuation, Seed, TokenId,
 };
 
 type Run = fn(&mut dyn Backend);
@@ -19,6 +19,8 @@ pub const BACKEND: &[Case<Run>] = &[
     Case { name: "a stop string ends the text before it", run: stop_strings },
     Case { name: "max_tokens is a limit", run: max_tokens },
     Case { name: "a constraint is obeyed", run: choices },
+    Case { name: "a regular expression is obeyed", run: regular_expression },
+    Case { name: "a JSON schema is obeyed", run: json_schema },
     Case { name: "tokens give back their text", run: tokens_round_trip },
     Case { name: "scores do not depend on their company", run: scores_alone_and_together },
     Case { name: "the end of the turn is scored last", run: end_of_turn },
@@ -177,6 +179,45 @@ fn choices(engine: &mut dyn Backend) {
     }
 }
 
+/// The texts of some samples that are held to a grammar and have room for the whole of it.
+fn of_grammar(engine: &mut dyn Backend, grammar: &Grammar) -> Vec<String> {
+    let mut texts = Vec::new();
+    for sampling in [Sampling::Greedy, random()] {
+        let request = GenerateRequest::new(prompts().remove(0))
+            .sampling(sampling)
+            .samples(Seed(4), 6)
+            .max_tokens(64)
+            .constraint(Constraint::Grammar(grammar.clone()));
+        for completion in generate(engine, &[request]) {
+            assert_eq!(completion.finish, Finish::Stop, "{:?} was not finished", completion.text);
+            texts.push(completion.text);
+        }
+    }
+    texts
+}
+
+fn regular_expression(engine: &mut dyn Backend) {
+    let grammar = Grammar::Regex("(red|green) [0-9]{1,3}( é)?".into());
+    for text in of_grammar(engine, &grammar) {
+        let (colour, rest) = text.split_once(' ').unwrap_or_default();
+        let number = rest.strip_suffix(" é").unwrap_or(rest);
+        let is_number = (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+        assert!(["red", "green"].contains(&colour) && is_number, "{text:?} is not of the expression");
+    }
+}
+
+fn json_schema(engine: &mut dyn Backend) {
+    let schema = r#"{"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}, "good": {"type": "boolean"}},
+        "required": ["colour", "good"], "additionalProperties": false}"#;
+    for text in of_grammar(engine, &Grammar::JsonSchema(schema.into())) {
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let is_valid = ["red", "blue"].iter().any(|colour| value["colour"] == **colour)
+            && value["good"].is_boolean()
+            && value.as_object().is_some_and(|fields| fields.len() == 2);
+        assert!(is_valid, "{text:?} does not fulfil the schema");
+    }
+}
+
 fn tokens_round_trip(engine: &mut dyn Backend) {
     for text in ["Hello, world!", "Two  spaces and\na line.", "naïve café, 東京, 🙂"] {
         let tokens = engine.tokenize(&Prompt::text(text)).expect("text is tokenised");
@@ -283,6 +324,8 @@ fn invalid_requests(engine: &mut dyn Backend) {
         valid.clone().max_tokens(0),
         valid.clone().constraint(Constraint::Choices(Vec::new())),
         valid.clone().constraint(Constraint::Choices(vec![String::new()])),
+        valid.clone().constraint(Constraint::Grammar(Grammar::Regex("(".into()))),
+        valid.clone().constraint(Constraint::Grammar(Grammar::JsonSchema("no JSON".into()))),
     ];
     for wrong in wrong {
         let mut sink = Collect::default();

@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::{CONTEXT_LENGTH, END_OF_TURN, VOCABULARY, bytes, read, text};
+use super::{Bytes, CONTEXT_LENGTH, END_OF_TURN, VOCABULARY, bytes, read, text};
 use crate::{
-    Backend, BackendError, Completion, CompletionSink, Constraint, Ending, Finish, GenerateRequest,
-    ModelInfo, Prompt, Sampling, ScoreRequest, ScoredContinuation, Seed, TokenId, Usage,
+    Allowed, Backend, BackendError, Completion, CompletionSink, Constraint, Ending, Finish, GenerateRequest,
+    Grammar, ModelInfo, PreparedRequest, Prompt, Sampling, ScoreRequest, ScoredContinuation, Seed, TokenId,
+    Tokenizer, Usage,
     text_stream::{StreamState, TextStream},
 };
 
@@ -21,6 +22,7 @@ const SCRIPTED: f32 = 0.9;
 /// script's answer for its own seed.
 pub struct ScriptedBackend {
     script: Script,
+    bytes: Bytes,
 }
 
 type Script = Box<dyn FnMut(&str, Seed) -> String>;
@@ -29,7 +31,7 @@ impl ScriptedBackend {
     /// An engine that answers with `script(prompt, seed)`. A chat's text has a line for each turn, such as
     /// `user: hello`, and ends with `assistant: `.
     pub fn new(script: impl FnMut(&str, Seed) -> String + 'static) -> Self {
-        Self { script: Box::new(script) }
+        Self { script: Box::new(script), bytes: Bytes::default() }
     }
 
     fn complete(&mut self, request: usize, sample: usize, asked: &GenerateRequest, seed: Seed) -> Completion {
@@ -45,10 +47,11 @@ impl ScriptedBackend {
                 .find(|choice| answer.contains(choice.as_str()))
                 .unwrap_or(&choices[(seed.0 % choices.len() as u64) as usize])
                 .clone(),
+            Constraint::Grammar(grammar) => self.of_grammar(grammar, seed, asked.max_tokens.min(room)),
         };
         let end = match asked.constraint {
             Constraint::Free => Finish::EndOfTurn,
-            Constraint::Choices(_) => Finish::Stop,
+            Constraint::Choices(_) | Constraint::Grammar(_) => Finish::Stop,
         };
 
         let mut stream = TextStream::new(&asked.stop);
@@ -67,6 +70,26 @@ impl ScriptedBackend {
         }
         let log_probs = self.log_probs(&prompt, &tokens).0;
         Completion { request, sample, text: stream.into_text(), tokens, log_probs, finish }
+    }
+
+    /// Some text of a grammar, by the seed, that ends as soon as it may.
+    fn of_grammar(&self, grammar: &Grammar, seed: Seed, limit: usize) -> String {
+        // Grammars are checked before anything is generated.
+        let Ok(mut position) = self.bytes.grammars().begin(grammar, &self.bytes) else {
+            return String::new();
+        };
+        let mut written = Vec::new();
+        while written.len() < limit
+            && let Ok(Allowed::Tokens(allowed)) = position.allowed()
+        {
+            let place = seed.derive(&written.len().to_string()).0 % allowed.len() as u64;
+            let token = allowed[place as usize];
+            if position.advance(token).is_err() {
+                break;
+            }
+            written.push(token);
+        }
+        text(&written)
     }
 
     /// Log-probabilities of `tokens` after `prompt`, and whether all of them are the script's.
@@ -118,7 +141,7 @@ impl Backend for ScriptedBackend {
         sink: &mut dyn CompletionSink,
     ) -> Result<Usage, BackendError> {
         for (request, asked) in requests.iter().enumerate() {
-            check(request, asked)?;
+            PreparedRequest::new(asked, request, CONTEXT_LENGTH, &self.bytes)?;
         }
         let mut usage = Usage::default();
         for (request, asked) in requests.iter().enumerate() {
@@ -164,11 +187,6 @@ impl Backend for ScriptedBackend {
         }
         Ok(usage)
     }
-}
-
-fn check(request: usize, asked: &GenerateRequest) -> Result<(), BackendError> {
-    asked.validate(request, VOCABULARY)?;
-    check_length(request, read(&asked.prompt).len() + 1)
 }
 
 fn check_length(request: usize, tokens: usize) -> Result<(), BackendError> {

@@ -3,7 +3,6 @@
 use lancer_backend::{
     BackendError, CompletionSink, GenerateRequest, PreparedRequest, Sample, TokenId, Tokenizer, Usage,
 };
-use lancer_model::Model;
 
 use super::reader::{ReadPrompt, Reader};
 use crate::{reading::Reading, transformer::Cache};
@@ -16,7 +15,7 @@ struct Live {
 
 /// Draws every sample of every request.
 pub(crate) fn generate(
-    model: &Model,
+    reading: Reading<'_>,
     reader: &mut Reader,
     requests: &[GenerateRequest],
     sink: &mut dyn CompletionSink,
@@ -24,27 +23,22 @@ pub(crate) fn generate(
     let prepared = requests
         .iter()
         .enumerate()
-        .map(|(index, request)| prepare(model, index, request))
+        .map(|(index, request)| {
+            let context_length = reading.model.config().context_length;
+            PreparedRequest::new(request, index, context_length, &reading)
+        })
         .collect::<Result<Vec<_>, _>>()?;
     reader.take_usage();
     for (index, (request, prepared)) in requests.iter().zip(&prepared).enumerate() {
         if !request.seeds.is_empty() {
-            Run { model, reader, index, request, prepared, sink }.all_samples()?;
+            Run { reading, reader, index, request, prepared, sink }.all_samples()?;
         }
     }
     Ok(reader.take_usage())
 }
 
-fn prepare(model: &Model, index: usize, request: &GenerateRequest) -> Result<PreparedRequest, BackendError> {
-    let config = model.config();
-    request.validate(index, config.vocab_size)?;
-    let reading = Reading(model);
-    let prompt = reading.prompt(&request.prompt)?;
-    PreparedRequest::new(request, index, prompt, config.context_length, |choice| reading.plain(choice))
-}
-
 struct Run<'a> {
-    model: &'a Model,
+    reading: Reading<'a>,
     reader: &'a mut Reader,
     index: usize,
     request: &'a GenerateRequest,
@@ -61,7 +55,7 @@ impl Run<'_> {
         let logits = self.reader.transformer().head().logits(state);
         let mut live = Vec::new();
         for number in 0..self.request.seeds.len() {
-            let sample = Sample::new(self.request, self.index, number);
+            let sample = Sample::new(self.request, self.prepared, self.index, number);
             live.extend(self.go_on(Live { sample, cache: cache.clone() }, &logits)?);
         }
         while !live.is_empty() {
@@ -96,10 +90,10 @@ impl Run<'_> {
 
     /// Chooses a sample's next token. Gives the sample back if it goes on.
     fn go_on(&mut self, mut live: Live, logits: &[f32]) -> Result<Option<Live>, BackendError> {
-        let reading = Reading(self.model);
-        let choice = live.sample.choose(self.prepared, logits, reading.end_of_turn());
+        let reading = self.reading;
+        let choice = live.sample.choose(self.prepared, logits, reading.end_of_turn())?;
         let before = live.sample.tokens().len();
-        let finish = live.sample.accept(self.prepared, choice, &reading);
+        let finish = live.sample.accept(self.prepared, choice, &reading)?;
         let written = live.sample.tokens().len() - before;
         self.reader.count(|usage| usage.generated += written as u64);
         match finish {

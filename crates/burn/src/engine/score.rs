@@ -4,23 +4,22 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 use lancer_backend::{BackendError, ScoreRequest, ScoredContinuation, TokenId, Tokenizer, Usage};
-use lancer_model::Model;
 
 use super::reader::Reader;
 use crate::reading::Reading;
 
 /// Scores every continuation of every request, in their order.
 pub(crate) fn score(
-    model: &Model,
+    reading: Reading<'_>,
     reader: &mut Reader,
     requests: &[ScoreRequest],
     sink: &mut dyn FnMut(usize, Vec<ScoredContinuation>) -> ControlFlow<()>,
 ) -> Result<Usage, BackendError> {
-    let config = model.config();
+    let config = reading.model.config();
     let mut read = Vec::with_capacity(requests.len());
     for (request, asked) in requests.iter().enumerate() {
         asked.validate(request, config.vocab_size)?;
-        let (prompt, continuations) = Reading(model).scored(&asked.prompt, &asked.continuations)?;
+        let (prompt, continuations) = reading.scored(&asked.prompt, &asked.continuations)?;
         let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
         let (tokens, context_length) = (prompt.len() + longest, config.context_length);
         if tokens > context_length {

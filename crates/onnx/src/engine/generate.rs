@@ -25,11 +25,7 @@ pub(super) fn generate(
     let prepared = requests
         .iter()
         .enumerate()
-        .map(|(index, request)| {
-            request.validate(index, engine.info.vocabulary)?;
-            let prompt = vocabulary.prompt(&request.prompt)?;
-            PreparedRequest::new(request, index, prompt, context_length, |choice| vocabulary.plain(choice))
-        })
+        .map(|(index, request)| PreparedRequest::new(request, index, context_length, vocabulary))
         .collect::<Result<Vec<_>, _>>()?;
     let waiting = by_common_beginning(prepared.iter().map(|one| one.prompt.as_slice()))
         .into_iter()
@@ -154,8 +150,9 @@ impl Run<'_> {
             if number > 0 {
                 self.usage.reused += self.prepared[request].prompt.len() as u64;
             }
-            let mut sample = Sample::new(&self.requests[request], request, number);
-            let choice = sample.choose(&self.prepared[request], &current.logits, end);
+            let prepared = &self.prepared[request];
+            let mut sample = Sample::new(&self.requests[request], prepared, request, number);
+            let choice = sample.choose(prepared, &current.logits, end)?;
             going_on.extend(self.accept(sample, choice)?);
         }
         if !going_on.is_empty() {
@@ -185,7 +182,7 @@ impl Run<'_> {
             .par_iter_mut()
             .map(|live| {
                 let logits = logits.of(live.row)?;
-                Ok(live.sample.choose(&prepared[live.sample.request()], &logits, end))
+                live.sample.choose(&prepared[live.sample.request()], &logits, end)
             })
             .collect::<Result<_, BackendError>>()?;
         for (live, choice) in std::mem::take(&mut self.live).into_iter().zip(choices) {
@@ -200,7 +197,7 @@ impl Run<'_> {
     /// Adds the chosen token to a sample; gives it back if it goes on.
     fn accept(&mut self, mut sample: Sample, choice: Choice) -> Result<Option<Sample>, BackendError> {
         let before = sample.tokens().len();
-        let finish = sample.accept(&self.prepared[sample.request()], choice, self.vocabulary);
+        let finish = sample.accept(&self.prepared[sample.request()], choice, self.vocabulary)?;
         self.usage.generated += (sample.tokens().len() - before) as u64;
         match finish {
             None => Ok(Some(sample)),

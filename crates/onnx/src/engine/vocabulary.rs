@@ -2,20 +2,23 @@
 
 use std::{error::Error, path::Path};
 
-use lancer_backend::{Message, TokenId, Tokenizer};
+use lancer_backend::{Grammars, Message, TokenId, Tokenizer};
 use lancer_model::{ChatTemplate, ModelError, SpecialTokens};
 
 /// A model's tokenizer and chat template.
 pub(super) struct Vocabulary {
     tokenizer: lancer_model::Tokenizer,
     chat_template: Option<ChatTemplate>,
+    size: usize,
+    grammars: Grammars,
 }
 
 impl Vocabulary {
-    pub(super) fn load(folder: &Path) -> Result<Self, ModelError> {
+    /// `size` is the number of tokens that the model knows, which may be more than the tokenizer does.
+    pub(super) fn load(folder: &Path, size: usize) -> Result<Self, ModelError> {
         let tokenizer = lancer_model::Tokenizer::from_folder(folder)?;
         let chat_template = ChatTemplate::from_folder(folder, &tokenizer)?;
-        Ok(Self { tokenizer, chat_template })
+        Ok(Self { tokenizer, chat_template, size, grammars: Grammars::default() })
     }
 
     /// The text of tokens, special ones left out.
@@ -43,6 +46,14 @@ impl Tokenizer for Vocabulary {
 
     fn end_of_turn(&self) -> TokenId {
         TokenId(self.tokenizer.end_of_turn())
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.size
+    }
+
+    fn grammars(&self) -> &Grammars {
+        &self.grammars
     }
 
     fn beginning_of_text(&self) -> Option<TokenId> {
