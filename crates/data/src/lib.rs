@@ -51,6 +51,8 @@ mod frame;
 mod hub;
 mod minhash;
 mod near;
+mod personal;
+mod quality;
 mod read;
 mod record;
 pub mod rouge;
@@ -68,7 +70,11 @@ pub use export::{Card, Count, Export, PreferenceRow, SftRow, write_export};
 pub use frame::{from_frame, to_frame};
 pub use minhash::{Bands, Clusters, Keep, MinHash, MinHashError, MinHashJoin, MinHashSettings};
 pub use near::{Earlier, Measure, NearCopy, NearScope, Nearness, near, near_counts};
+pub use personal::{
+    Handling, PersonalData, PersonalDataSettings, PersonalKind, Treated, personal_data, treat_personal_data,
+};
 pub use polars;
+pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_frame};
 pub use read::{MAX_LINE_BYTES, each_pair, each_row, read_pairs, read_rows};
 pub use record::{Message, Pair, Pairs, Reject, Role, Row, Rows};
 pub use write::{RowWriter, write_rows};

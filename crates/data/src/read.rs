@@ -116,8 +116,13 @@ pub fn each_row(
 /// The file's name without its ending, and the line.
 fn automatic_key(file: &Path, place: u64) -> String {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let endings = [".gz", ".zst", ".jsonl", ".json", ".csv", ".parquet"];
-    let stem = endings.iter().fold(name.as_str(), |name, ending| name.strip_suffix(ending).unwrap_or(name));
+    let mut stem = name.as_str();
+    for ending in [".gz", ".zst", ".jsonl", ".json", ".csv", ".parquet"] {
+        let start = stem.len().saturating_sub(ending.len());
+        if stem.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(ending)) {
+            stem = &stem[..start];
+        }
+    }
     format!("{stem}-{place}")
 }
 

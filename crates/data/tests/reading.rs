@@ -214,7 +214,7 @@ fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
     let inside = folder.path().join("a.jsonl");
     assert!(matches!(read_pairs(&inside), Err(DataError::Read { .. })));
     fs::create_dir(&inside).unwrap();
-    assert!(matches!(read_pairs(&inside), Err(DataError::Read { .. })));
+    assert!(matches!(read_pairs(&inside), Err(DataError::NoFile { .. })));
 }
 
 #[test]

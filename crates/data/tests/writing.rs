@@ -166,7 +166,7 @@ fn a_place_that_cannot_be_written_is_an_error_that_names_it() {
         assert!(error.to_string().contains("rows."));
     }
     assert!(matches!(
-        write_rows(&folder.path().join("rows.csv"), &rows),
+        write_rows(&folder.path().join("rows.tsv"), &rows),
         Err(DataError::UnknownEnding { .. })
     ));
     // A folder is in its place.
