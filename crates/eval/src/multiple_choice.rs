@@ -44,8 +44,9 @@ pub enum Choices {
     Fields(Vec<String>),
     /// The same for every record.
     Fixed(Vec<String>),
-    /// In one field that holds an object from the choice to 1 (correct) or 0, as in TruthfulQA; their order is that of the
-    /// alphabet. Entries that are null are left out. A choice may be empty, as some of TruthfulQA's are: what is scored then is the delimiter before it.
+    /// In one field that holds an object from the choice to 1 (correct) or 0, as in TruthfulQA, in the file's order. Entries
+    /// that are null are left out. A choice may be empty, as some of TruthfulQA's are: what is scored then is the delimiter
+    /// before it.
     Targets(String),
 }
 
