@@ -6,23 +6,12 @@ use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path};
 
 use lancer_backend::{
     Backend, BackendError, Collect, Completion, CompletionSink, Continuation, GenerateRequest, Prompt,
-    Sampling, ScoreRequest, Seed, TokenId, conformance,
+    Sampling, ScoreRequest, Seed, TokenId,
+    conformance::{self, Reference},
 };
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
 use lancer_model::{ConvertFormat, Model, convert};
-use serde::Deserialize;
 use tempfile::TempDir;
-
-#[derive(Deserialize)]
-struct Expected {
-    prompt: String,
-    response: String,
-    prompt_tokens: Vec<TokenId>,
-    response_tokens: Vec<TokenId>,
-    log_probs: Vec<f32>,
-    greedy_tokens: Vec<TokenId>,
-    greedy_text: String,
-}
 
 const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
@@ -78,40 +67,11 @@ fn conforms_in_little_memory() {
 #[test]
 fn tokens_and_log_probabilities_are_those_of_transformers() {
     for name in MODELS {
-        let rows: Vec<Expected> =
-            serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap();
+        let references = Reference::read(&fixture(name).join("expected.json"));
         let (mut engine, _folder) = engine(name, one_thread());
-        let requests: Vec<_> = rows
-            .iter()
-            .map(|row| ScoreRequest {
-                prompt: Prompt::user(&row.prompt),
-                continuations: vec![Continuation::closed(&row.response)],
-            })
-            .collect();
-        let mut given = 0;
-        engine
-            .score(&requests, &mut |request, scored| {
-                given += 1;
-                let row = &rows[request];
-                assert_eq!(scored[0].tokens, row.response_tokens, "{name}: {}", row.response);
-                for (found, expected) in scored[0].log_probs.iter().zip(&row.log_probs) {
-                    assert!((found - expected).abs() < 1e-3, "{name}: {found}, expected {expected}");
-                }
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        assert_eq!(given, rows.len());
-
-        let requests: Vec<_> =
-            rows.iter().map(|row| GenerateRequest::new(Prompt::user(&row.prompt)).max_tokens(24)).collect();
-        let mut collected = Collect::default();
-        engine.generate(&requests, &mut collected).unwrap();
-        for completion in collected.0 {
-            let row = &rows[completion.request];
-            assert_eq!(engine.tokenize(&requests[completion.request].prompt).unwrap(), row.prompt_tokens);
-            assert_eq!(completion.tokens, row.greedy_tokens, "{name}: {}", row.prompt);
-            assert_eq!(completion.text, row.greedy_text);
-        }
+        let difference = conformance::difference_of_scores(&mut engine, &references);
+        assert!(difference < 1e-3, "{name}: {difference}");
+        conformance::greedy_is_the_same(&mut engine, &references);
     }
 }
 
