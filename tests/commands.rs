@@ -247,3 +247,20 @@ fn what_is_wrong_is_named() {
     }
     assert!(!folder.path().join("run").exists(), "a run was begun with wrong arguments");
 }
+
+#[cfg(feature = "onnx")]
+#[test]
+fn without_onnx_runtime_the_error_says_how_to_get_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("seeds.jsonl"), "{\"prompt\": \"Name a colour.\", \"response\": \"Red is a colour.\"}\n")
+        .unwrap();
+    let arguments =
+        ["generate", &path("seeds.jsonl"), &path("new.jsonl"), "--model", TINY, "--backend", "onnx"];
+    let failed = program::command(&arguments).env("ORT_DYLIB_PATH", path("no-library.so")).output().unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    let said = text(&failed.stderr);
+    for way in ["no-library.so", "set ORT_DYLIB_PATH", "install it", "cargo xtask setup"] {
+        assert!(said.contains(way), "{way} is not in: {said}");
+    }
+}

@@ -32,7 +32,7 @@ pub struct Grammars(OnceLock<Result<ParserFactory, String>>);
 
 /// A text's place in its grammar.
 #[derive(Clone)]
-pub struct GrammarPosition(Matcher);
+pub struct GrammarPosition(Box<Matcher>);
 
 impl Grammars {
     /// The beginning of a text of this grammar.
@@ -58,7 +58,7 @@ impl Grammars {
         let matcher = Matcher::new(factory.create_parser(grammar));
         match matcher.get_error() {
             Some(reason) => Err(reason.into()),
-            None => Ok(GrammarPosition(matcher)),
+            None => Ok(GrammarPosition(Box::new(matcher))),
         }
     }
 }

@@ -4,28 +4,15 @@
 
 use std::{
     fs,
-    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use lancer_backend::{
-    Backend, BackendError, Collect, Continuation, Finish, GenerateRequest, Prompt, Sampling, ScoreRequest,
-    Seed, TokenId, conformance,
+    Backend, BackendError, Collect, Finish, GenerateRequest, Prompt, Sampling, Seed, TokenId,
+    conformance::{self, Reference},
 };
 use lancer_burn::BurnBackend;
 use lancer_model::{ConvertFormat, Model, convert};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Expected {
-    prompt: String,
-    response: String,
-    prompt_tokens: Vec<TokenId>,
-    response_tokens: Vec<TokenId>,
-    log_probs: Vec<f32>,
-    greedy_tokens: Vec<TokenId>,
-    greedy_text: String,
-}
 
 const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
@@ -45,40 +32,10 @@ fn conforms() {
 }
 
 fn compare(engine: &mut dyn Backend, name: &str) {
-    let text = fs::read(fixture(name).join("expected.json")).unwrap();
-    let rows: Vec<Expected> = serde_json::from_slice(&text).unwrap();
-    let requests: Vec<_> = rows
-        .iter()
-        .map(|row| ScoreRequest {
-            prompt: Prompt::user(&row.prompt),
-            continuations: vec![Continuation::closed(&row.response)],
-        })
-        .collect();
-    let mut given = 0;
-    engine
-        .score(&requests, &mut |request, scored| {
-            given += 1;
-            let row = &rows[request];
-            assert_eq!(scored[0].tokens, row.response_tokens, "{name}: {}", row.response);
-            for (found, expected) in scored[0].log_probs.iter().zip(&row.log_probs) {
-                assert!((found - expected).abs() < 1e-3, "{name}: {found}, expected {expected}");
-            }
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    assert_eq!(given, rows.len());
-
-    let requests: Vec<_> =
-        rows.iter().map(|row| GenerateRequest::new(Prompt::user(&row.prompt)).max_tokens(24)).collect();
-    let mut collected = Collect::default();
-    engine.generate(&requests, &mut collected).unwrap();
-    assert_eq!(collected.0.len(), rows.len());
-    for completion in collected.0 {
-        let row = &rows[completion.request];
-        assert_eq!(engine.tokenize(&requests[completion.request].prompt).unwrap(), row.prompt_tokens);
-        assert_eq!(completion.tokens, row.greedy_tokens, "{name}: {}", row.prompt);
-        assert_eq!(completion.text, row.greedy_text);
-    }
+    let references = Reference::read(&fixture(name).join("expected.json"));
+    let difference = conformance::difference_of_scores(engine, &references);
+    assert!(difference < 1e-3, "{name}: {difference}");
+    conformance::greedy_is_the_same(engine, &references);
 }
 
 #[test]

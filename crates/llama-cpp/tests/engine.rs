@@ -6,42 +6,17 @@ use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path};
 
 use lancer_backend::{
     Backend, BackendError, Collect, Completion, CompletionSink, Continuation, GenerateRequest, Prompt,
-    Sampling, ScoreRequest, Seed, TokenId, conformance,
+    Sampling, ScoreRequest, Seed, TokenId,
+    conformance::{self, Reference},
 };
 use lancer_llama_cpp::{Attention, LlamaCpp, LlamaCppSettings};
 use lancer_model::{ConvertFormat, Model, convert};
-use serde::Deserialize;
 use tempfile::TempDir;
-
-#[derive(Deserialize)]
-struct Expected {
-    prompt: String,
-    response: String,
-    prompt_tokens: Vec<TokenId>,
-    response_tokens: Vec<TokenId>,
-    log_probs: Vec<f32>,
-    greedy_tokens: Vec<TokenId>,
-    greedy_text: String,
-}
 
 const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
-}
-
-/// What transformers says of a tiny model.
-fn expected(name: &str) -> Vec<Expected> {
-    serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap()
-}
-
-fn responses(rows: &[Expected]) -> Vec<ScoreRequest> {
-    rows.iter()
-        .map(|row| ScoreRequest {
-            prompt: Prompt::user(&row.prompt),
-            continuations: vec![Continuation::closed(&row.response)],
-        })
-        .collect()
 }
 
 /// The tiny model as GGUF, loaded with these settings.
@@ -84,16 +59,8 @@ fn flash_attention_is_near_what_transformers_says() {
     for name in MODELS {
         let settings = LlamaCppSettings { attention: Some(Attention::Flash), ..one_thread() };
         let (mut engine, _folder) = engine(name, settings);
-        let rows = expected(name);
-        let mut largest = 0.0_f32;
-        engine
-            .score(&responses(&rows), &mut |request, scored| {
-                let pairs = scored[0].log_probs.iter().zip(&rows[request].log_probs);
-                largest =
-                    pairs.fold(largest, |largest, (found, expected)| largest.max((found - expected).abs()));
-                ControlFlow::Continue(())
-            })
-            .unwrap();
+        let references = Reference::read(&fixture(name).join("expected.json"));
+        let largest = conformance::difference_of_scores(&mut engine, &references);
         // Not exact, or it would be the other attention.
         assert!(largest > 1e-6 && largest < 0.02, "{name}: off by {largest}");
     }
@@ -112,32 +79,11 @@ fn conforms_in_little_memory() {
 #[test]
 fn tokens_and_log_probabilities_are_those_of_transformers() {
     for name in MODELS {
-        let rows = expected(name);
+        let references = Reference::read(&fixture(name).join("expected.json"));
         let (mut engine, _folder) = engine(name, one_thread());
-        let mut given = 0;
-        engine
-            .score(&responses(&rows), &mut |request, scored| {
-                given += 1;
-                let row = &rows[request];
-                assert_eq!(scored[0].tokens, row.response_tokens, "{name}: {}", row.response);
-                for (found, expected) in scored[0].log_probs.iter().zip(&row.log_probs) {
-                    assert!((found - expected).abs() < 1e-3, "{name}: {found}, expected {expected}");
-                }
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        assert_eq!(given, rows.len());
-
-        let requests: Vec<_> =
-            rows.iter().map(|row| GenerateRequest::new(Prompt::user(&row.prompt)).max_tokens(24)).collect();
-        let mut collected = Collect::default();
-        engine.generate(&requests, &mut collected).unwrap();
-        for completion in collected.0 {
-            let row = &rows[completion.request];
-            assert_eq!(engine.tokenize(&requests[completion.request].prompt).unwrap(), row.prompt_tokens);
-            assert_eq!(completion.tokens, row.greedy_tokens, "{name}: {}", row.prompt);
-            assert_eq!(completion.text, row.greedy_text);
-        }
+        let difference = conformance::difference_of_scores(&mut engine, &references);
+        assert!(difference < 1e-3, "{name}: {difference}");
+        conformance::greedy_is_the_same(&mut engine, &references);
     }
 }
 

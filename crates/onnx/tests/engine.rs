@@ -12,23 +12,12 @@ use std::{
 
 use lancer_backend::{
     Backend, BackendError, Collect, Completion, CompletionSink, Continuation, Finish, GenerateRequest,
-    Prompt, Sampling, ScoreRequest, Seed, TokenId, conformance,
+    Prompt, Sampling, ScoreRequest, Seed, TokenId,
+    conformance::{self, Reference},
 };
 use lancer_model::Model;
 use lancer_onnx::{ExportSettings, OnnxRuntime, OnnxSettings, Operators, WeightType, export};
-use serde::Deserialize;
 use tempfile::TempDir;
-
-#[derive(Deserialize)]
-struct Expected {
-    prompt: String,
-    response: String,
-    prompt_tokens: Vec<TokenId>,
-    response_tokens: Vec<TokenId>,
-    log_probs: Vec<f32>,
-    greedy_tokens: Vec<TokenId>,
-    greedy_text: String,
-}
 
 const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
@@ -125,46 +114,8 @@ fn conforms_in_little_memory() {
     }
 }
 
-fn expected(name: &str) -> Vec<Expected> {
-    serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap()
-}
-
-/// Largest difference of a log-probability from transformers'. Tokens must be the same.
-fn scored_against_transformers(rows: &[Expected], engine: &mut OnnxRuntime) -> f32 {
-    let requests: Vec<_> = rows
-        .iter()
-        .map(|row| ScoreRequest {
-            prompt: Prompt::user(&row.prompt),
-            continuations: vec![Continuation::closed(&row.response)],
-        })
-        .collect();
-    let (mut given, mut largest) = (0, 0.0_f32);
-    engine
-        .score(&requests, &mut |request, scored| {
-            given += 1;
-            assert_eq!(scored[0].tokens, rows[request].response_tokens);
-            for (found, expected) in scored[0].log_probs.iter().zip(&rows[request].log_probs) {
-                largest = largest.max((found - expected).abs());
-            }
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    assert_eq!(given, rows.len());
-    largest
-}
-
-fn greedy_is_that_of_transformers(rows: &[Expected], engine: &mut OnnxRuntime) {
-    let requests: Vec<_> =
-        rows.iter().map(|row| GenerateRequest::new(Prompt::user(&row.prompt)).max_tokens(24)).collect();
-    let mut collected = Collect::default();
-    engine.generate(&requests, &mut collected).unwrap();
-    assert_eq!(collected.0.len(), rows.len());
-    for completion in collected.0 {
-        let row = &rows[completion.request];
-        assert_eq!(engine.tokenize(&requests[completion.request].prompt).unwrap(), row.prompt_tokens);
-        assert_eq!(completion.tokens, row.greedy_tokens, "{}", row.prompt);
-        assert_eq!(completion.text, row.greedy_text);
-    }
+fn expected(name: &str) -> Vec<Reference> {
+    Reference::read(&fixture(name).join("expected.json"))
 }
 
 #[test]
@@ -173,9 +124,9 @@ fn tokens_and_log_probabilities_are_those_of_transformers() {
         let rows = expected(name);
         for way in [Operators::Fused, Operators::Plain] {
             let (mut engine, _folder) = engine(name, operators(way), one_thread());
-            let difference = scored_against_transformers(&rows, &mut engine);
+            let difference = conformance::difference_of_scores(&mut engine, &rows);
             assert!(difference < 1e-3, "{name}, {way:?}: {difference}");
-            greedy_is_that_of_transformers(&rows, &mut engine);
+            conformance::greedy_is_the_same(&mut engine, &rows);
         }
     }
 }
@@ -190,12 +141,12 @@ fn a_model_of_optimum_is_read() {
     ] {
         let (mut engine, _folder) = optimum(file);
         assert_eq!(engine.info().format, format);
-        let difference = scored_against_transformers(&rows, &mut engine);
+        let difference = conformance::difference_of_scores(&mut engine, &rows);
         assert!(difference < tolerance, "{file}: {difference}");
         // `MatMulInteger` scales its input by the largest number in the whole of it, whatever else is computed along: what
         // it gives depends on its company, and so the quantised file does not conform.
         if format != "INT8" {
-            greedy_is_that_of_transformers(&rows, &mut engine);
+            conformance::greedy_is_the_same(&mut engine, &rows);
         }
     }
 }
@@ -205,7 +156,7 @@ fn sixteen_and_eight_bits_are_close() {
     for name in MODELS {
         for (kind, tolerance) in [(WeightType::F16, 0.05), (WeightType::Int8, 0.5)] {
             let (mut engine, _folder) = engine(name, weights(kind), one_thread());
-            let difference = scored_against_transformers(&expected(name), &mut engine);
+            let difference = conformance::difference_of_scores(&mut engine, &expected(name));
             assert!(difference < tolerance, "{name}, {kind:?}: {difference}");
         }
     }

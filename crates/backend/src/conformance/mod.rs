@@ -1,8 +1,8 @@
 //! The suite that every engine passes.
 //!
 //! An engine's tests call each [`Case`] of [`BACKEND`] with an engine that has loaded a small model, each of
-//! [`LEARNER`] with a function that loads one afresh, and [`backends_agree`] and [`learner_agrees`] where two engines
-//! have the same weights. A case panics with what it expected and what it found.
+//! [`LEARNER`] with a function that loads one afresh, [`backends_agree`] and [`learner_agrees`] where two engines have the
+//! same weights, and [`difference_of_scores`] and [`greedy_is_the_same`] with what another program has said of the model. A case panics with what it expected and what it found.
 //!
 //! ```
 //! use lancer_backend::{conformance, scripted::ScriptedBackend};
@@ -16,10 +16,12 @@
 mod agreement;
 mod backend;
 mod learner;
+mod reference;
 
 pub use agreement::{backends_agree, learner_agrees};
 pub use backend::BACKEND;
 pub use learner::LEARNER;
+pub use reference::{Reference, difference_of_scores, greedy_is_the_same};
 
 /// One requirement and how it is tested.
 #[derive(Debug, Clone, Copy)]

@@ -219,3 +219,33 @@ fn quantise(weights: &[f32], integers: &mut [u8]) -> f32 {
 fn written(path: &Path, source: io::Error) -> ModelError {
     ModelError::Io { path: path.into(), action: "write", source }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{BLOCK, quantise};
+
+    proptest! {
+        #[test]
+        fn a_weight_is_off_by_half_a_step_at_most(
+            weights in prop::collection::vec(-3.0_f32..3.0, 1..=BLOCK), small in any::<bool>(),
+        ) {
+            let weights: Vec<f32> = weights.into_iter().map(|w| if small { w * 1e-6 } else { w }).collect();
+            let mut integers = [128_u8; BLOCK];
+            let scale = quantise(&weights, &mut integers);
+            for (&integer, weight) in integers.iter().zip(&weights) {
+                let back = (f32::from(integer) - 128.0) * scale;
+                prop_assert!((back - weight).abs() <= scale * 0.501, "{weight} became {back}, scale {scale}");
+            }
+            prop_assert!(integers[weights.len()..].iter().all(|&filling| filling == 128));
+        }
+    }
+
+    #[test]
+    fn zeros_stay_zeros() {
+        let mut integers = [128_u8; BLOCK];
+        assert!(quantise(&[0.0; BLOCK], &mut integers).abs() < f32::EPSILON);
+        assert_eq!(integers, [128; BLOCK]);
+    }
+}
