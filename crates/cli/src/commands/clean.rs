@@ -1,13 +1,17 @@
 //! `lancer clean`: pairs that are too short, too long or too like others are dropped.
 
-use std::path::{Path, PathBuf};
+mod screen;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
-use lancer_data::{
-    Candidate, CleanSettings, DecontaminationSettings, EvaluationTexts, Origin, Pair, rule_counts,
-};
+use lancer_data::{Candidate, CleanSettings, DecontaminationSettings, EvaluationTexts, Origin, Pair};
 use serde::Serialize;
 
+use self::screen::{PersonalDataOption, Screen};
 use crate::{failure::Failure, options::Changes, output::Output, progress::Bars};
 
 /// Drop pairs that are too short, too long, or too like others; each with the rule that dropped it.
@@ -23,6 +27,12 @@ pub(crate) struct Arguments {
     /// Data of evaluation tasks: what has 13 words in a row from one of its texts is dropped. May be repeated.
     #[arg(long, value_name = "FILE")]
     evaluation: Vec<PathBuf>,
+    /// Quality rules: a TOML file of limits, by rule, under [prompt] and [response]. docs/data.md lists the rules.
+    #[arg(long, value_name = "FILE")]
+    quality: Option<PathBuf>,
+    /// What is done with e-mail addresses, phone and card numbers, IP addresses, keys and tokens.
+    #[arg(long, value_enum, default_value = "keep")]
+    personal_data: PersonalDataOption,
     /// Where those that are dropped go, with the rule and what they resemble.
     #[arg(long, value_name = "FILE")]
     dropped: Option<PathBuf>,
@@ -30,14 +40,21 @@ pub(crate) struct Arguments {
     changes: Changes,
 }
 
+/// A pair that is dropped, and why.
 #[derive(Serialize)]
-struct Dropped<'a> {
-    key: &'a str,
-    prompt: &'a str,
-    response: &'a str,
+struct Dropped {
+    key: String,
+    prompt: String,
+    response: String,
     rule: &'static str,
-    resembles: Option<&'a str>,
-    detail: &'a str,
+    resembles: Option<String>,
+    detail: String,
+}
+
+impl Dropped {
+    fn new(pair: Pair, rule: &'static str, resembles: Option<String>, detail: String) -> Self {
+        Self { key: pair.key, prompt: pair.prompt, response: pair.response, rule, resembles, detail }
+    }
 }
 
 #[derive(Serialize)]
@@ -45,14 +62,21 @@ struct Report {
     path: PathBuf,
     pairs: usize,
     kept: usize,
-    dropped: Vec<(&'static str, usize)>,
+    /// How many, by rule.
+    dropped: BTreeMap<&'static str, usize>,
+    /// The first one of each rule.
+    examples: BTreeMap<&'static str, String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: CleanSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
     let mut bars = Bars::new(output);
+    let screen = Screen::new(arguments.personal_data, arguments.quality.as_deref())?;
     let pairs = read_pairs(&arguments.from, &bars)?;
+    let count = pairs.len();
+    let mut dropped = Vec::new();
+    let pairs = screen.pass(pairs, &mut dropped);
     let pool = arguments.pool.as_deref().map_or_else(|| Ok(Vec::new()), |path| read_pairs(path, &bars))?;
     let mut evaluation = EvaluationTexts::new(DecontaminationSettings::default());
     for path in &arguments.evaluation {
@@ -73,36 +97,33 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let verdicts = lancer_data::clean(&candidates, &pool, &evaluation, &settings);
     let _ = bars.add(candidates.len(), 0);
     bars.stop();
-    let kept: Vec<&Pair> =
-        pairs.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_none()).map(|(pair, _)| pair).collect();
-    let dropped: Vec<Dropped<'_>> = pairs
-        .iter()
-        .zip(&verdicts)
-        .filter_map(|(pair, verdict)| {
-            verdict.as_ref().map(|drop| Dropped {
-                key: &pair.key,
-                prompt: &pair.prompt,
-                response: &pair.response,
-                rule: drop.rule.as_str(),
-                resembles: drop.resembles.as_deref(),
-                detail: &drop.detail,
-            })
-        })
-        .collect();
+    let mut kept = Vec::new();
+    for (pair, verdict) in pairs.into_iter().zip(verdicts) {
+        match verdict {
+            None => kept.push(pair),
+            Some(drop) => dropped.push(Dropped::new(pair, drop.rule.as_str(), drop.resembles, drop.detail)),
+        }
+    }
     lancer_data::write_rows(&arguments.to, &kept)?;
     if let Some(path) = &arguments.dropped {
         lancer_data::write_rows(path, &dropped)?;
     }
-    let report = Report {
+    let mut report = Report {
         path: arguments.to.clone(),
-        pairs: pairs.len(),
+        pairs: count,
         kept: kept.len(),
-        dropped: rule_counts(&verdicts).into_iter().map(|(rule, count)| (rule.as_str(), count)).collect(),
+        dropped: BTreeMap::new(),
+        examples: BTreeMap::new(),
     };
+    for pair in &dropped {
+        *report.dropped.entry(pair.rule).or_default() += 1;
+        let why = format!("{} {}", pair.detail, pair.resembles.as_deref().unwrap_or_default());
+        report.examples.entry(pair.rule).or_insert_with(|| format!("{} {why}", pair.key).trim().to_owned());
+    }
     output.print(&report, |report| {
         println!("{}: {} of {} pairs kept", report.path.display(), report.kept, report.pairs);
         for (rule, count) in &report.dropped {
-            println!("  {rule}: {count}");
+            println!("  {rule}: {count}; the first: {}", report.examples[rule]);
         }
     });
     Ok(())
