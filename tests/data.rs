@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 /// Rows in a file `NAME` of a folder, as lines of JSON.
 fn write(folder: &Path, name: &str, rows: &[Value]) -> String {
     let path = folder.join(name);
-    fs::write(&path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
     path.display().to_string()
 }
 

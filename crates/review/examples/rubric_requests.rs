@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "score: 5".into()
     });
     let mut reviews: Vec<Review> = Vec::new();
-    review(&mut engine, &Reviewer::Rubric(settings.clone()), &items, Seed(0), &mut reviews)?;
+    review(&mut engine, &Reviewer::Rubric(settings), &items, Seed(0), &mut reviews)?;
 
     for prompt in asked.borrow().iter() {
         // The scripted engine's own rendering of a chat is taken off again.
