@@ -84,6 +84,5 @@ pub fn clean(
 fn contaminated(candidate: &Candidate, evaluation: &EvaluationTexts) -> Option<Drop> {
     let prompt = if candidate.origin == Origin::NewPrompt { candidate.prompt.as_str() } else { "" };
     let found = evaluation.find(prompt, &candidate.response)?;
-    let detail = format!("{}, record {}: {}", found.task, found.record, found.words);
-    Some(Drop { rule: Rule::Contaminated, resembles: None, detail })
+    Some(Drop { rule: Rule::Contaminated, resembles: None, detail: found.to_string() })
 }

@@ -1,7 +1,7 @@
 //! Texts of evaluation tasks in data that is to be trained on, by runs of words (Brown et al. 2020, "Language Models are
 //! Few-Shot Learners", appendix C).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,6 +48,12 @@ pub struct Contamination {
     pub record: usize,
     /// The words in common.
     pub words: String,
+}
+
+impl fmt::Display for Contamination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, record {}: {}", self.task, self.record, self.words)
+    }
 }
 
 /// An item of a task.

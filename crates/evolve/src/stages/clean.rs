@@ -1,9 +1,8 @@
 //! New records that are too short, too long, too like another or an item of an evaluation task are dropped.
 
-use lancer_data::{Candidate, EvaluationTexts, Pair};
-use lancer_eval::TaskSpec;
+use lancer_data::{Candidate, Pair};
 
-use super::{Session, interrupted};
+use super::{Session, evaluate::evaluation_texts, interrupted};
 use crate::{
     error::EvolveError,
     ledger::{Origin, VerdictRow},
@@ -31,7 +30,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             response: record.response,
         })
         .collect();
-    let evaluation = evaluation_texts(session)?;
+    let evaluation = evaluation_texts(session.recipe)?;
     session.progress.begin(iteration, Stage::Clean, "records", 0, candidates.len());
     let dropped = lancer_data::clean(&candidates, &pool, &evaluation, &session.recipe.clean);
     let flow = session.progress.advance(candidates.len(), 0);
@@ -53,14 +52,4 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         }
         Ok(())
     })
-}
-
-/// The texts of all tasks, also those of records that are not evaluated.
-fn evaluation_texts(session: &Session<'_>) -> Result<EvaluationTexts, EvolveError> {
-    let mut texts = EvaluationTexts::new(session.recipe.decontaminate);
-    for path in &session.recipe.evaluate.tasks {
-        let spec = TaskSpec::load(path)?;
-        texts.add(spec.name(), &lancer_data::read_rows(spec.data())?.rows);
-    }
-    Ok(texts)
 }

@@ -3,10 +3,11 @@
 use std::{collections::HashSet, ops::ControlFlow};
 
 use lancer_backend::Seed;
+use lancer_data::EvaluationTexts;
 use lancer_eval::{EvalSink, ItemResult, Task, TaskSpec};
 
 use super::{Recording, Session};
-use crate::{comparison, error::EvolveError, ledger::EvaluationRow, stage::Stage};
+use crate::{comparison, error::EvolveError, ledger::EvaluationRow, recipe::Recipe, stage::Stage};
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let tasks = load(session)?;
@@ -77,4 +78,14 @@ impl EvalSink for Sink<'_, '_> {
     fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
         self.recording.tokens(tokens)
     }
+}
+
+/// The texts of all tasks, also those of records that are not evaluated.
+pub(super) fn evaluation_texts(recipe: &Recipe) -> Result<EvaluationTexts, EvolveError> {
+    let mut texts = EvaluationTexts::new(recipe.decontaminate);
+    for path in &recipe.evaluate.tasks {
+        let spec = TaskSpec::load(path)?;
+        texts.add(spec.name(), &lancer_data::read_rows(spec.data())?.rows);
+    }
+    Ok(texts)
 }

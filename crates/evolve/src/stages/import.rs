@@ -1,12 +1,15 @@
-//! Seeds into the ledger, and the model in the form in which it is run.
+//! Seeds into the ledger, but those that hold items of evaluation tasks, and the model in the form in which it is run.
 
 use std::{fs, path::Path};
 
-use super::{Session, interrupted};
+use lancer_data::{Contamination, Pair, Rule};
+
+use super::{Session, evaluate::evaluation_texts, interrupted};
 use crate::{
     error::EvolveError,
-    ledger::{Origin, Record, RejectRow},
+    ledger::{Origin, Record, RejectRow, VerdictRow},
     models,
+    progress::Progress,
     stage::Stage,
 };
 
@@ -34,14 +37,31 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
     if !rejects.is_empty() {
         lancer_data::write_rows(&session.folder.join("rejects.jsonl"), &rejects)?;
     }
+    let evaluation = evaluation_texts(recipe)?;
+    let found: Vec<Option<Contamination>> =
+        read.pairs.iter().map(|pair| evaluation.find(&pair.prompt, &pair.response)).collect();
+    if let Some(Some(first)) = found.first().filter(|_| found.iter().all(Option::is_some)) {
+        let first = format!("every pair holds text of an evaluation task, {first}");
+        return Err(EvolveError::NoSeeds { path: recipe.seeds.clone(), rejects: found.len(), first });
+    }
+    note_contaminated(session.progress, &read.pairs, &found);
     session.progress.begin(0, Stage::Import, "seeds", 0, read.pairs.len());
     let seeds = read.pairs.len();
     ledger.together(|| {
         for row in &rejects {
             ledger.add_reject(row)?;
         }
-        for pair in read.pairs {
-            ledger.add_to_pool(&pair.key, 1)?;
+        for (pair, found) in read.pairs.into_iter().zip(&found) {
+            match found {
+                None => ledger.add_to_pool(&pair.key, 1)?,
+                Some(found) => ledger.add_verdict(&VerdictRow {
+                    record: pair.key.clone(),
+                    iteration: 0,
+                    rule: Some(Rule::Contaminated.as_str().into()),
+                    resembles: None,
+                    detail: Some(found.to_string()),
+                })?,
+            }
             ledger.add_record(&Record {
                 seed: pair.key.clone(),
                 key: pair.key,
@@ -59,6 +79,18 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
     session.progress.end();
     interrupted(flow, 0, Stage::Import)?;
     import_model(session)
+}
+
+/// Says how many seeds are left out, since they hold items of evaluation tasks.
+fn note_contaminated(progress: &mut dyn Progress, pairs: &[Pair], found: &[Option<Contamination>]) {
+    let mut contaminated = pairs.iter().zip(found).filter_map(|(pair, found)| Some((pair, found.as_ref()?)));
+    if let Some((pair, found)) = contaminated.next() {
+        progress.note(&format!(
+            "{} seeds hold text of evaluation tasks and are left out; the first is {}: {found}",
+            1 + contaminated.count(),
+            pair.key
+        ));
+    }
 }
 
 fn import_model(session: &mut Session<'_>) -> Result<(), EvolveError> {
