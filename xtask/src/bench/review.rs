@@ -19,7 +19,7 @@ const PAIRS: usize = 24;
 /// Tokens of a written review at most.
 const LENGTH: &str = "64";
 /// Slots of the server, which is what lancer computes at the same time by default.
-const SLOTS: &str = "16";
+const SLOTS: &str = "32";
 const THREADS: &str = "2";
 
 pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
@@ -47,7 +47,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
     let mut server = || {
         let mut command = Command::new("python3");
         command.arg(rival("server.py")).arg(llama_cpp.join("llama-server")).arg(&programs.gguf).arg(&asked);
-        command.args([SLOTS, THREADS, "24576"]);
+        command.args([SLOTS, THREADS, "32768"]);
         command
     };
     let measured = in_turn(
