@@ -124,10 +124,11 @@ fn personal_data_is_masked_or_dropped_and_quality_is_ruled() {
     let to = path("to.jsonl");
     let report = json_of(&["clean", &from, &to, "--quality", &rules, "--personal-data", "mask"]);
     assert_eq!(report["dropped"], json!({ "quality": 1 }));
-    assert!(
-        report["examples"]["quality"].as_str().unwrap().starts_with("refusal response: refusals"),
-        "{report}"
-    );
+    let example = report["examples"]["quality"][0].as_str().unwrap();
+    assert!(example.starts_with("refusal: response: refusals"), "{report}");
+    let by_rule = &report["quality"][0];
+    assert_eq!((&by_rule["rule"], &by_rule["pairs"]), (&json!("refusals"), &json!(1)));
+    assert_eq!(by_rule["examples"][0][0], "refusal");
     assert!(read(&to)[0]["response"].as_str().unwrap().starts_with("Write to <email> about it."));
     let report = json_of(&["clean", &from, &to, "--personal-data", "drop"]);
     assert_eq!(report["dropped"], json!({ "personal_data": 1 }));
@@ -158,4 +159,36 @@ fn packed_files_and_folders_are_read_and_written() {
     // One pair four times.
     let report = json_of(&["dedup", &path("all"), &path("one.jsonl")]);
     assert_eq!((report["records"].as_u64(), report["kept"].as_u64()), (Some(4), Some(1)));
+}
+
+/// A file system that takes no more than so much of a file stands for a full one: both end a write with an error.
+#[test]
+fn where_nothing_more_can_be_written_nothing_is_lost_and_nothing_half_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = |from: usize, count: usize| {
+        (from..from + count).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
+    };
+    let rows: Vec<Value> =
+        (0..300).map(|row| pair(&format!("k{row}"), &words(row * 10, 10), &words(row * 400, 400))).collect();
+    let from = write(folder.path(), "from.jsonl", &rows);
+    for ending in ["jsonl", "json", "csv", "parquet"] {
+        let to = folder.path().join(format!("to.{ending}"));
+        fs::write(&to, "what was there before").unwrap();
+        let output = std::process::Command::new("bash")
+            .args([
+                "-c",
+                r#"trap "" XFSZ; ulimit -f 16; exec "$0" clean "$1" "$2" --set max_response_words=1000"#,
+            ])
+            .arg(program::command(&[]).get_program())
+            .args([Path::new(&from), &to])
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{ending}: {said}");
+        assert!(said.contains(&format!("cannot write {}", to.display())), "{ending}: {said}");
+        assert_eq!(fs::read_to_string(&to).unwrap(), "what was there before", "{ending}");
+        fs::remove_file(&to).unwrap();
+    }
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["from.jsonl"]);
 }

@@ -4,6 +4,7 @@ mod data;
 mod engines;
 mod generate;
 mod measure;
+mod plot;
 mod programs;
 mod result;
 mod review;
@@ -52,7 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     })?;
     let arguments = &arguments[1..];
     match benchmark {
-        Benchmark::Data => data::run(arguments),
+        Benchmark::Data => data::run(rounds(arguments)?),
         Benchmark::Engines => engines::run(arguments),
         Benchmark::Generate => generate::run(rounds(arguments)?),
         Benchmark::Review => review::run(rounds(arguments)?),

@@ -10,6 +10,7 @@ mod failure;
 mod interrupt;
 mod options;
 mod output;
+mod pairs;
 mod progress;
 mod table;
 

@@ -48,7 +48,8 @@ pub(crate) fn first_alternate(turns: &[Value]) -> Result<(String, String), Strin
     }
 }
 
-fn read_turn(place: usize, turn: &Value) -> Result<(Role, String), String> {
+/// Who speaks in a turn, and what is said.
+pub(crate) fn read_turn(place: usize, turn: &Value) -> Result<(Role, String), String> {
     let turn = turn.as_object().ok_or_else(|| format!("turn {place} is {}, not an object", kind(turn)))?;
     let field = |names: [&'static str; 2]| {
         names

@@ -1,8 +1,8 @@
 //! Instruction data: reading, writing, cleaning and laying it out for trainers.
 //!
 //! * [`read_pairs`] reads prompts with their responses ([`Pair`]) from JSONL, JSON or Parquet in the layouts that such
-//!   data comes in; what is none becomes a [`Reject`] and does not end the reading. [`read_rows`] reads any records,
-//!   [`write_rows`] writes them.
+//!   data comes in; what is none becomes a [`Reject`] and does not end the reading. [`read_preferences`] reads pairs of a
+//!   better and a worse response, [`read_rows`] any records, and [`write_rows`] writes them.
 //! * [`clean`] says of each generated [`Candidate`] whether it is kept, and if not, by which [`Rule`] and which record it
 //!   resembles: length, keywords, exact duplicates, near copies. [`clean_frame`] does it for a Polars frame.
 //! * [`write_export`] lays training data out for TRL, LLaMA-Factory and Axolotl, with a dataset card.
@@ -75,6 +75,6 @@ pub use personal::{
 };
 pub use polars;
 pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_frame};
-pub use read::{MAX_LINE_BYTES, each_pair, each_row, read_pairs, read_rows};
-pub use record::{Message, Pair, Pairs, Reject, Role, Row, Rows};
+pub use read::{MAX_LINE_BYTES, each_pair, each_row, read_pairs, read_preferences, read_rows};
+pub use record::{Message, Pair, Pairs, PreferencePair, PreferencePairs, Reject, Role, Row, Rows};
 pub use write::{RowWriter, write_rows};

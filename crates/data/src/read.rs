@@ -20,7 +20,8 @@ use crate::{
     DataError,
     format::Format,
     hub,
-    record::{Pair, Pairs, Reject, Row, Rows},
+    record::{Pair, Pairs, PreferencePairs, Reject, Row, Rows},
+    schema,
 };
 
 pub use json_lines::MAX_LINE_BYTES;
@@ -39,6 +40,21 @@ const PAIR_FIELDS: [&str; 12] = [
     "conversations",
     "data",
     "system",
+];
+
+/// The same for a preference pair.
+const PREFERENCE_FIELDS: [&str; 11] = [
+    "key",
+    "id",
+    "prompt",
+    "question",
+    "instruction",
+    "input",
+    "messages",
+    "conversations",
+    "system",
+    "chosen",
+    "rejected",
 ];
 
 /// Reads prompts with their responses from `.jsonl`, `.json`, `.csv` (each of these also packed: `.jsonl.gz`,
@@ -64,25 +80,53 @@ pub fn read_pairs(path: &Path) -> Result<Pairs, DataError> {
 }
 
 /// Reads as [`read_pairs`] does, and hands each pair and reject to `sink` as it comes, for files larger than memory. Only
-/// the keys are held; a Parquet file, though, is read as a whole.
+/// the keys are held, and of a Parquet file one row group.
 pub fn each_pair(
     path: &Path,
     sink: &mut dyn FnMut(Result<Pair, Reject>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
+    each_with_key(path, &PAIR_FIELDS, schema::pair, |pair| &pair.key, sink)
+}
+
+/// Reads preference pairs from what [`read_pairs`] reads.
+///
+/// `chosen` and `rejected` are the two responses (text, or `TRL`'s turns) to what stands under `prompt`, `question`,
+/// `instruction` or `conversations`; or two conversations that are the same up to their last turns, as turns or as the
+/// marked text of `hh-rlhf`. Keys and rejects are as [`read_pairs`] has them.
+pub fn read_preferences(path: &Path) -> Result<PreferencePairs, DataError> {
+    let mut read = PreferencePairs::default();
+    each_with_key(path, &PREFERENCE_FIELDS, schema::preference, |pair| &pair.key, &mut |pair| {
+        match pair {
+            Ok(pair) => read.pairs.push(pair),
+            Err(reject) => read.rejects.push(reject),
+        }
+        Ok(())
+    })?;
+    Ok(read)
+}
+
+/// Hands every record to `sink` as what `of_row` makes of it; one whose key was there before is a reject.
+fn each_with_key<T>(
+    path: &Path,
+    fields: &[&str],
+    of_row: fn(Map<String, Value>, &str) -> Result<T, String>,
+    key: fn(&T) -> &str,
+    sink: &mut dyn FnMut(Result<T, Reject>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
     let mut keys = HashSet::new();
-    each_record(path, Some(&PAIR_FIELDS), &mut |file, record| {
-        let pair = match &record.row {
-            Ok(row) => Pair::of_row(row, &automatic_key(file, record.place)),
+    each_record(path, Some(fields), &mut |file, record| {
+        let made = match &record.row {
+            Ok(row) => of_row(row.clone(), &automatic_key(file, record.place)),
             Err(reason) => Err(reason.clone()),
         };
-        let pair = pair.and_then(|pair| {
-            if keys.insert(pair.key.clone()) {
-                Ok(pair)
+        let made = made.and_then(|made| {
+            if keys.insert(key(&made).to_owned()) {
+                Ok(made)
             } else {
-                Err(format!("an earlier pair has the key `{}`", pair.key))
+                Err(format!("an earlier pair has the key `{}`", key(&made)))
             }
         });
-        sink(pair.map_err(|reason| record.reject(reason)))
+        sink(made.map_err(|reason| record.reject(reason)))
     })
 }
 
@@ -102,7 +146,8 @@ pub fn read_rows(path: &Path) -> Result<Rows, DataError> {
     Ok(read)
 }
 
-/// Reads as [`read_rows`] does, and hands each row and each reject to `sink` as it comes, for files larger than memory. A Parquet file, though, is read as a whole.
+/// Reads as [`read_rows`] does, and hands each row and each reject to `sink` as it comes, for files larger than memory; of a
+/// Parquet file one row group is held.
 pub fn each_row(
     path: &Path,
     sink: &mut dyn FnMut(Result<Row, Reject>) -> Result<(), DataError>,
@@ -180,7 +225,7 @@ fn records(path: &Path, columns: Option<&[&str]>, sink: &mut dyn FnMut(Record<'_
         sink(record);
     };
     match format {
-        Format::Parquet => parquet::records(path, open().map_err(unreadable)?, columns, &mut sink)?,
+        Format::Parquet => parquet::records(path, &open().map_err(unreadable)?, columns, &mut sink)?,
         Format::JsonLines => {
             reader().and_then(|reader| json_lines::records(reader, &mut sink)).map_err(unreadable)?;
         }

@@ -28,6 +28,28 @@ impl Pair {
     }
 }
 
+/// A prompt with a better and a worse response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreferencePair {
+    /// Its name, unique within a file.
+    pub key: String,
+    /// The turns before the response; the last is the user's.
+    pub prompt: Vec<Message>,
+    /// The better response.
+    pub chosen: String,
+    /// The worse one, another text.
+    pub rejected: String,
+}
+
+/// What was read from a file of preference pairs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PreferencePairs {
+    /// The pairs, in the file's order; no two have one key.
+    pub pairs: Vec<PreferencePair>,
+    /// The rest, in the file's order.
+    pub rejects: Vec<Reject>,
+}
+
 /// A line or row that is no record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {

@@ -1,8 +1,12 @@
 //! A pair out of a row in any of the layouts that instruction data comes in.
 
+mod preference;
+
 use serde_json::{Map, Value};
 
 use crate::{conversation, record::Pair};
+
+pub(crate) use preference::preference;
 
 /// The pair that a row holds, under its own key or `automatic_key`; or why it holds none.
 ///
@@ -24,10 +28,7 @@ pub(crate) fn pair(mut row: Map<String, Value>, automatic_key: &str) -> Result<P
             (prompt, response) => (text("prompt", prompt)?, text(answer, response)?),
         }
     } else if let (true, Some(answer)) = (has("instruction"), answer(["output", "response"])) {
-        let instruction = text("instruction", &row["instruction"])?;
-        let input = row.get("input").map_or(Ok(String::new()), |input| text("input", input))?;
-        let prompt = if input.trim().is_empty() { instruction } else { format!("{instruction}\n\n{input}") };
-        (prompt, text(answer, &row[answer])?)
+        (joined_instruction(&row)?, text(answer, &row[answer])?)
     } else if let Some(name) = ["messages", "conversations"].into_iter().find(|name| has(name)) {
         conversation::first_exchange(turns(name, &row[name])?)?
     } else if has("data") {
@@ -40,6 +41,13 @@ pub(crate) fn pair(mut row: Map<String, Value>, automatic_key: &str) -> Result<P
     check("prompt", &prompt)?;
     check("response", &response)?;
     Ok(Pair { key, prompt, response })
+}
+
+/// Alpaca's instruction, and its input after an empty line.
+fn joined_instruction(row: &Map<String, Value>) -> Result<String, String> {
+    let field = |name: &str| row.get(name).map_or(Ok(String::new()), |value| text(name, value));
+    let (instruction, input) = (field("instruction")?, field("input")?);
+    Ok(if input.trim().is_empty() { instruction } else { format!("{instruction}\n\n{input}") })
 }
 
 /// The text under `key` or `id`; a whole number is one too.
@@ -87,15 +95,20 @@ fn nul(name: &str) -> String {
 }
 
 fn unknown(row: &Map<String, Value>) -> String {
+    format!(
+        "found {}; a pair is `prompt` and `response` (or `completion`), `instruction` and `output`, `messages` or \
+         `conversations`",
+        named(row)
+    )
+}
+
+/// The names of a row's fields.
+fn named(row: &Map<String, Value>) -> String {
     let mut names: Vec<String> = row.keys().take(8).map(|name| format!("`{name}`")).collect();
     if row.len() > names.len() {
         names.push("...".into());
     }
-    let found = if names.is_empty() { "no field".to_owned() } else { names.join(", ") };
-    format!(
-        "found {found}; a pair is `prompt` and `response` (or `completion`), `instruction` and `output`, `messages` or \
-         `conversations`"
-    )
+    if names.is_empty() { "no field".to_owned() } else { names.join(", ") }
 }
 
 /// What a JSON value is, with its article.

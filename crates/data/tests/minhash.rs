@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use std::collections::HashSet;
+use std::{collections::HashSet, num::NonZeroUsize, path::Path};
 
 use lancer_data::{MinHash, MinHashJoin, MinHashSettings};
 use rand::{Rng, seq::IndexedRandom};
@@ -139,6 +139,36 @@ fn clusters_are_those_of_the_exact_join_where_the_probability_leaves_no_doubt() 
 }
 
 #[test]
+fn what_stands_in_files_changes_nothing() {
+    let texts = texts(300);
+    let clusters = |held: usize, piece: usize| {
+        let scratch = tempfile::tempdir().unwrap();
+        let settings = MinHashSettings::default();
+        let held = NonZeroUsize::new(held).unwrap();
+        let mut join = MinHashJoin::holding(held, settings, scratch.path()).unwrap();
+        texts.chunks(piece).for_each(|piece| join.add(piece).unwrap());
+        let files = walk(scratch.path());
+        let clusters = join.clusters().unwrap();
+        assert_eq!(walk(scratch.path()), 0, "its files are gone");
+        (files, clusters)
+    };
+    let (files, expected) = clusters(1000, 300);
+    assert_eq!(files, 0);
+    assert!(
+        expected.firsts().iter().enumerate().filter(|(text, first)| **first as usize != *text).count() > 10
+    );
+    for (held, piece, files) in [(1, 7, 300), (64, 300, 4), (100, 1, 3), (299, 50, 1)] {
+        assert_eq!(clusters(held, piece), (files, expected.clone()), "{held} held, {piece} at a time");
+    }
+}
+
+/// How many files are in the folders of a folder.
+fn walk(folder: &Path) -> usize {
+    let folders = std::fs::read_dir(folder).unwrap();
+    folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
+}
+
+#[test]
 fn settings_out_of_range_are_named() {
     let default = MinHashSettings::default();
     for (settings, said) in [
@@ -149,7 +179,7 @@ fn settings_out_of_range_are_named() {
     ] {
         assert_eq!(settings.validate().unwrap_err().setting, said);
     }
-    let missing = std::path::Path::new("/nowhere/at/all");
+    let missing = Path::new("/nowhere/at/all");
     let error = MinHashJoin::new(default, missing).err().unwrap().to_string();
     assert!(error.contains("cannot write /nowhere/at/all"), "{error}");
 }

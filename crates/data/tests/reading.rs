@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lancer_data::{DataError, MAX_LINE_BYTES, Pair, Pairs, read_pairs, read_rows};
+use lancer_data::{
+    DataError, MAX_LINE_BYTES, Pair, Pairs, each_row, polars::prelude::ParquetWriter, read_pairs,
+    read_preferences, read_rows,
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
@@ -71,6 +74,52 @@ fn conversations_are_read_from_parquet_beside_columns_of_other_types() {
     // All columns cannot be read, and the error names the first that cannot.
     let error = read_rows(&path).unwrap_err();
     assert!(matches!(&error, DataError::ColumnType { column, .. } if column == "made"), "{error}");
+}
+
+#[test]
+fn parquet_files_are_read_row_group_by_row_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("groups.parquet");
+    let expected: Vec<Pair> = (0..100).map(|n| pair(&format!("k{n}"), &format!("p{n}"), "r")).collect();
+    let mut frame = lancer_data::to_frame(&expected).unwrap();
+    ParquetWriter::new(fs::File::create(&path).unwrap())
+        .with_row_group_size(Some(7))
+        .finish(&mut frame)
+        .unwrap();
+    let mut places = Vec::new();
+    let mut pairs = Vec::new();
+    each_row(&path, &mut |row| {
+        let row = row.unwrap();
+        pairs.push(Pair::of_row(&row.fields, "").unwrap());
+        places.push(row.automatic_key);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(pairs, expected);
+    assert_eq!(places, (1..=100).map(|place| format!("groups-{place}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn preference_pairs_are_read_from_lines_and_from_parquet() {
+    let rows = [
+        serde_json::json!({ "prompt": "p", "chosen": "good", "rejected": "bad", "margin": 1.5 }),
+        serde_json::json!({ "prompt": "p", "chosen": "same", "rejected": "same", "margin": 0.5 }),
+        serde_json::json!({ "prompt": "q", "chosen": "better", "rejected": "worse", "margin": 2.5 }),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for ending in ["jsonl", "parquet", "csv"] {
+        let path = folder.path().join(format!("preferences.{ending}"));
+        lancer_data::write_rows(&path, &rows).unwrap();
+        let read = read_preferences(&path).unwrap();
+        let found: Vec<_> = read
+            .pairs
+            .iter()
+            .map(|pair| (pair.prompt[0].content.as_str(), pair.chosen.as_str(), pair.rejected.as_str()))
+            .collect();
+        assert_eq!(found, [("p", "good", "bad"), ("q", "better", "worse")], "{ending}");
+        assert_eq!(read.rejects.len(), 1);
+        assert_eq!(read.rejects[0].reason, "`chosen` and `rejected` are the same text");
+    }
 }
 
 #[test]
@@ -237,7 +286,68 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
+/// A table of text, and separators where they do not belong.
+fn table() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just(b"prompt,response\n".to_vec()),
+        Just(b"a,\"b, c\"\r\n".to_vec()),
+        Just(b"\"".to_vec()),
+        Just(b",".to_vec()),
+        Just(b"\n".to_vec()),
+        Just(b"\xef\xbb\xbf".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// Packed lines, some of whose bytes are changed and the last of which are cut off.
+fn damaged(packed: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+    let length = packed.len();
+    (prop::collection::vec((0..length, any::<u8>()), 0..4), 0..=length).prop_map(move |(changes, keep)| {
+        let mut bytes = packed.clone();
+        for (place, byte) in changes {
+            bytes[place] = byte;
+        }
+        bytes.truncate(keep);
+        bytes
+    })
+}
+
+/// Lines of pairs as they are packed.
+fn packed(ending: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("pairs.jsonl.{ending}"));
+    let pairs: Vec<Pair> = (0..50).map(|n| pair(&format!("k{n}"), &format!("p{}", n * n), "r")).collect();
+    lancer_data::write_rows(&path, &pairs).unwrap();
+    fs::read(path).unwrap()
+}
+
 proptest! {
+    #[test]
+    fn no_bytes_make_the_csv_reader_fail(bytes in table()) {
+        match read("pairs.csv", &bytes) {
+            Ok(read) => prop_assert!(read.pairs.len() + read.rejects.len() > 0),
+            Err(error) => prop_assert!(matches!(error, DataError::Empty { .. }), "{}", error),
+        }
+    }
+
+    #[test]
+    fn a_damaged_packed_file_is_an_error_or_has_no_other_pairs(
+        (gzip, zstd) in (damaged(packed("gz")), damaged(packed("zst"))),
+    ) {
+        for (name, bytes) in [("pairs.jsonl.gz", gzip), ("pairs.jsonl.zst", zstd)] {
+            // Both formats have a check sum, gzip always: what passes it is what was written.
+            match read(name, &bytes) {
+                Ok(read) if name.ends_with("gz") => prop_assert_eq!(read.pairs.len(), 50),
+                Ok(read) => prop_assert!(read.pairs.len() + read.rejects.len() <= 50),
+                Err(error) => {
+                    let known = matches!(error, DataError::Read { .. } | DataError::Empty { .. });
+                    prop_assert!(known, "{}", error);
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_line_that_is_not_empty_is_a_pair_or_a_reject(bytes in bytes()) {
         let lines: Vec<u64> = (1..)

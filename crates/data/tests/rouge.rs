@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs};
 
 use lancer_data::rouge::{Definition, RougeL};
 use serde::Deserialize;
@@ -11,9 +11,17 @@ use serde::Deserialize;
 struct Row {
     hypothesis: String,
     reference: String,
-    rouge: [f64; 3],
-    rouge_score: [f64; 3],
+    #[serde(flatten)]
+    scores: BTreeMap<String, [f64; 3]>,
 }
+
+const ALL: [Definition; 5] = [
+    Definition::Rouge,
+    Definition::RougeScore,
+    Definition::RougeScoreStemmed,
+    Definition::RougeScoreSum,
+    Definition::RougeScoreSumStemmed,
+];
 
 fn assert_score(row: &Row, definition: Definition, [recall, precision, f1]: [f64; 3]) {
     let found = definition.score(&row.hypothesis, &row.reference);
@@ -29,20 +37,21 @@ fn assert_score(row: &Row, definition: Definition, [recall, precision, f1]: [f64
 
 #[test]
 fn scores_are_those_of_the_python_packages() {
-    // LANCER_ROUGE_PAIRS names a file of more pairs, in the layout of fixtures/rouge/pairs.json.
-    let fixture = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/rouge/pairs.json"));
-    let path = std::env::var_os("LANCER_ROUGE_PAIRS").map_or(fixture, PathBuf::from);
+    // `cargo xtask bench data` compares 20,000 pairs of real text.
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/rouge/pairs.json");
     let rows: Vec<Row> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     assert!(rows.len() >= 600);
     for row in rows {
-        assert_score(&row, Definition::Rouge, row.rouge);
-        assert_score(&row, Definition::RougeScore, row.rouge_score);
+        for definition in ALL {
+            let name = serde_json::to_value(definition).unwrap();
+            assert_score(&row, definition, row.scores[name.as_str().unwrap()]);
+        }
     }
 }
 
 #[test]
 fn a_text_without_words_has_a_score_of_0() {
-    for definition in [Definition::Rouge, Definition::RougeScore] {
+    for definition in ALL {
         for (hypothesis, reference) in [("", "a b"), ("a b", ""), ("", ""), ("...", "a")] {
             assert_eq!(definition.score(hypothesis, reference), RougeL::default(), "{definition:?}");
         }

@@ -1,38 +1,115 @@
-//! `cargo xtask bench data`: how the time that near copies take grows with the number of texts.
+//! `cargo xtask bench data`: `lancer-data` against the Python packages for the same work, and how its time grows with the
+//! number of texts. Writes `docs/bench/data.md` and the plot beside it.
 
-use std::{env, ffi::OsString, process::Command};
+mod agreement;
+mod duplicates;
+mod growth;
 
-use crate::{
-    process::{Failure, output, run as run_program},
-    setup::{root, target_folder},
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
-/// Numbers of texts that are tried.
-const COUNTS: [usize; 2] = [1_000, 3_000];
+use serde_json::json;
 
-/// Builds the example that measures, makes its inputs, and prints what it found.
-pub(crate) fn run(_arguments: &[String]) -> Result<(), Failure> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run_program(Command::new(cargo).current_dir(root()).env("CARGO_TARGET_DIR", target_folder()).args([
-        "build",
-        "--release",
-        "--package",
-        "lancer-data",
-        "--example",
-        "scale",
-    ]))?;
-    let scale = target_folder().join("release/examples/scale");
-    let texts = root().join("../shared/data");
-    for count in COUNTS {
-        let path = target_folder().join(format!("bench-prompts-{count}.jsonl"));
-        let made: [OsString; 4] =
-            ["prompts".into(), texts.clone().into(), count.to_string().into(), path.clone().into()];
-        for arguments in
-            [&made[..], &["near".into(), "rouge".into(), "any".into(), "0.7".into(), path.into()]]
-        {
-            let printed = output(Command::new(&scale).args(arguments));
-            println!("{}", printed.ok_or_else(|| Failure::new(format!("{} failed", scale.display())))?);
-        }
+use super::{programs, rivals};
+use crate::{
+    process::{Failure, run as run_program},
+    setup::{Environment, root},
+};
+
+/// What the parts of this benchmark work with.
+struct Workplace {
+    /// The example of `lancer-data` that makes inputs and measures.
+    scale: PathBuf,
+    /// Python with the packages to compare with.
+    python: PathBuf,
+    /// Real texts.
+    texts: PathBuf,
+    /// Where inputs and results stand.
+    folder: PathBuf,
+    rounds: usize,
+}
+
+impl Workplace {
+    fn scale(&self) -> Command {
+        Command::new(&self.scale)
     }
+
+    fn rival(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(programs::rival("data.py")).arg(name);
+        command
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Texts made from the real ones, where they are not made yet.
+    fn made(&self, kind: &str, count: usize) -> Result<PathBuf, Failure> {
+        let path = self.file(&format!("{kind}-{count}.jsonl"));
+        if !path.exists() {
+            run_program(self.scale().arg(kind).arg(&self.texts).arg(count.to_string()).arg(&path))?;
+        }
+        Ok(path)
+    }
+}
+
+/// A part's findings: a section of the page, and JSON.
+struct Section {
+    text: String,
+    found: serde_json::Value,
+}
+
+pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
+    let environment = Environment::prepare()?;
+    run_program(environment.cargo().args(["build", "--release", "--workspace", "--examples"]))?;
+    let folder = environment.target().join("bench/data");
+    fs::create_dir_all(&folder)
+        .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
+    let workplace = Workplace {
+        scale: environment.target().join("release/examples/scale"),
+        python: rivals::python(&environment)?,
+        texts: root().join("../shared/data"),
+        folder,
+        rounds,
+    };
+    let docs = root().join("docs/bench");
+    let agreement = agreement::measure(&workplace)?;
+    let duplicates = duplicates::measure(&workplace)?;
+    let growth = growth::measure(&workplace, &docs)?;
+    let mut page = format!(
+        "# What `cargo xtask bench data` measured\n\nWritten by that command (`--rounds {rounds}`) on {}. Texts: the real ones of \
+         `../shared/data`, or made from them by `crates/data/examples/scale`.\n",
+        machine()
+    );
+    for section in [&agreement, &duplicates, &growth] {
+        let _ = write!(page, "\n{}", section.text);
+    }
+    println!("{page}");
+    write(&docs.join("data.md"), &page)?;
+    let found = json!({
+        "agreement": agreement.found,
+        "duplicates": duplicates.found,
+        "growth": growth.found,
+    });
+    write(&environment.target().join("bench/data.json"), &format!("{found:#}\n"))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    println!("{}", path.display());
     Ok(())
+}
+
+/// The processor and how many cores of it there are.
+fn machine() -> String {
+    let known = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = known.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    format!("{cores} cores of {}", name.map_or("a processor without a name", |(_, name)| name.trim()))
 }

@@ -1,18 +1,18 @@
 //! `lancer clean`: pairs that are too short, too long or too like others are dropped.
 
 mod screen;
+mod summary;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
-use lancer_data::{Candidate, CleanSettings, DecontaminationSettings, EvaluationTexts, Origin, Pair};
+use lancer_data::{
+    BrokenRule, Candidate, CleanSettings, DecontaminationSettings, EvaluationTexts, Origin, Pair,
+};
 use serde::Serialize;
 
 use self::screen::{PersonalDataOption, Screen};
-use crate::{failure::Failure, options::Changes, output::Output, progress::Bars};
+use crate::{failure::Failure, options::Changes, output::Output, pairs::read_pairs, progress::Bars};
 
 /// Drop pairs that are too short, too long, or too like others; each with the rule that dropped it.
 #[derive(Args)]
@@ -49,11 +49,28 @@ struct Dropped {
     rule: &'static str,
     resembles: Option<String>,
     detail: String,
+    /// The quality rules that it breaks, with what was measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    broken: Vec<BrokenRule>,
 }
 
 impl Dropped {
     fn new(pair: Pair, rule: &'static str, resembles: Option<String>, detail: String) -> Self {
-        Self { key: pair.key, prompt: pair.prompt, response: pair.response, rule, resembles, detail }
+        Self {
+            key: pair.key,
+            prompt: pair.prompt,
+            response: pair.response,
+            rule,
+            resembles,
+            detail,
+            broken: Vec::new(),
+        }
+    }
+
+    /// A pair that breaks quality rules.
+    fn by_quality(pair: Pair, broken: Vec<BrokenRule>) -> Self {
+        let detail = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        Self { broken, ..Self::new(pair, "quality", None, detail) }
     }
 }
 
@@ -64,8 +81,10 @@ struct Report {
     kept: usize,
     /// How many, by rule.
     dropped: BTreeMap<&'static str, usize>,
-    /// The first one of each rule.
-    examples: BTreeMap<&'static str, String>,
+    /// Some of each rule.
+    examples: BTreeMap<&'static str, Vec<String>>,
+    /// How many pairs break each quality rule; a pair may break several.
+    quality: Vec<summary::Broken>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
@@ -108,44 +127,24 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     if let Some(path) = &arguments.dropped {
         lancer_data::write_rows(path, &dropped)?;
     }
-    let mut report = Report {
+    let report = Report {
         path: arguments.to.clone(),
         pairs: count,
         kept: kept.len(),
-        dropped: BTreeMap::new(),
-        examples: BTreeMap::new(),
+        dropped: summary::counts(&dropped),
+        examples: summary::examples(&dropped),
+        quality: summary::broken(&dropped),
     };
-    for pair in &dropped {
-        *report.dropped.entry(pair.rule).or_default() += 1;
-        let why = format!("{} {}", pair.detail, pair.resembles.as_deref().unwrap_or_default());
-        report.examples.entry(pair.rule).or_insert_with(|| format!("{} {why}", pair.key).trim().to_owned());
-    }
     output.print(&report, |report| {
         println!("{}: {} of {} pairs kept", report.path.display(), report.kept, report.pairs);
         for (rule, count) in &report.dropped {
-            println!("  {rule}: {count}; the first: {}", report.examples[rule]);
+            println!("  {rule}: {count}, such as");
+            report.examples[rule].iter().for_each(|example| println!("    {example}"));
+        }
+        if !report.quality.is_empty() {
+            println!("  quality rules, by the pairs that break them:");
+            report.quality.iter().for_each(|broken| println!("    {broken}"));
         }
     });
     Ok(())
-}
-
-/// The pairs of a file; a line of the terminal for those that cannot be used.
-pub(crate) fn read_pairs(path: &Path, bars: &Bars) -> Result<Vec<Pair>, Failure> {
-    let read = lancer_data::read_pairs(path)?;
-    if let Some(first) = read.rejects.first() {
-        bars.say(&format!(
-            "note: {} records of {} cannot be used, the first at {}: {}",
-            read.rejects.len(),
-            path.display(),
-            first.place,
-            first.reason
-        ));
-    }
-    if read.pairs.is_empty() {
-        return Err(Failure::failed(format!(
-            "{} holds no usable pair of a prompt and a response",
-            path.display()
-        )));
-    }
-    Ok(read.pairs)
 }

@@ -7,10 +7,10 @@ use lancer_generate::{GenerateError, GenerateSettings, Job, Source, Writing, Wri
 use serde::Serialize;
 
 use crate::{
-    commands::clean::read_pairs,
     failure::Failure,
     options::{Changes, ModelOptions, SeedOption},
     output::Output,
+    pairs::read_pairs,
     progress::Bars,
 };
 

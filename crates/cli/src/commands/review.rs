@@ -7,10 +7,10 @@ use lancer_review::{Calibrated, Detail, Item, Outcome, Review, ReviewError, Revi
 use serde::Serialize;
 
 use crate::{
-    commands::clean::read_pairs,
     failure::Failure,
     options::{Changes, ModelOptions, SeedOption},
     output::Output,
+    pairs::read_pairs,
     progress::Bars,
 };
 

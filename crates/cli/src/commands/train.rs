@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use lancer_backend::{Learner, Message, WeightFormat};
+use lancer_backend::{Learner, Message, Role, WeightFormat};
 use lancer_evolve::{PreferenceSettings, SftSettings};
 use lancer_prefer::{
     CheckpointPolicy, EvaluationRecord, Outcome, PreferenceExample, SftExample, Split, StepRecord,
@@ -16,11 +16,11 @@ use lancer_prefer::{
 use serde::Serialize;
 
 use crate::{
-    commands::clean::read_pairs,
     engines,
     failure::Failure,
     options::{Changes, SeedOption, default_model},
     output::Output,
+    pairs::{read_pairs, read_preferences},
     progress::Bars,
 };
 
@@ -29,7 +29,7 @@ use crate::{
 pub(crate) enum Command {
     /// Fine-tune a model on pairs of a prompt and a response.
     Sft(Arguments),
-    /// Train a model on preference pairs: rows with `prompt`, `chosen` and `rejected`. The loss is DPO unless set
+    /// Train a model on preference pairs: rows with `chosen` and `rejected`, in the layouts of docs/data.md. The loss is DPO unless set
     /// otherwise, such as `--set loss.kind=simpo`.
     Dpo(Arguments),
 }
@@ -50,15 +50,6 @@ pub(crate) struct Arguments {
     changes: Changes,
     #[command(flatten)]
     seed: SeedOption,
-}
-
-/// A row of preference data, as text.
-#[derive(serde::Deserialize)]
-struct PreferenceRow {
-    key: Option<String>,
-    prompt: String,
-    chosen: String,
-    rejected: String,
 }
 
 #[derive(Serialize)]
@@ -110,7 +101,15 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
 fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: PreferenceSettings = arguments.changes.applied()?;
     let mut bars = Bars::new(output);
-    let examples = preference_examples(arguments, &bars)?;
+    let examples: Vec<PreferenceExample> = read_preferences(&arguments.data, &bars)?
+        .into_iter()
+        .map(|pair| PreferenceExample {
+            key: pair.key,
+            prompt: pair.prompt.into_iter().map(message).collect(),
+            chosen: pair.chosen,
+            rejected: pair.rejected,
+        })
+        .collect();
     let (train, held_out) = split(&examples, settings.max_pairs, settings.held_out);
     let mut learner = learner(arguments, &settings.learner)?;
     let clock = Instant::now();
@@ -127,32 +126,14 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     finish(arguments, learner.as_ref(), report, clock.elapsed(), &mut bars, output)
 }
 
-fn preference_examples(arguments: &Arguments, bars: &Bars) -> Result<Vec<PreferenceExample>, Failure> {
-    let read = lancer_data::read_rows(&arguments.data)?;
-    let mut examples = Vec::new();
-    let mut unusable: Vec<String> =
-        read.rejects.iter().map(|reject| format!("{}: {}", reject.place, reject.reason)).collect();
-    for (place, row) in read.rows.into_iter().enumerate() {
-        match serde_json::from_value::<PreferenceRow>(row.into()) {
-            Ok(row) => examples.push(PreferenceExample {
-                key: row.key.unwrap_or_else(|| format!("row-{}", place + 1)),
-                prompt: vec![Message::user(row.prompt)],
-                chosen: row.chosen,
-                rejected: row.rejected,
-            }),
-            Err(error) => unusable.push(format!("row {}: {error}", place + 1)),
-        }
-    }
-    if let Some(first) = unusable.first() {
-        bars.say(&format!("note: {} rows cannot be used; {first}", unusable.len()));
-    }
-    if examples.is_empty() {
-        return Err(Failure::failed(format!(
-            "{} holds no row with the texts `prompt`, `chosen` and `rejected`",
-            arguments.data.display()
-        )));
-    }
-    Ok(examples)
+/// A turn as chat templates take it.
+fn message(turn: lancer_data::Message) -> Message {
+    let role = match turn.role {
+        lancer_data::Role::System => Role::System,
+        lancer_data::Role::User => Role::User,
+        lancer_data::Role::Assistant => Role::Assistant,
+    };
+    Message { role, content: turn.content }
 }
 
 /// The last part of the examples is held out.

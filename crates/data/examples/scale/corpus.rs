@@ -4,10 +4,10 @@
 //! * A word that stands only once in them is replaced by a made-up one, drawn from a power law without an end, so that the
 //!   vocabulary goes on growing with the number of texts as that of real texts does (Heaps' law, exponent 0.6). With the
 //!   source's own some ten thousand words alone, every word would be frequent in a million texts.
-//! * One text in ten is a near copy of an earlier one: up to four in ten of its words are left out, replaced or doubled.
+//! * One text in ten is a near copy of an earlier one: some of its words are left out, replaced or doubled.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     fs,
     path::Path,
 };
@@ -25,14 +25,20 @@ const NEAR_COPIES: f64 = 0.1;
 /// Words of the shortest prompt; cleaning drops shorter ones.
 const SHORTEST: usize = 5;
 
-/// Fields that hold what is asked.
-const PROMPTS: [&str; 4] = ["prompt", "question", "goal", "input"];
+/// How many texts back the original of a near copy is at most.
+const WINDOW: usize = 10_000;
+
+/// Fields that hold what is asked. The `input` of BIG-Bench Hard is left out: its items are made from a few templates and
+/// are near copies of one another by nature.
+const PROMPTS: [&str; 3] = ["prompt", "question", "goal"];
 
 /// Fields that hold other text.
 const OTHERS: [&str; 4] = ["response", "answer", "sol1", "sol2"];
 
 /// What is drawn from.
 pub(crate) struct Source {
+    /// The real texts, the prompts first of each record.
+    pub(crate) texts: Vec<String>,
     /// The distinct words; the first begins and ends every text.
     words: Vec<String>,
     /// By word: the words that follow it, as often as they do.
@@ -53,6 +59,7 @@ impl Source {
             .collect();
         paths.sort();
         let mut source = Self {
+            texts: Vec::new(),
             words: vec![String::new()],
             followers: vec![Vec::new()],
             counts: vec![0],
@@ -75,6 +82,7 @@ impl Source {
     }
 
     fn add(&mut self, text: &str, numbers: &mut HashMap<String, u32>) {
+        self.texts.push(text.to_owned());
         let mut before = 0;
         for word in text.split_whitespace() {
             let number = *numbers.entry(word.to_owned()).or_insert(self.words.len() as u32);
@@ -120,27 +128,45 @@ fn rare_word(random: &mut ChaCha8Rng) -> String {
     }
 }
 
-/// So many prompts, the same ones each time.
-pub(crate) fn prompts(source: &Source, count: usize) -> impl Iterator<Item = String> {
+/// What texts are like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// As long as the real prompts; up to four in ten words of a near copy are other ones.
+    Prompts,
+    /// About 1 KB each; up to one in twenty words of a near copy is another one.
+    Documents,
+}
+
+/// So many texts, the same ones each time.
+pub(crate) fn texts(source: &Source, kind: Kind, count: usize) -> impl Iterator<Item = String> {
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut made: Vec<Vec<String>> = Vec::new();
+    let mut recent: VecDeque<Vec<String>> = VecDeque::new();
     (0..count).map(move |_| {
-        let earlier = if random.random_bool(NEAR_COPIES) { made.choose(&mut random).cloned() } else { None };
-        let words = if let Some(words) = earlier {
-            near_copy(source, words, &mut random)
+        let earlier = if random.random_bool(NEAR_COPIES) && !recent.is_empty() {
+            Some(recent[random.random_range(0..recent.len())].clone())
         } else {
-            let length = *source.lengths.choose(&mut random).unwrap_or(&10);
-            source.text(length, &mut random)
+            None
+        };
+        let (length, changed) = match kind {
+            Kind::Prompts => (*source.lengths.choose(&mut random).unwrap_or(&10), 0.4),
+            Kind::Documents => (random.random_range(140..220), 0.05),
+        };
+        let words = match earlier {
+            Some(words) => near_copy(source, words, changed, &mut random),
+            None => source.text(length, &mut random),
         };
         let text = words.join(" ");
-        made.push(words);
+        recent.push_back(words);
+        if recent.len() > WINDOW {
+            recent.pop_front();
+        }
         text
     })
 }
 
 /// A text with some words left out, replaced or doubled.
-fn near_copy(source: &Source, words: Vec<String>, random: &mut ChaCha8Rng) -> Vec<String> {
-    let part = random.random_range(0.0..0.4);
+fn near_copy(source: &Source, words: Vec<String>, most: f64, random: &mut ChaCha8Rng) -> Vec<String> {
+    let part = random.random_range(0.0..most);
     let mut copy = Vec::with_capacity(words.len());
     for word in words {
         if !random.random_bool(part) {

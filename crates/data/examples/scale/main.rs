@@ -1,60 +1,62 @@
 //! Makes big inputs and times the crate on them, for `cargo xtask bench data`. Each command prints one JSON object.
 //!
-//! `scale prompts COUNT OUT` writes prompts of real-world length, `scale near IN` finds the near copies among them.
+//! * `scale prompts|documents TEXTS COUNT OUT` writes texts like those of a folder, one JSON text a line.
+//! * `scale near DEFINITION MEASURE THRESHOLD IN` finds the near copies among such texts.
+//! * `scale minhash IN FLAGS` finds the near-duplicates among them, and writes for each text whether it has one.
+//! * `scale sample TEXTS COUNT OUT` takes some of the real texts; `scale agree IN SCORES` compares the scores of every pair
+//!   of them with those of other programs, and times both scoring them all and finding the near copies among them.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails ends with what failed")]
 
 mod corpus;
+mod join;
+mod sample;
 
 use std::{
     env,
-    fs::{self, File},
+    fs::File,
     io::{BufWriter, Write},
     path::Path,
-    time::Instant,
 };
 
-use lancer_data::{Measure, Nearness, near_counts};
+use corpus::{Kind, Source};
+use lancer_data::{Measure, Nearness};
+use serde_json::{Value, json};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments.as_slice() {
-        ["prompts", texts, count, out] => prompts(Path::new(texts), count.parse().unwrap(), Path::new(out)),
+    let printed = match arguments.as_slice() {
+        [kind @ ("prompts" | "documents"), texts, count, out] => {
+            let kind = if *kind == "prompts" { Kind::Prompts } else { Kind::Documents };
+            write(&Source::read(Path::new(texts)), kind, count.parse().unwrap(), Path::new(out))
+        }
         ["near", definition, measure, threshold, path] => {
-            let named = |name: &str| serde_json::Value::from(name);
             let nearness = Nearness {
-                definition: serde_json::from_value(named(definition)).unwrap(),
-                measure: serde_json::from_value::<Measure>(named(measure)).unwrap(),
+                definition: serde_json::from_value(Value::from(*definition)).unwrap(),
+                measure: serde_json::from_value::<Measure>(Value::from(*measure)).unwrap(),
                 threshold: threshold.parse().unwrap(),
             };
-            near(&nearness, Path::new(path));
+            join::near_copies(&nearness, Path::new(path))
         }
-        _ => panic!("scale prompts TEXTS COUNT OUT | scale near DEFINITION MEASURE THRESHOLD IN"),
-    }
+        ["minhash", path, flags] => join::near_duplicates(Path::new(path), Path::new(flags)),
+        ["sample", texts, count, out] => {
+            sample::write(&Source::read(Path::new(texts)), count.parse().unwrap(), Path::new(out))
+        }
+        ["agree", texts, scores] => sample::agree(Path::new(texts), Path::new(scores)),
+        _ => panic!("what is asked for is none of what the first lines of this program's source list"),
+    };
+    println!("{printed}");
 }
 
-/// Writes prompts, one JSON text a line.
-fn prompts(texts: &Path, count: usize, out: &Path) {
-    let source = corpus::Source::read(texts);
+fn write(source: &Source, kind: Kind, count: usize, out: &Path) -> Value {
     let mut file = BufWriter::new(File::create(out).unwrap());
-    let mut words = 0;
-    for prompt in corpus::prompts(&source, count) {
-        words += prompt.split_whitespace().count();
-        writeln!(file, "{}", serde_json::to_string(&prompt).unwrap()).unwrap();
+    let (mut words, mut bytes) = (0, 0);
+    for text in corpus::texts(source, kind, count) {
+        words += text.split_whitespace().count();
+        bytes += text.len();
+        writeln!(file, "{}", Value::from(text)).unwrap();
     }
     file.flush().unwrap();
-    println!("{}", serde_json::json!({ "texts": count, "words": words }));
-}
-
-fn near(nearness: &Nearness, path: &Path) {
-    let texts = texts(path);
-    let start = Instant::now();
-    let pairs: usize = near_counts(&[], &texts, nearness).into_iter().sum();
-    let seconds = start.elapsed().as_secs_f64();
-    println!("{}", serde_json::json!({ "texts": texts.len(), "pairs": pairs, "seconds": seconds }));
-}
-
-fn texts(path: &Path) -> Vec<String> {
-    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    json!({ "texts": count, "words": words, "bytes": bytes })
 }

@@ -1,16 +1,18 @@
 //! Near-duplicates among more texts than memory holds.
 
-use std::path::Path;
+use std::{num::NonZeroUsize, path::Path};
 
 use rayon::prelude::*;
 
 use super::{Clusters, MinHash, MinHashSettings, clusters::UnionFind, spill::Spill};
 use crate::{DataError, SettingError};
 
+const TEXTS_HELD: NonZeroUsize = NonZeroUsize::new(1 << 18).expect("1 << 18 is not 0");
+
 /// Takes texts in any number of pieces, then says which are near-duplicates.
 ///
-/// No text is held. Memory grows by 20 bytes a text and has room for the buckets of some 262,000 texts besides; all other
-/// buckets, 8 bytes a text and band, stand in Parquet files until the end.
+/// No text is held. Memory grows by 20 bytes a text and has room for the buckets of some texts besides; all other buckets,
+/// 8 bytes a text and band, stand in Parquet files until the end.
 ///
 /// ```
 /// use lancer_data::{Keep, MinHashJoin, MinHashSettings};
@@ -29,17 +31,30 @@ pub struct MinHashJoin {
 }
 
 impl MinHashJoin {
-    /// A join that keeps its files in a folder of its own within `scratch`.
+    /// A join that keeps its files in a folder of its own within `scratch`, and the buckets of up to 262,144 texts in
+    /// memory.
     ///
     /// # Errors
     /// Where the folder cannot be made, or a setting is out of its range.
     pub fn new(settings: MinHashSettings, scratch: &Path) -> Result<Self, MinHashError> {
+        Self::holding(TEXTS_HELD, settings, scratch)
+    }
+
+    /// The same with the buckets of so many texts in memory.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn holding(
+        texts: NonZeroUsize,
+        settings: MinHashSettings,
+        scratch: &Path,
+    ) -> Result<Self, MinHashError> {
         let hash = MinHash::new(settings)?;
         let folder = tempfile::Builder::new()
             .prefix(".lancer-minhash-")
             .tempdir_in(scratch)
             .map_err(|source| DataError::Write { path: scratch.to_owned(), source })?;
-        let spill = Spill::new(folder, hash.bands().count);
+        let spill = Spill::new(folder, hash.bands().count, texts);
         Ok(Self { hash, spill })
     }
 

@@ -1,14 +1,11 @@
 //! Buckets on disk: Parquet files with a column for each band, so that one band of all texts can be read alone.
 
-use std::{fs::File, path::PathBuf};
+use std::{fs::File, num::NonZeroUsize, path::PathBuf};
 
 use polars::prelude::{Column, DataFrame, ParquetCompression, ParquetReader, ParquetWriter, SerReader};
 use tempfile::TempDir;
 
 use crate::DataError;
-
-/// Texts in a file.
-const TEXTS: usize = 1 << 18;
 
 /// The buckets of texts by band: those of the newest texts in memory, the others in files that go when this goes.
 pub(super) struct Spill {
@@ -17,11 +14,14 @@ pub(super) struct Spill {
     /// By band.
     newest: Vec<Vec<u64>>,
     texts: usize,
+    /// The texts of each file.
+    of_file: NonZeroUsize,
 }
 
 impl Spill {
-    pub(super) fn new(folder: TempDir, bands: usize) -> Self {
-        Self { folder, files: Vec::new(), newest: vec![Vec::new(); bands], texts: 0 }
+    /// With the buckets of fewer texts than `of_file` in memory.
+    pub(super) fn new(folder: TempDir, bands: usize, of_file: NonZeroUsize) -> Self {
+        Self { folder, files: Vec::new(), newest: vec![Vec::new(); bands], texts: 0, of_file }
     }
 
     /// How many texts there are.
@@ -36,7 +36,7 @@ impl Spill {
                 band.push(bucket);
             }
             self.texts += 1;
-            if self.texts.is_multiple_of(TEXTS) {
+            if self.texts.is_multiple_of(self.of_file.get()) {
                 self.write()?;
             }
         }
@@ -48,7 +48,7 @@ impl Spill {
         let columns = self.newest.iter_mut().enumerate();
         let columns =
             columns.map(|(band, buckets)| Column::new(name(band), std::mem::take(buckets))).collect();
-        let mut frame = DataFrame::new(TEXTS, columns)?;
+        let mut frame = DataFrame::new(self.of_file.get(), columns)?;
         let file = File::create(&path).map_err(|source| DataError::Write { path: path.clone(), source })?;
         // Hashes are as good as random: nothing makes them smaller.
         ParquetWriter::new(file)

@@ -36,7 +36,7 @@ fn threshold() -> impl Strategy<Value = f64> {
 
 fn check(pool: &[String], new: &[String], threshold: f64, families: &[u32]) -> Result<(), TestCaseError> {
     let (of_pool, of_new) = families.split_at(pool.len());
-    for definition in [Definition::Rouge, Definition::RougeScore] {
+    for definition in [Definition::Rouge, Definition::RougeScore, Definition::RougeScoreSum] {
         for measure in MEASURES {
             let nearness = Nearness { definition, measure, threshold };
             let of_new = &of_new[..new.len()];
@@ -52,7 +52,7 @@ fn check(pool: &[String], new: &[String], threshold: f64, families: &[u32]) -> R
 proptest! {
     #[test]
     fn no_pair_of_short_texts_is_lost(
-        pool in prop::collection::vec("[abcd .]{0,24}", 0..8), new in prop::collection::vec("[abcd .]{0,24}", 0..12),
+        pool in prop::collection::vec("[abcd .\n]{0,24}", 0..8), new in prop::collection::vec("[abcd .\n]{0,24}", 0..12),
         threshold in threshold(), families in prop::collection::vec(0_u32..3, 20),
     ) {
         check(&pool, &new, threshold, &families)?;
@@ -61,7 +61,7 @@ proptest! {
     /// Texts past 64 words, some of whose words every text has.
     #[test]
     fn no_pair_of_long_texts_is_lost(
-        new in prop::collection::vec("([abc] |[d-z] |[a-z]{2} |[ab]\\. ){20,120}", 0..8), copies in 0_usize..8,
+        new in prop::collection::vec("([abc] |[d-z] |[a-z]{2} |[ab]\\. |[ab]\n){20,120}", 0..8), copies in 0_usize..8,
         threshold in threshold(), families in prop::collection::vec(0_u32..2, 20),
     ) {
         let copy = |text: &String| text.split(' ').step_by(2).collect::<Vec<_>>().join(" ");

@@ -23,7 +23,7 @@ impl Words {
             sorted.clear();
             sorted.extend_from_slice(texts.get(text).words);
             sorted.sort_unstable();
-            if definition == Definition::Rouge {
+            if !definition.counts_repeated_words() {
                 sorted.dedup();
             }
             let mut times = 0;

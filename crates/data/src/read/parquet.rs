@@ -12,7 +12,6 @@ use std::{
 
 use polars::{
     error::{PolarsError, polars_err},
-    frame::DataFrame,
     io::SerReader,
     prelude::{ArrowDataType, ParquetReader},
 };
@@ -23,32 +22,52 @@ use crate::{DataError, frame};
 /// A file with more values than this for each of its bytes is taken to be damaged; text has far fewer.
 const MOST_VALUES_PER_BYTE: u64 = 256;
 
+/// Hands over row group after row group; no more than one is held.
 pub(super) fn records(
     path: &Path,
-    file: File,
+    file: &File,
     columns: Option<&[&str]>,
     sink: &mut dyn FnMut(Record<'_>),
 ) -> Result<(), DataError> {
-    // Damaged files make Polars panic in places; here they are an error like any other.
-    let frame = catch_unwind(AssertUnwindSafe(|| read(path, file, columns))).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-        Err(damaged(path, polars_err!(ComputeError: "{}", said.unwrap_or_else(|| "damaged".into()))))
-    })?;
-    for (place, row) in (1..).zip(frame::objects(&frame)) {
-        sink(Record { place, line: &[], row });
+    let contents = catching(path, || contents(path, duplicate(path, file)?, columns))?;
+    if contents.columns.is_empty() {
+        return Ok(());
+    }
+    let mut first = 0;
+    for rows in contents.groups {
+        let frame = catching(path, || {
+            ParquetReader::new(duplicate(path, file)?)
+                .with_columns(Some(contents.columns.clone()))
+                .with_slice(Some((first, rows)))
+                .finish()
+                .map_err(|source| damaged(path, source))
+        })?;
+        for (place, row) in (first as u64 + 1..).zip(frame::objects(&frame)) {
+            sink(Record { place, line: &[], row });
+        }
+        first += rows;
     }
     Ok(())
 }
 
-fn read(path: &Path, file: File, columns: Option<&[&str]>) -> Result<DataFrame, DataError> {
+/// What of a file is read.
+struct Contents {
+    columns: Vec<String>,
+    /// The number of rows of each row group.
+    groups: Vec<usize>,
+}
+
+/// Looks at the footer.
+fn contents(path: &Path, file: File, columns: Option<&[&str]>) -> Result<Contents, DataError> {
     let length = file.metadata().map_err(|source| DataError::Read { path: path.to_owned(), source })?.len();
     let mut reader = ParquetReader::new(file);
     let metadata = reader.get_metadata().map_err(|source| damaged(path, source))?;
     // Polars asks for memory for as many values as the file claims to have, before it has seen one of them.
     let mut claimed = metadata.num_rows.max(metadata.max_row_group_height) as u64;
     let mut end = 0;
+    let mut groups = Vec::with_capacity(metadata.row_groups.len());
     for group in &metadata.row_groups {
+        groups.push(group.num_rows());
         claimed = claimed.max(group.num_rows() as u64);
         for column in group.parquet_columns() {
             claimed = claimed.max(u64::try_from(column.num_values()).unwrap_or(u64::MAX));
@@ -74,11 +93,20 @@ fn read(path: &Path, file: File, columns: Option<&[&str]>) -> Result<DataFrame, 
             return Err(DataError::ColumnType { path: path.to_owned(), column, found });
         }
     }
-    let wanted: Vec<String> = wanted.into_iter().map(|(name, _)| name).collect();
-    if wanted.is_empty() {
-        return Ok(DataFrame::empty());
-    }
-    reader.with_columns(Some(wanted)).finish().map_err(|source| damaged(path, source))
+    Ok(Contents { columns: wanted.into_iter().map(|(name, _)| name).collect(), groups })
+}
+
+/// Damaged files make Polars panic in places; here they are an error like any other.
+fn catching<T>(path: &Path, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        Err(damaged(path, polars_err!(ComputeError: "{}", said.unwrap_or_else(|| "damaged".into()))))
+    })
+}
+
+fn duplicate(path: &Path, file: &File) -> Result<File, DataError> {
+    file.try_clone().map_err(|source| DataError::Read { path: path.to_owned(), source })
 }
 
 fn damaged(path: &Path, source: PolarsError) -> DataError {

@@ -18,6 +18,10 @@ pub(crate) struct Comparison {
     length: usize,
     /// By place of a distinct word: whether it is in a common subsequence.
     common: Vec<bool>,
+    /// Of [`Definition::RougeScoreSum`]: the places of the words of each sentence.
+    ordered: Vec<Vec<u32>>,
+    /// By place of a distinct word: how often the loaded text has it.
+    times: Vec<u32>,
     /// The places of the words of the reference; scratch.
     other: Vec<u32>,
     table: Table,
@@ -33,6 +37,8 @@ impl Comparison {
             sentences: Vec::new(),
             length: 0,
             common: Vec::new(),
+            ordered: Vec::new(),
+            times: Vec::new(),
             other: Vec::new(),
             table: Table::default(),
         }
@@ -51,6 +57,10 @@ impl Comparison {
             }
         }
         self.sentences.clear();
+        if self.unites_sentences() {
+            self.load_in_order(text);
+            return;
+        }
         for words in text.sentences() {
             let places = words.iter().map(|&word| self.places[word as usize] as usize);
             self.sentences.push(Sentence::new(places, words.len(), self.distinct.len()));
@@ -59,13 +69,34 @@ impl Comparison {
         self.length = text.length;
     }
 
+    /// Whether sentences of the reference are looked up in the order of the loaded text's words, not the other way round.
+    fn unites_sentences(&self) -> bool {
+        matches!(self.definition, Definition::RougeScoreSum | Definition::RougeScoreSumStemmed)
+    }
+
+    fn load_in_order(&mut self, text: Text<'_>) {
+        self.ordered.clear();
+        self.times = vec![0; self.distinct.len() + 1];
+        for words in text.sentences() {
+            let places: Vec<u32> = words.iter().map(|&word| self.places[word as usize]).collect();
+            for &place in &places {
+                self.times[place as usize] += 1;
+            }
+            self.ordered.push(places);
+        }
+        self.length = text.length;
+    }
+
     /// The score of the loaded text against a reference.
     ///
     /// Where fewer words than `least` are common, the score may be one with fewer still.
     pub(crate) fn score(&mut self, reference: Text<'_>, least: usize) -> RougeL {
         let common = match self.definition {
-            Definition::RougeScore => self.longest(reference, least),
+            Definition::RougeScore | Definition::RougeScoreStemmed => self.longest(reference, least),
             Definition::Rouge => self.distinct_in_longest(reference, least),
+            Definition::RougeScoreSum | Definition::RougeScoreSumStemmed => {
+                self.in_united_longest(reference, least)
+            }
         };
         self.definition.of_counts(common, self.length, reference.length)
     }
@@ -112,7 +143,7 @@ impl Comparison {
                 continue;
             }
             for sentence in &self.sentences {
-                sentence.subsequence(words, &mut self.table, |place| {
+                sentence.subsequence(words, &mut self.table, |_, place| {
                     let found = &mut self.common[place as usize];
                     count += usize::from(!*found);
                     *found = true;
@@ -122,4 +153,41 @@ impl Comparison {
         self.common.fill(false);
         count
     }
+
+    /// The number of words of the reference that are in the longest common subsequence of their sentence with one of the
+    /// loaded text, each word counted as often as that text has it at most; 0 where it is below `least` for certain.
+    fn in_united_longest(&mut self, reference: Text<'_>, least: usize) -> usize {
+        let mut left = self.times.clone();
+        let places = reference.words.iter().map(|&word| self.places[word as usize]);
+        if taken(&mut left, places.filter(|&place| place != 0)) < least {
+            return 0;
+        }
+        left.copy_from_slice(&self.times);
+        let mut count = 0;
+        for words in reference.sentences() {
+            self.other.clear();
+            self.other.extend(words.iter().map(|&word| self.places[word as usize]));
+            let places = self.other.iter().map(|&place| place as usize);
+            let sentence = Sentence::new(places, words.len(), self.distinct.len());
+            self.common.clear();
+            self.common.resize(words.len(), false);
+            for ordered in &self.ordered {
+                sentence.subsequence(ordered, &mut self.table, |index, _| self.common[index] = true);
+            }
+            let united = self.other.iter().zip(&self.common).filter(|(_, common)| **common);
+            count += taken(&mut left, united.map(|(&place, _)| place));
+        }
+        count
+    }
+}
+
+/// Takes words while there are some left; how many were.
+fn taken(left: &mut [u32], places: impl Iterator<Item = u32>) -> usize {
+    let mut count = 0;
+    for place in places {
+        let left = &mut left[place as usize];
+        count += usize::from(*left > 0);
+        *left = left.saturating_sub(1);
+    }
+    count
 }

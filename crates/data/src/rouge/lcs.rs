@@ -64,33 +64,33 @@ impl Sentence {
         zeros(&table.bits)
     }
 
-    /// Hands the words of one of the longest common subsequences to `found`, last word first: the one that PyPI `rouge`
-    /// finds with this sentence as the hypothesis. Walking back from the ends, it steps back in the reference only where
-    /// that keeps more than stepping back in the hypothesis.
-    pub(super) fn subsequence(&self, reference: &[u32], table: &mut Table, mut found: impl FnMut(u32)) {
+    /// Hands the words of one of the longest common subsequences to `found`, last word first, each with its index in this
+    /// sentence. Walking back from the ends, it steps back in `other` only where that keeps more than stepping back here.
+    /// So does PyPI `rouge` with the hypothesis here, and `rouge-score` with the reference here.
+    pub(super) fn subsequence(&self, other: &[u32], table: &mut Table, mut found: impl FnMut(usize, u32)) {
         let blocks = self.blocks;
         table.bits.clear();
         table.bits.resize(blocks, u64::MAX);
-        for (at, &place) in reference.iter().enumerate() {
+        for (at, &place) in other.iter().enumerate() {
             table.bits.extend_from_within(at * blocks..);
             advance(&mut table.bits[(at + 1) * blocks..], self.row(place));
         }
         let row = |j: usize| &table.bits[j * blocks..][..blocks];
-        let (mut i, mut j) = (self.length, reference.len());
+        let (mut i, mut j) = (self.length, other.len());
         let mut common = zeros_before(row(j), i);
         // While there is something in common, there is something left of both.
         while common > 0 {
-            let place = reference[j - 1];
+            let place = other[j - 1];
             if bit(self.row(place), i - 1) {
-                found(place);
+                found(i - 1, place);
                 (i, j) = (i - 1, j - 1);
                 common = zeros_before(row(j), i);
                 continue;
             }
             let back_here = common - usize::from(!bit(row(j), i - 1));
-            let back_in_reference = zeros_before(row(j - 1), i);
-            if back_in_reference > back_here {
-                (j, common) = (j - 1, back_in_reference);
+            let back_there = zeros_before(row(j - 1), i);
+            if back_there > back_here {
+                (j, common) = (j - 1, back_there);
             } else {
                 (i, common) = (i - 1, back_here);
             }
@@ -169,7 +169,10 @@ mod tests {
             let sentence = Sentence::new(one.iter().map(|&place| place as usize), one.len(), 6);
             let mut table = Table::default();
             let mut found = Vec::new();
-            sentence.subsequence(&two, &mut table, |place| found.push(place));
+            sentence.subsequence(&two, &mut table, |index, place| {
+                assert_eq!(one[index], place);
+                found.push(place);
+            });
             prop_assert_eq!(found, by_table(&two, &one));
             let longest = by_table(&one, &two).len();
             prop_assert_eq!(sentence.longest(&two, 0, &mut table), longest);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Definition, google, pypi};
+use super::Definition;
 
 /// What a text is split into.
 #[derive(Debug, Clone, Copy)]
@@ -59,19 +59,15 @@ impl Texts {
                 }
                 Piece::End => all.sentences.push((all.words.len() - start) as u32),
             };
-            match definition {
-                Definition::Rouge => pypi::split(text, &mut add),
-                Definition::RougeScore => google::split(text, &mut add),
-            }
-            let length = match definition {
-                Definition::RougeScore => all.words.len() - start,
-                Definition::Rouge => {
-                    distinct.clear();
-                    distinct.extend_from_slice(&all.words[start..]);
-                    distinct.sort_unstable();
-                    distinct.dedup();
-                    distinct.len()
-                }
+            definition.split(text, &mut add);
+            let length = if definition.counts_repeated_words() {
+                all.words.len() - start
+            } else {
+                distinct.clear();
+                distinct.extend_from_slice(&all.words[start..]);
+                distinct.sort_unstable();
+                distinct.dedup();
+                distinct.len()
             };
             all.ends.push(End {
                 words: all.words.len(),

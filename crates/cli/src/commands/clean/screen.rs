@@ -78,8 +78,7 @@ impl Screen {
         if broken.is_empty() {
             return Some(pair);
         }
-        let detail = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        dropped.push(Dropped::new(pair, "quality", None, detail));
+        dropped.push(Dropped::by_quality(pair, broken));
         None
     }
 }
