@@ -9,7 +9,8 @@ use std::{
 };
 
 use lancer_backend::{
-    Backend, Collect, GenerateRequest, Learner, Message, Prompt, StepSettings, WeightFormat, conformance,
+    Backend, Collect, GenerateRequest, Learner, Message, Prompt, StepSettings, WeightFormat,
+    conformance::{self, TINY_MODELS},
 };
 use lancer_burn::{BurnBackend, BurnLearner, LoraSettings, TrainSettings};
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
@@ -74,7 +75,7 @@ fn onnx(model: &Path, operators: Operators) -> OnnxRuntime {
 
 #[test]
 fn three_engines_agree() {
-    for name in ["tiny-llama", "tiny-qwen2"] {
+    for name in TINY_MODELS {
         let scratch = tempfile::tempdir().unwrap();
         let file = scratch.path().join("tiny.gguf");
         convert(&Model::open(&fixture(name)).unwrap(), &file, ConvertFormat::F32).unwrap();
@@ -93,7 +94,7 @@ fn three_engines_agree() {
 
 #[test]
 fn a_trained_model_is_the_same_in_every_engine() {
-    for name in ["tiny-llama", "tiny-qwen2"] {
+    for name in TINY_MODELS {
         for settings in [TrainSettings::default(), TrainSettings::lora(LoraSettings::default())] {
             let mut learner = trained(name, &settings);
             let scratch = tempfile::tempdir().unwrap();

@@ -6,7 +6,10 @@ use std::{
 };
 
 use crate::{
-    ChatTemplate, Config, Family, Head, ModelError, Tensor, Tokenizer, gguf::GgufFile, names, rotary_layout,
+    ChatTemplate, Config, Head, ModelError, Tensor, Tokenizer,
+    config::{GgufDescription, ROPE_FREQS},
+    gguf::GgufFile,
+    names, rotary_layout,
     safetensors_file::SafetensorsFiles,
 };
 
@@ -54,7 +57,14 @@ impl Model {
             .get("token_embd.weight")
             .ok_or_else(|| ModelError::NoTensor { path: path.into(), tensor: "token_embd.weight".into() })?;
         let head = if file.tensors().contains_key("output.weight") { Head::Separate } else { Head::Tied };
-        let config = Config::from_gguf(path, file.metadata(), embedding.shape[0], head)?;
+        let has_rope_freqs = file.tensors().contains_key(ROPE_FREQS);
+        let rope_freqs = has_rope_freqs.then(|| file.tensor(ROPE_FREQS)).transpose()?;
+        let description = GgufDescription {
+            vocab_size: embedding.shape[0],
+            head,
+            rope_freqs: rope_freqs.map(|tensor| tensor.data),
+        };
+        let config = Config::from_gguf(path, file.metadata(), &description)?;
         let tokenizer = Tokenizer::from_gguf(path, file.metadata())?;
         let source = file.metadata().text(path, "tokenizer.chat_template")?;
         let chat_template = source.map(|source| template(source, &tokenizer)).transpose()?;
@@ -105,9 +115,7 @@ impl Model {
             Weights::Gguf(file) => {
                 let gguf = names::to_gguf(name)
                     .ok_or_else(|| ModelError::NoTensor { path: self.path.clone(), tensor: name.into() })?;
-                let tensor = file.tensor(&gguf)?;
-                let interleaved = self.config.family == Family::Llama && rotary_layout::is_interleaved(name);
-                Ok(if interleaved { rotary_layout::to_halves(tensor, self.config.head_dim) } else { tensor })
+                Ok(rotary_layout::from_gguf(file.tensor(&gguf)?, name, &self.config))
             }
         }
     }

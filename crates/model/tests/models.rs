@@ -20,7 +20,7 @@ struct Expected {
     greedy_text: String,
 }
 
-const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
+const MODELS: [&str; 3] = ["tiny-llama", "tiny-qwen2", "tiny-llama3"];
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -150,7 +150,7 @@ fn a_damaged_folder_is_named() {
             "tensor `model.embed_tokens.weight`: its shape is [512, 64]",
         ),
         ("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "no multiple of 3"),
-        ("\"rope_type\": \"default\"", "\"rope_type\": \"llama3\"", "rope scaling `llama3`"),
+        ("\"rope_type\": \"default\"", "\"rope_type\": \"yarn\"", "rope scaling `yarn`"),
     ] {
         fs::write(scratch.path().join("config.json"), config.replace(from, to)).unwrap();
         let error = Model::open(scratch.path()).unwrap_err().to_string();

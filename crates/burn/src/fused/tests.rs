@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, activation};
+use lancer_model::{Rotary, RotaryScaling};
 
 use super::*;
 
@@ -79,27 +80,11 @@ fn composed_rotation(states: Tensor<2>, positions: &[usize], head_dim: usize, th
     states * table(f32::cos) + turned * table(f32::sin)
 }
 
-fn config() -> lancer_model::Config {
-    lancer_model::Config {
-        family: lancer_model::Family::Llama,
-        vocab_size: 7,
-        hidden_size: 32,
-        intermediate_size: 16,
-        layers: 1,
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 8,
-        rope_theta: 500.0,
-        rms_norm_eps: 1e-5,
-        context_length: 64,
-        head: lancer_model::Head::Tied,
-    }
-}
-
 #[test]
 fn the_rotary_embedding_is_its_formula() {
     let positions = [0, 1, 2, 7, 30, 2];
-    let turns = Arc::new(Turns::new(&config(), &positions));
+    let rotary = Rotary { theta: 500.0, scaling: RotaryScaling::None };
+    let turns = Arc::new(Turns::new(&rotary, 8, &positions));
     compare(
         &[numbers([6, 32], 0.3)],
         |[states]| rotate(states, turns.clone()),

@@ -53,7 +53,8 @@ impl Layout {
             rows.push(own);
             positions.extend(span.past..span.past + span.rows);
         }
-        Self { rows, reaches: reaches.into(), turns: Arc::new(Turns::new(config, &positions)) }
+        let turns = Turns::new(&config.rotary, config.head_dim, &positions);
+        Self { rows, reaches: reaches.into(), turns: Arc::new(turns) }
     }
 }
 

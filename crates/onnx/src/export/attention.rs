@@ -89,10 +89,7 @@ fn pairs(graph: &mut Graph<'_>, mask: &str, positions: &str) -> Mask {
 
 /// Cosines and sines of every position, as transformers computes them: angles in 32-bit floats.
 fn rotary_tables(config: &Config) -> (Vec<f32>, Vec<f32>) {
-    let half = config.head_dim / 2;
-    let frequencies: Vec<f32> = (0..half)
-        .map(|pair| config.rope_theta.powf(-2.0 * pair as f64 / config.head_dim as f64) as f32)
-        .collect();
+    let frequencies = config.rotary.frequencies(config.head_dim);
     let angles = (0..config.context_length)
         .flat_map(|position| frequencies.iter().map(move |frequency| frequency * position as f32));
     angles.map(|angle| (angle.cos(), angle.sin())).unzip()

@@ -1,6 +1,6 @@
 //! A Llama or Qwen2 as a graph, top to bottom.
 
-use lancer_model::{Config, Head, ModelError};
+use lancer_model::{Bias, Config, Head, ModelError};
 
 use super::{
     attention::{Attention, SharedInputs},
@@ -109,7 +109,7 @@ impl Decoder<'_> {
     fn projection(&mut self, states: &str, name: &str, heads: usize) -> Result<Value, ModelError> {
         let width = heads * self.config.head_dim;
         let projected = self.linear(states, &format!("{name}.weight"), self.config.hidden_size, width)?;
-        if !self.config.family.has_attention_bias() {
+        if self.config.family.design().bias == Bias::None {
             return Ok(projected);
         }
         let bias = self.graph.weights.tensor(&format!("{name}.bias"))?;

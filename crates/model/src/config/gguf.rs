@@ -1,0 +1,148 @@
+//! The part of GGUF metadata that describes a model's shape, read and written.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{Config, Head};
+use crate::{
+    Family, Llama3Scaling, ModelError, Rotary, RotaryScaling,
+    gguf::{Metadata, Value},
+};
+
+/// What a GGUF file says of a model's shape outside of its metadata.
+pub(crate) struct GgufDescription {
+    /// Rows of the embedding.
+    pub(crate) vocab_size: usize,
+    pub(crate) head: Head,
+    /// The tensor [`ROPE_FREQS`], where there is one.
+    pub(crate) rope_freqs: Option<Vec<f32>>,
+}
+
+/// The tensor by which llama.cpp divides the rotary embedding's frequencies.
+pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
+
+/// The metadata of one model, its keys without the architecture before them.
+struct Reader<'a> {
+    path: &'a Path,
+    metadata: &'a Metadata,
+    architecture: &'a str,
+}
+
+impl Reader<'_> {
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture)
+    }
+
+    fn count(&self, key: &str) -> Result<Option<usize>, ModelError> {
+        Ok(self.metadata.count(self.path, &self.key(key))?.map(|count| count as usize))
+    }
+
+    fn float(&self, key: &str) -> Result<Option<f64>, ModelError> {
+        self.metadata.float(self.path, &self.key(key))
+    }
+
+    fn needed<T>(&self, key: &str, found: Option<T>) -> Result<T, ModelError> {
+        found.ok_or_else(|| missing(self.path, self.key(key)))
+    }
+
+    fn needed_count(&self, key: &str) -> Result<usize, ModelError> {
+        self.needed(key, self.count(key)?)
+    }
+
+    fn rotary(&self, rope_freqs: Option<&[f32]>) -> Result<Rotary, ModelError> {
+        let wrong = |reason: String| ModelError::Config { path: self.path.into(), reason };
+        let theta = self.float("rope.freq_base")?.unwrap_or(Rotary::DEFAULT_THETA);
+        let kind = self.metadata.text(self.path, &self.key("rope.scaling.type"))?.unwrap_or("none");
+        let scaling = match (kind, rope_freqs) {
+            ("none", None) => RotaryScaling::None,
+            ("none", Some(divisors)) => {
+                let scaling = Llama3Scaling::from_divisors(divisors, theta).ok_or_else(|| {
+                    wrong(format!("its `{ROPE_FREQS}` is not that of Llama 3.x, and cannot be computed yet"))
+                })?;
+                RotaryScaling::Llama3(scaling)
+            }
+            ("linear", None) => {
+                let key = "rope.scaling.factor";
+                RotaryScaling::Linear { factor: self.needed(key, self.float(key)?)? }
+            }
+            (other, _) => return Err(wrong(format!("rope scaling `{other}` cannot be computed yet"))),
+        };
+        Ok(Rotary { theta, scaling })
+    }
+}
+
+impl Config {
+    /// Reads GGUF metadata.
+    pub(crate) fn from_gguf(
+        path: &Path,
+        metadata: &Metadata,
+        description: &GgufDescription,
+    ) -> Result<Self, ModelError> {
+        let key = "general.architecture";
+        let architecture = metadata.text(path, key)?.ok_or_else(|| missing(path, key.into()))?;
+        let wrong = |reason: String| ModelError::Config { path: path.into(), reason };
+        let family = Family::from_gguf(architecture).map_err(wrong)?;
+        let reader = Reader { path, metadata, architecture };
+        let hidden_size = reader.needed_count("embedding_length")?;
+        let heads = reader.needed_count("attention.head_count")?;
+        let epsilon = "attention.layer_norm_rms_epsilon";
+        Self {
+            family,
+            vocab_size: description.vocab_size,
+            hidden_size,
+            intermediate_size: reader.needed_count("feed_forward_length")?,
+            layers: reader.needed_count("block_count")?,
+            heads,
+            kv_heads: reader.count("attention.head_count_kv")?.unwrap_or(heads),
+            head_dim: reader.count("attention.key_length")?.unwrap_or_else(|| hidden_size / heads.max(1)),
+            rotary: reader.rotary(description.rope_freqs.as_deref())?,
+            rms_norm_eps: reader.needed(epsilon, reader.float(epsilon)?)?,
+            context_length: reader.needed_count("context_length")?,
+            head: description.head,
+        }
+        .checked(path)
+    }
+
+    /// The metadata that describes the shape, and the tensor [`ROPE_FREQS`] where the rotary embedding needs it. `path` is
+    /// named in errors.
+    pub(crate) fn to_gguf(&self, path: &Path) -> Result<(Metadata, Option<Vec<f32>>), ModelError> {
+        let architecture = self.family.design().gguf;
+        let count = |n: usize| Value::U32(n as u32);
+        let mut of_family = vec![
+            ("context_length", count(self.context_length)),
+            ("embedding_length", count(self.hidden_size)),
+            ("block_count", count(self.layers)),
+            ("feed_forward_length", count(self.intermediate_size)),
+            ("attention.head_count", count(self.heads)),
+            ("attention.head_count_kv", count(self.kv_heads)),
+            ("attention.key_length", count(self.head_dim)),
+            ("attention.value_length", count(self.head_dim)),
+            ("attention.layer_norm_rms_epsilon", Value::F32(self.rms_norm_eps as f32)),
+            ("rope.dimension_count", count(self.head_dim)),
+            ("rope.freq_base", Value::F32(self.rotary.theta as f32)),
+            ("vocab_size", count(self.vocab_size)),
+        ];
+        let rope_freqs = match self.rotary.scaling {
+            RotaryScaling::None => None,
+            RotaryScaling::Linear { factor } => {
+                of_family.push(("rope.scaling.type", Value::String("linear".into())));
+                of_family.push(("rope.scaling.factor", Value::F32(factor as f32)));
+                None
+            }
+            RotaryScaling::Llama3(scaling) if architecture == Family::Llama.design().gguf => {
+                Some(scaling.divisors(self.rotary.theta, self.head_dim))
+            }
+            RotaryScaling::Llama3(_) => {
+                let reason = format!("GGUF has no place for rope scaling `llama3` in a `{architecture}`");
+                return Err(ModelError::Config { path: path.into(), reason });
+            }
+        };
+        let mut entries: BTreeMap<String, Value> =
+            of_family.into_iter().map(|(key, value)| (format!("{architecture}.{key}"), value)).collect();
+        entries.insert("general.architecture".into(), Value::String(architecture.into()));
+        Ok((Metadata(entries), rope_freqs))
+    }
+}
+
+fn missing(path: &Path, key: String) -> ModelError {
+    ModelError::Metadata { path: path.into(), key, reason: "it is missing".into() }
+}

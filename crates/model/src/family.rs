@@ -1,0 +1,96 @@
+//! Families of models, and one table of where each differs from Llama.
+
+/// A family of models: transformers that differ in a few places only, which [`design`](Self::design) names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Llama and its kin (SmolLM2), Llama 3.x with its stretched rotary embedding included.
+    Llama,
+    /// Qwen2 and Qwen2.5: biases on the query, key and value projections.
+    Qwen2,
+}
+
+/// Where a family differs from others, and how files name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Design {
+    /// `model_type` in `config.json`.
+    pub(crate) model_type: &'static str,
+    /// transformers' class, `architectures` in `config.json`.
+    pub(crate) class: &'static str,
+    /// `general.architecture` in GGUF.
+    pub(crate) gguf: &'static str,
+    /// The order of the query and key rows of a head in GGUF.
+    pub(crate) gguf_rows: GgufRows,
+    /// Which projections have biases.
+    pub bias: Bias,
+}
+
+/// Which projections of the attention have biases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bias {
+    /// None.
+    None,
+    /// Those to queries, keys and values.
+    QueryKeyValue,
+}
+
+/// The order of the rows of a query or key head in GGUF; the rotary embedding turns pairs of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum GgufRows {
+    /// As in Hugging Face's files: row `i` is turned with row `i + head_dim / 2`.
+    Halves,
+    /// Row `2i` is turned with row `2i + 1`.
+    Neighbours,
+}
+
+/// What the others are compared with.
+const LLAMA: Design = Design {
+    model_type: "llama",
+    class: "LlamaForCausalLM",
+    gguf: "llama",
+    gguf_rows: GgufRows::Neighbours,
+    bias: Bias::None,
+};
+
+const QWEN2: Design = Design {
+    model_type: "qwen2",
+    class: "Qwen2ForCausalLM",
+    gguf: "qwen2",
+    gguf_rows: GgufRows::Halves,
+    bias: Bias::QueryKeyValue,
+};
+
+impl Family {
+    /// All families, in the order in which errors name them.
+    pub const ALL: [Self; 2] = [Self::Llama, Self::Qwen2];
+
+    /// Where it differs from others.
+    pub fn design(self) -> &'static Design {
+        match self {
+            Self::Llama => &LLAMA,
+            Self::Qwen2 => &QWEN2,
+        }
+    }
+
+    /// The name, `model_type` in `config.json`.
+    pub fn name(self) -> &'static str {
+        self.design().model_type
+    }
+
+    /// The family of a `model_type`.
+    pub(crate) fn from_model_type(name: &str) -> Result<Self, String> {
+        Self::find(name, |design| design.model_type)
+    }
+
+    /// The family of a GGUF architecture, of two that share one the first.
+    pub(crate) fn from_gguf(name: &str) -> Result<Self, String> {
+        Self::find(name, |design| design.gguf)
+    }
+
+    fn find(name: &str, of: impl Fn(&Design) -> &'static str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|family| of(family.design()) == name).ok_or_else(|| {
+            let mut known: Vec<&str> = Self::ALL.into_iter().map(|family| of(family.design())).collect();
+            known.dedup();
+            format!("the model family `{name}` is not known; known are {}", known.join(", "))
+        })
+    }
+}
