@@ -97,6 +97,13 @@ fn variants_are_those_of_transformers() {
         for variant in conformance::variants(&fixture(name), scratch.path()).unwrap() {
             let references = Reference::read(&variant.join("expected.json"));
             let (mut engine, _folder) = engine_of(&variant, one_thread());
+            if engine.info().context_length < 512 {
+                // A window that llama.cpp does not know: the file's context ends where it would matter.
+                let request = GenerateRequest::new(Prompt::user("Name a colour, and then another one."));
+                let error = engine.generate(&[request], &mut Collect::default()).unwrap_err();
+                assert!(matches!(error, BackendError::TooLong { context_length: 16, .. }), "{error}");
+                continue;
+            }
             let difference = conformance::difference_of_scores(&mut engine, &references);
             assert!(difference < 1e-3, "{}: {difference}", variant.display());
             conformance::greedy_is_the_same(&mut engine, &references);

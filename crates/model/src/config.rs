@@ -6,7 +6,7 @@ mod json;
 use std::path::Path;
 
 pub(crate) use self::gguf::{GgufDescription, ROPE_FREQS};
-use crate::{Bias, Family, ModelError, Rotary};
+use crate::{Bias, Family, ModelError, Rotary, SlidingWindow};
 
 /// Where the head's weights are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,8 +36,10 @@ pub struct Config {
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
-    /// The rotary embedding.
+    /// The rotary embedding, of layers without a sliding window.
     pub rotary: Rotary,
+    /// The sliding window, where some layers have one.
+    pub sliding_window: Option<SlidingWindow>,
     /// Added to the mean square in each RMS norm.
     pub rms_norm_eps: f64,
     /// The longest sequence the model was trained for.
@@ -47,6 +49,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The sliding window of a layer; `None` where its attention reaches back to the beginning.
+    pub fn window(&self, layer: usize) -> Option<&SlidingWindow> {
+        self.sliding_window.as_ref().filter(|window| window.is_in(layer))
+    }
+
     /// The shape of the tensor of this Hugging Face name (without `model.layers.N.`); `None` where there is none.
     pub fn tensor_shape(&self, part: &str) -> Option<Vec<usize>> {
         let (query, key_value) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
@@ -91,6 +98,9 @@ impl Config {
                 "{} heads are no multiple of {} key and value heads",
                 self.heads, self.kv_heads
             ));
+        }
+        if self.sliding_window.is_some_and(|window| window.tokens == 0) {
+            return wrong("the sliding window is 0 tokens wide".into());
         }
         if !self.head_dim.is_multiple_of(2) {
             return wrong(format!(

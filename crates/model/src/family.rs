@@ -5,6 +5,8 @@
 pub enum Family {
     /// Llama and its kin (SmolLM2), Llama 3.x with its stretched rotary embedding included.
     Llama,
+    /// Mistral, with a sliding window or without. GGUF files know it as a Llama.
+    Mistral,
     /// Qwen2 and Qwen2.5: biases on the query, key and value projections.
     Qwen2,
 }
@@ -20,6 +22,8 @@ pub struct Design {
     pub(crate) gguf: &'static str,
     /// The order of the query and key rows of a head in GGUF.
     pub(crate) gguf_rows: GgufRows,
+    /// Whether GGUF files of the family can have a sliding window.
+    pub(crate) gguf_window: GgufWindow,
     /// Which projections have biases.
     pub bias: Bias,
 }
@@ -42,14 +46,24 @@ pub(crate) enum GgufRows {
     Neighbours,
 }
 
+/// Whether GGUF files of a family can have a sliding window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum GgufWindow {
+    /// llama.cpp knows of none.
+    Unknown,
+}
+
 /// What the others are compared with.
 const LLAMA: Design = Design {
     model_type: "llama",
     class: "LlamaForCausalLM",
     gguf: "llama",
     gguf_rows: GgufRows::Neighbours,
+    gguf_window: GgufWindow::Unknown,
     bias: Bias::None,
 };
+
+const MISTRAL: Design = Design { model_type: "mistral", class: "MistralForCausalLM", ..LLAMA };
 
 const QWEN2: Design = Design {
     model_type: "qwen2",
@@ -57,16 +71,18 @@ const QWEN2: Design = Design {
     gguf: "qwen2",
     gguf_rows: GgufRows::Halves,
     bias: Bias::QueryKeyValue,
+    ..LLAMA
 };
 
 impl Family {
     /// All families, in the order in which errors name them.
-    pub const ALL: [Self; 2] = [Self::Llama, Self::Qwen2];
+    pub const ALL: [Self; 3] = [Self::Llama, Self::Mistral, Self::Qwen2];
 
     /// Where it differs from others.
     pub fn design(self) -> &'static Design {
         match self {
             Self::Llama => &LLAMA,
+            Self::Mistral => &MISTRAL,
             Self::Qwen2 => &QWEN2,
         }
     }

@@ -39,6 +39,7 @@ mod names;
 mod rotary;
 mod rotary_layout;
 mod safetensors_file;
+mod sliding_window;
 mod tensor;
 mod tokenizer;
 
@@ -50,5 +51,6 @@ pub use family::{Bias, Design, Family};
 pub use folder::{FolderType, write_folder};
 pub use model::Model;
 pub use rotary::{Llama3Scaling, Rotary, RotaryScaling};
+pub use sliding_window::{SlidingWindow, WindowedLayers};
 pub use tensor::Tensor;
 pub use tokenizer::{SpecialTokens, Tokenizer};

@@ -15,14 +15,16 @@ use crate::{
     numbers::{Floats, change, primitive, read},
 };
 
-/// The heads of an attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The heads of an attention, and how far back it reaches.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct AttentionShape {
     /// Number of query heads.
     pub(crate) heads: usize,
     /// Number of key and value heads, of which `heads` is a multiple.
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
+    /// A query sees so many keys at most, its own the last of them.
+    pub(crate) window: Option<usize>,
 }
 
 impl AttentionShape {
@@ -31,7 +33,8 @@ impl AttentionShape {
     }
 }
 
-/// Some queries, and the keys over which they go. A query sees all keys but those that come after its own.
+/// Some queries, and the keys over which they go. A query sees no keys that come after its own, and of those before as many
+/// as the window has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// Rows of the queries.
@@ -166,11 +169,12 @@ fn by_token(states: Tensor<3>) -> Tensor<2> {
 
 /// `softmax(scores / √head_dim)` over the keys that each query sees; 0 for the others. Of `[kv_heads, groups · rows, keys]`.
 fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3> {
-    let (rows, keys) = (reach.rows(), reach.keys());
+    let (rows, keys, window) = (reach.rows(), reach.keys(), shape.window.unwrap_or(usize::MAX));
     let scale = (shape.head_dim as f32).sqrt().recip();
     change(scores, |all| {
         for (place, row) in all.chunks_exact_mut(keys).enumerate() {
-            let (seen, unseen) = row.split_at_mut(keys - rows + place % rows + 1);
+            let (before, after) = row.split_at_mut(keys - rows + place % rows + 1);
+            let (too_far, seen) = before.split_at_mut(before.len().saturating_sub(window));
             let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let mut sum = 0.0;
             for score in seen.iter_mut() {
@@ -181,7 +185,8 @@ fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3>
             for probability in seen.iter_mut() {
                 *probability *= scale;
             }
-            unseen.fill(0.0);
+            too_far.fill(0.0);
+            after.fill(0.0);
         }
     })
 }

@@ -99,11 +99,13 @@ fn composed_attention(
     reach: &Reach,
 ) -> Tensor<2> {
     let (rows, keys, width) = (reach.queries.len(), reach.prefix.len() + reach.keys.len(), heads.head_dim);
+    let window = heads.window.unwrap_or(keys);
+    let seen = |key, own| key <= own && key + window > own;
     let mask: Vec<f32> = (0..rows)
-        .flat_map(|row| (0..keys).map(move |key| if key > keys - rows + row { -1e9 } else { 0.0 }))
+        .flat_map(|row| (0..keys).map(move |key| if seen(key, keys - rows + row) { 0.0 } else { -1e9 }))
         .collect();
     let mask = Tensor::<2>::from_data(TensorData::new(mask, [rows, keys]), &Device::flex());
-    let seen = |all: &Tensor<2>, head: usize| {
+    let known = |all: &Tensor<2>, head: usize| {
         let of_head = all.clone().narrow(1, head * width, width);
         let part = |rows: &Range<usize>| of_head.clone().narrow(0, rows.start, rows.len());
         if reach.prefix.is_empty() {
@@ -115,15 +117,15 @@ fn composed_attention(
     let outputs = (0..heads.heads).map(|head| {
         let query = query.clone().narrow(0, reach.queries.start, rows).narrow(1, head * width, width);
         let kv_head = head / (heads.heads / heads.kv_heads);
-        let scores = query.matmul(seen(&key, kv_head).transpose()) / (width as f32).sqrt() + mask.clone();
-        activation::softmax(scores, 1).matmul(seen(&value, kv_head))
+        let scores = query.matmul(known(&key, kv_head).transpose()) / (width as f32).sqrt() + mask.clone();
+        activation::softmax(scores, 1).matmul(known(&value, kv_head))
     });
     Tensor::cat(outputs.collect(), 1)
 }
 
 #[test]
 fn attention_is_its_formula() {
-    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8 };
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, window: None };
     let reaches: Arc<[Reach]> = [
         Reach { queries: 0..5, prefix: 0..0, keys: 0..5 },
         Reach { queries: 5..8, prefix: 0..5, keys: 5..8 },
@@ -131,25 +133,31 @@ fn attention_is_its_formula() {
         Reach { queries: 9..13, prefix: 0..0, keys: 9..13 },
     ]
     .into();
-    compare(
-        &[numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
-        |[query, key, value]| attend(query, key, value, heads, reaches.clone()),
-        |inputs| {
-            let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
-            Tensor::cat(parts.collect(), 0)
-        },
-    );
+    for window in [None, Some(1), Some(3), Some(6), Some(100)] {
+        let heads = AttentionShape { window, ..heads };
+        compare(
+            &[numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
+            |[query, key, value]| attend(query, key, value, heads, reaches.clone()),
+            |inputs| {
+                let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+                Tensor::cat(parts.collect(), 0)
+            },
+        );
+    }
 }
 
 #[test]
 fn attention_reaches_back_into_a_cache() {
-    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8 };
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, window: None };
     let reach = Reach { queries: 0..3, prefix: 0..0, keys: 0..7 };
-    compare(
-        &[numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
-        |[query, key, value]| attend(query, key, value, heads, [reach.clone()].into()),
-        |inputs| composed_attention(inputs, heads, &reach),
-    );
+    for window in [None, Some(2), Some(6)] {
+        let heads = AttentionShape { window, ..heads };
+        compare(
+            &[numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
+            |[query, key, value]| attend(query, key, value, heads, [reach.clone()].into()),
+            |inputs| composed_attention(inputs, heads, &reach),
+        );
+    }
 }
 
 #[test]

@@ -33,7 +33,12 @@ impl Attention {
             key: linear(Projection::KProj)?,
             value: linear(Projection::VProj)?,
             output: linear(Projection::OProj)?,
-            shape: AttentionShape { heads, kv_heads, head_dim },
+            shape: AttentionShape {
+                heads,
+                kv_heads,
+                head_dim,
+                window: model.config().window(layer).map(|window| window.tokens),
+            },
         })
     }
 
@@ -49,8 +54,9 @@ impl Attention {
         let query = self.query.forward(states.clone(), dropout.as_deref_mut());
         let key = self.key.forward(states.clone(), dropout.as_deref_mut());
         let value = self.value.forward(states, dropout.as_deref_mut());
-        let query = fused::rotate(query, layout.turns.clone());
-        let key = fused::rotate(key, layout.turns.clone());
+        let turns = layout.turns(self.shape);
+        let query = fused::rotate(query, turns.clone());
+        let key = fused::rotate(key, turns);
         let attended = match &mut pass.caches {
             None => fused::attend(query, key, value, self.shape, layout.reaches.clone()),
             Some(caches) => {

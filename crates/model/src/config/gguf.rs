@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{Config, Head};
 use crate::{
-    Family, Llama3Scaling, ModelError, Rotary, RotaryScaling,
+    Family, Llama3Scaling, ModelError, Rotary, RotaryScaling, SlidingWindow, WindowedLayers,
+    family::GgufWindow,
     gguf::{Metadata, Value},
 };
 
@@ -70,6 +71,23 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    fn sliding_window(&self, family: Family, rotary: Rotary) -> Result<Option<SlidingWindow>, ModelError> {
+        let Some(tokens) = self.count("attention.sliding_window")?.filter(|&tokens| tokens > 0) else {
+            return Ok(None);
+        };
+        match family {
+            Family::Llama | Family::Mistral => {
+                Ok(Some(SlidingWindow { tokens, layers: WindowedLayers::All, rotary }))
+            }
+            Family::Qwen2 => {
+                let reason = format!("a sliding window in a `{}` cannot be computed yet", self.architecture);
+                Err(ModelError::Config { path: self.path.into(), reason })
+            }
+        }
+    }
+}
+
 impl Config {
     /// Reads GGUF metadata.
     pub(crate) fn from_gguf(
@@ -80,11 +98,18 @@ impl Config {
         let key = "general.architecture";
         let architecture = metadata.text(path, key)?.ok_or_else(|| missing(path, key.into()))?;
         let wrong = |reason: String| ModelError::Config { path: path.into(), reason };
-        let family = Family::from_gguf(architecture).map_err(wrong)?;
+        let named = Family::from_gguf(architecture).map_err(wrong)?;
         let reader = Reader { path, metadata, architecture };
         let hidden_size = reader.needed_count("embedding_length")?;
         let heads = reader.needed_count("attention.head_count")?;
         let epsilon = "attention.layer_norm_rms_epsilon";
+        let rotary = reader.rotary(description.rope_freqs.as_deref())?;
+        let sliding_window = reader.sliding_window(named, rotary)?;
+        let family = match (named, sliding_window) {
+            // llama.cpp does not look at the window of a Llama; a file that has one is a Mistral's.
+            (Family::Llama, Some(_)) => Family::Mistral,
+            _ => named,
+        };
         Self {
             family,
             vocab_size: description.vocab_size,
@@ -94,7 +119,8 @@ impl Config {
             heads,
             kv_heads: reader.count("attention.head_count_kv")?.unwrap_or(heads),
             head_dim: reader.count("attention.key_length")?.unwrap_or_else(|| hidden_size / heads.max(1)),
-            rotary: reader.rotary(description.rope_freqs.as_deref())?,
+            rotary,
+            sliding_window,
             rms_norm_eps: reader.needed(epsilon, reader.float(epsilon)?)?,
             context_length: reader.needed_count("context_length")?,
             head: description.head,
@@ -107,8 +133,13 @@ impl Config {
     pub(crate) fn to_gguf(&self, path: &Path) -> Result<(Metadata, Option<Vec<f32>>), ModelError> {
         let architecture = self.family.design().gguf;
         let count = |n: usize| Value::U32(n as u32);
+        // llama.cpp would compute without the window: the context ends where it would begin to matter.
+        let context_length = match (self.sliding_window, self.family.design().gguf_window) {
+            (Some(window), GgufWindow::Unknown) => self.context_length.min(window.tokens),
+            (None, _) => self.context_length,
+        };
         let mut of_family = vec![
-            ("context_length", count(self.context_length)),
+            ("context_length", count(context_length)),
             ("embedding_length", count(self.hidden_size)),
             ("block_count", count(self.layers)),
             ("feed_forward_length", count(self.intermediate_size)),

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::{Config, Head};
-use crate::{Family, Llama3Scaling, ModelError, Rotary, RotaryScaling};
+use crate::{
+    Family, Llama3Scaling, ModelError, Rotary, RotaryScaling, SlidingWindow, WindowedLayers,
+};
 
 /// The part of `config.json` that is used; its many other fields are for other programs.
 #[derive(Deserialize)]
@@ -23,6 +25,11 @@ struct Json {
     rope_theta: Option<f64>,
     rope_parameters: Option<Rope>,
     rope_scaling: Option<Rope>,
+    /// `Some(None)` where the file says that there is none.
+    #[serde(default, deserialize_with = "given")]
+    sliding_window: Option<Option<usize>>,
+    #[serde(default)]
+    use_sliding_window: bool,
     rms_norm_eps: f64,
     max_position_embeddings: usize,
     #[serde(default)]
@@ -54,6 +61,7 @@ impl Config {
         let json: Json = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         let family = Family::from_model_type(&json.model_type).map_err(wrong)?;
         json.refuse_what_cannot_be_computed(family).map_err(wrong)?;
+        let rotary = json.rotary().map_err(wrong)?;
         Self {
             family,
             vocab_size: json.vocab_size,
@@ -63,7 +71,8 @@ impl Config {
             heads: json.num_attention_heads,
             kv_heads: json.num_key_value_heads.unwrap_or(json.num_attention_heads),
             head_dim: json.head_dim.unwrap_or_else(|| json.hidden_size / json.num_attention_heads.max(1)),
-            rotary: json.rotary().map_err(wrong)?,
+            rotary,
+            sliding_window: json.sliding_window(family, rotary),
             rms_norm_eps: json.rms_norm_eps,
             context_length: json.max_position_embeddings,
             head: if json.tie_word_embeddings { Head::Tied } else { Head::Separate },
@@ -102,12 +111,19 @@ impl Config {
             })),
         }
         .and_then(|scaling| fields.insert("rope_scaling".into(), scaling));
+        if self.family == Family::Mistral {
+            // `null`, too, is said: without the field transformers takes its default.
+            let tokens = self.sliding_window.map(|window| window.tokens);
+            fields.insert("sliding_window".into(), json!(tokens));
+        }
         fields
     }
 }
 
 /// The activation of the MLP's gate in `config.json`.
 const ACTIVATION: &str = "silu";
+/// transformers' sliding window for a file that says nothing of one.
+const DEFAULT_WINDOW: usize = 4096;
 
 impl Json {
     fn refuse_what_cannot_be_computed(&self, family: Family) -> Result<(), String> {
@@ -117,15 +133,30 @@ impl Json {
         if let Some(other) = self.hidden_act.as_deref().filter(|&name| name != ACTIVATION) {
             return Err(format!("the activation `{other}` cannot be computed yet; only `{ACTIVATION}` can"));
         }
+        if self.use_sliding_window {
+            return Err(format!("a sliding window in a `{}` cannot be computed yet", self.model_type));
+        }
         Ok(())
     }
 
+    fn sliding_window(&self, family: Family, rotary: Rotary) -> Option<SlidingWindow> {
+        match family {
+            // Both have fields for one, which they do not use (`use_sliding_window` is refused above).
+            Family::Llama | Family::Qwen2 => None,
+            Family::Mistral => {
+                let tokens = self.sliding_window.unwrap_or(Some(DEFAULT_WINDOW))?;
+                Some(SlidingWindow { tokens, layers: WindowedLayers::All, rotary })
+            }
+        }
+    }
+
     fn rotary(&self) -> Result<Rotary, String> {
-        let (new, old) = (self.rope_parameters.as_ref(), self.rope_scaling.as_ref());
-        let theta = self.rope_theta.or_else(|| new.and_then(|rope| rope.rope_theta));
+        // Where both are given, transformers takes the older one.
+        let rope = self.rope_scaling.as_ref().or(self.rope_parameters.as_ref());
+        let theta = rope.and_then(|rope| rope.rope_theta).or(self.rope_theta);
         Ok(Rotary {
             theta: theta.unwrap_or(Rotary::DEFAULT_THETA),
-            scaling: match new.or(old) {
+            scaling: match rope {
                 Some(rope) => rope.scaling(self.max_position_embeddings)?,
                 None => RotaryScaling::None,
             },
@@ -160,6 +191,11 @@ impl Rope {
             }
         })
     }
+}
+
+/// A field that is there, `null` or not.
+fn given<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<usize>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 fn fields(json: Value) -> Map<String, Value> {

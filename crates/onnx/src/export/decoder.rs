@@ -1,11 +1,12 @@
-//! A Llama or Qwen2 as a graph, top to bottom.
+//! A model as a graph, top to bottom.
 
 use lancer_model::{Bias, Config, Head, ModelError};
 
 use super::{
-    attention::{Attention, SharedInputs},
+    attention::Attention,
     graph::{Attribute, Graph, Length, NONE, Value},
     settings::{Operators, WeightType},
+    shared_inputs::SharedInputs,
     weights::{BLOCK, Weights},
 };
 use crate::proto::{ElementType, GraphProto};
