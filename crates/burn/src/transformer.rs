@@ -1,4 +1,4 @@
-//! The transformer: Llama, and Qwen2 with its biases.
+//! The transformer: Llama, and where other families differ from it.
 //!
 //! Tensors are matrices `[rows, width]`, a row for each token of all sequences of a pass, one sequence after another.
 
@@ -67,7 +67,7 @@ impl Transformer {
             embedding: read("model.embed_tokens.weight")?,
             head,
             blocks,
-            norm: RmsNorm::new(read("model.norm.weight")?, &config),
+            norm: RmsNorm::load(model, "model.norm.weight", training, device)?,
             config,
         })
     }

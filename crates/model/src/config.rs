@@ -6,7 +6,7 @@ mod json;
 use std::path::Path;
 
 pub(crate) use self::gguf::{GgufDescription, ROPE_FREQS};
-use crate::{Bias, Family, ModelError, Rotary, SlidingWindow};
+use crate::{Bias, Family, HeadNorm, ModelError, Rotary, SlidingWindow};
 
 /// Where the head's weights are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +69,9 @@ impl Config {
             "self_attn.q_proj.bias" if design.bias == Bias::QueryKeyValue => vec![query],
             "self_attn.k_proj.bias" | "self_attn.v_proj.bias" if design.bias == Bias::QueryKeyValue => {
                 vec![key_value]
+            }
+            "self_attn.q_norm.weight" | "self_attn.k_norm.weight" if design.head_norm == HeadNorm::QueryKey => {
+                vec![self.head_dim]
             }
             "self_attn.o_proj.weight" => vec![self.hidden_size, query],
             "mlp.gate_proj.weight" | "mlp.up_proj.weight" => vec![self.intermediate_size, self.hidden_size],

@@ -76,7 +76,7 @@ fn write_gguf(
     }
     let name = to.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     metadata.0.insert("general.name".into(), Value::String(name));
-    metadata.0.extend(model.tokenizer().to_gguf(to)?);
+    metadata.0.extend(model.tokenizer().to_gguf(to, config.vocab_size)?);
     if let Some(template) = model.chat_template() {
         metadata.0.insert("tokenizer.chat_template".into(), Value::String(template.source().into()));
     }

@@ -9,6 +9,8 @@ pub enum Family {
     Mistral,
     /// Qwen2 and Qwen2.5: biases on the query, key and value projections.
     Qwen2,
+    /// Qwen3: queries and keys are normed.
+    Qwen3,
 }
 
 /// Where a family differs from others, and how files name it.
@@ -26,6 +28,8 @@ pub struct Design {
     pub(crate) gguf_window: GgufWindow,
     /// Which projections have biases.
     pub bias: Bias,
+    /// What of each head is normed before the rotary embedding.
+    pub head_norm: HeadNorm,
 }
 
 /// Which projections of the attention have biases.
@@ -35,6 +39,16 @@ pub enum Bias {
     None,
     /// Those to queries, keys and values.
     QueryKeyValue,
+}
+
+/// What of each head is normed (by an RMS norm over the head's width) before the rotary embedding (Dehghani et al. 2023,
+/// arXiv 2302.05442).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HeadNorm {
+    /// Nothing.
+    None,
+    /// Queries and keys.
+    QueryKey,
 }
 
 /// The order of the rows of a query or key head in GGUF; the rotary embedding turns pairs of them.
@@ -61,6 +75,7 @@ const LLAMA: Design = Design {
     gguf_rows: GgufRows::Neighbours,
     gguf_window: GgufWindow::Unknown,
     bias: Bias::None,
+    head_norm: HeadNorm::None,
 };
 
 const MISTRAL: Design = Design { model_type: "mistral", class: "MistralForCausalLM", ..LLAMA };
@@ -74,9 +89,18 @@ const QWEN2: Design = Design {
     ..LLAMA
 };
 
+const QWEN3: Design = Design {
+    model_type: "qwen3",
+    class: "Qwen3ForCausalLM",
+    gguf: "qwen3",
+    gguf_rows: GgufRows::Halves,
+    head_norm: HeadNorm::QueryKey,
+    ..LLAMA
+};
+
 impl Family {
     /// All families, in the order in which errors name them.
-    pub const ALL: [Self; 3] = [Self::Llama, Self::Mistral, Self::Qwen2];
+    pub const ALL: [Self; 4] = [Self::Llama, Self::Mistral, Self::Qwen2, Self::Qwen3];
 
     /// Where it differs from others.
     pub fn design(self) -> &'static Design {
@@ -84,6 +108,7 @@ impl Family {
             Self::Llama => &LLAMA,
             Self::Mistral => &MISTRAL,
             Self::Qwen2 => &QWEN2,
+            Self::Qwen3 => &QWEN3,
         }
     }
 

@@ -47,7 +47,7 @@ pub use chat_template::{ChatTemplate, GenerationPrompt};
 pub use config::{Config, Head};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};
 pub use error::ModelError;
-pub use family::{Bias, Design, Family};
+pub use family::{Bias, Design, Family, HeadNorm};
 pub use folder::{FolderType, write_folder};
 pub use model::Model;
 pub use rotary::{Llama3Scaling, Rotary, RotaryScaling};

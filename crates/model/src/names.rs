@@ -8,7 +8,7 @@ const MODEL: [(&str, &str); 3] = [
 ];
 
 /// The tensors of a layer, after `model.layers.N.` and `blk.N.`.
-const LAYER: [(&str, &str); 12] = [
+const LAYER: [(&str, &str); 14] = [
     ("input_layernorm.weight", "attn_norm.weight"),
     ("self_attn.q_proj.weight", "attn_q.weight"),
     ("self_attn.k_proj.weight", "attn_k.weight"),
@@ -16,6 +16,8 @@ const LAYER: [(&str, &str); 12] = [
     ("self_attn.q_proj.bias", "attn_q.bias"),
     ("self_attn.k_proj.bias", "attn_k.bias"),
     ("self_attn.v_proj.bias", "attn_v.bias"),
+    ("self_attn.q_norm.weight", "attn_q_norm.weight"),
+    ("self_attn.k_norm.weight", "attn_k_norm.weight"),
     ("self_attn.o_proj.weight", "attn_output.weight"),
     ("post_attention_layernorm.weight", "ffn_norm.weight"),
     ("mlp.gate_proj.weight", "ffn_gate.weight"),
@@ -23,7 +25,7 @@ const LAYER: [(&str, &str); 12] = [
     ("mlp.down_proj.weight", "ffn_down.weight"),
 ];
 
-/// All Hugging Face names of a model with so many layers, those of absent tensors (biases, a separate head) included,
+/// All Hugging Face names of a model with so many layers, those of absent tensors (biases, norms, a separate head) included,
 /// each with the part of it that is the same in every layer.
 pub(crate) fn all(layers: usize) -> impl Iterator<Item = (String, &'static str)> {
     let outside = MODEL.iter().map(|&(name, _)| (name.to_owned(), name));

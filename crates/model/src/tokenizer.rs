@@ -206,9 +206,10 @@ impl Tokenizer {
         })
     }
 
-    /// The entries of GGUF metadata that describe this tokenizer. `path` is named in the error.
-    pub(crate) fn to_gguf(&self, path: &Path) -> Result<BTreeMap<String, Value>, ModelError> {
-        gguf::entries(path, &self.to_json(path)?, self.bos, self.eos)
+    /// The entries of GGUF metadata that describe this tokenizer, for an embedding of `rows` rows. `path` is named in the
+    /// error.
+    pub(crate) fn to_gguf(&self, path: &Path, rows: usize) -> Result<BTreeMap<String, Value>, ModelError> {
+        gguf::entries(path, &self.to_json(path)?, rows, self.bos, self.eos)
     }
 }
 

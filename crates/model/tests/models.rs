@@ -5,7 +5,7 @@
 use std::{fs, path::PathBuf};
 
 use lancer_model::{
-    Config, ConvertFormat, Family, GenerationPrompt, Head, Model, ModelError, SpecialTokens, convert,
+    Config, ConvertFormat, Family, GenerationPrompt, Head, Model, ModelError, SpecialTokens, convert, gguf,
 };
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ struct Expected {
     greedy_text: String,
 }
 
-const MODELS: [&str; 4] = ["tiny-llama", "tiny-qwen2", "tiny-llama3", "tiny-mistral"];
+const MODELS: [&str; 5] = ["tiny-llama", "tiny-qwen2", "tiny-llama3", "tiny-mistral", "tiny-qwen3"];
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -110,6 +110,30 @@ fn gguf_and_back_is_the_same_model() {
 }
 
 #[test]
+fn an_embedding_may_have_rows_without_a_token() {
+    let scratch = tempfile::tempdir().unwrap();
+    let copy = |file: &str| fs::copy(folder("tiny-llama").join(file), scratch.path().join(file)).unwrap();
+    for file in ["config.json", "model.safetensors", "tokenizer_config.json"] {
+        copy(file);
+    }
+    let text = fs::read_to_string(folder("tiny-llama").join("tokenizer.json")).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+    let last = vocab.iter().max_by_key(|(_, id)| id.as_u64()).unwrap().0.clone();
+    assert_eq!(vocab.remove(&last).unwrap(), 511);
+    json["model"]["merges"].as_array_mut().unwrap().pop().unwrap();
+    fs::write(scratch.path().join("tokenizer.json"), json.to_string()).unwrap();
+
+    let model = Model::open(scratch.path()).unwrap();
+    let file = scratch.path().join("model.gguf");
+    convert(&model, &file, ConvertFormat::F32).unwrap();
+    let gguf = gguf::GgufFile::open(&file).unwrap();
+    let tokens = gguf.metadata().texts(&file, "tokenizer.ggml.tokens").unwrap().unwrap();
+    assert_eq!((tokens.len(), tokens[511]), (512, "[PAD511]"));
+    assert_same_weights(&model, &Model::open(&file).unwrap(), 0.0);
+}
+
+#[test]
 fn smaller_formats_are_close() {
     let scratch = tempfile::tempdir().unwrap();
     let original = Model::open(&folder("tiny-llama")).unwrap();
@@ -148,7 +172,7 @@ fn a_damaged_folder_is_named() {
 
     let config = fs::read_to_string(scratch.path().join("config.json")).unwrap();
     for (from, to, said) in [
-        ("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "known are llama, mistral, qwen2"),
+        ("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "known are llama, mistral, qwen2, qwen3"),
         (
             "\"hidden_size\": 64",
             "\"hidden_size\": 96",

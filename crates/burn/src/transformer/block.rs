@@ -5,7 +5,6 @@ use lancer_model::{Model, ModelError};
 
 use super::{
     Parameter, Pass, Trained, Training, attention::Attention, linear::Linear, mlp::Mlp, norm::RmsNorm,
-    parameter::Order,
 };
 
 #[derive(Clone)]
@@ -25,11 +24,7 @@ impl Block {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let norm = |name: &str| {
-            let name = format!("model.layers.{layer}.{name}.weight");
-            Ok::<_, ModelError>(RmsNorm::new(
-                Parameter::read(model, &name, Order::AsInFiles, training, device)?,
-                model.config(),
-            ))
+            RmsNorm::load(model, &format!("model.layers.{layer}.{name}.weight"), training, device)
         };
         Ok(Self {
             attention_norm: norm("input_layernorm")?,
@@ -49,14 +44,16 @@ impl Block {
 
     pub(crate) fn parameters(&self) -> Vec<&Parameter> {
         let mut all = vec![&self.attention_norm.weight, &self.mlp_norm.weight];
+        all.extend(self.attention.norm_weights());
         all.extend(self.linears().flat_map(Linear::parameters));
         all
     }
 
     pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
         let mut all = vec![&mut self.attention_norm.weight, &mut self.mlp_norm.weight];
-        let linears = self.attention.linears_mut().into_iter().chain(self.mlp.linears_mut());
-        all.extend(linears.flat_map(Linear::parameters_mut));
+        let (linears, norms) = self.attention.parts_mut();
+        all.extend(norms);
+        all.extend(linears.into_iter().chain(self.mlp.linears_mut()).flat_map(Linear::parameters_mut));
         all
     }
 

@@ -80,7 +80,7 @@ impl Reader<'_> {
             Family::Llama | Family::Mistral => {
                 Ok(Some(SlidingWindow { tokens, layers: WindowedLayers::All, rotary }))
             }
-            Family::Qwen2 => {
+            Family::Qwen2 | Family::Qwen3 => {
                 let reason = format!("a sliding window in a `{}` cannot be computed yet", self.architecture);
                 Err(ModelError::Config { path: self.path.into(), reason })
             }

@@ -70,7 +70,7 @@ impl Config {
             layers: json.num_hidden_layers,
             heads: json.num_attention_heads,
             kv_heads: json.num_key_value_heads.unwrap_or(json.num_attention_heads),
-            head_dim: json.head_dim.unwrap_or_else(|| json.hidden_size / json.num_attention_heads.max(1)),
+            head_dim: json.head_dim(family),
             rotary,
             sliding_window: json.sliding_window(family, rotary),
             rms_norm_eps: json.rms_norm_eps,
@@ -127,8 +127,9 @@ const DEFAULT_WINDOW: usize = 4096;
 
 impl Json {
     fn refuse_what_cannot_be_computed(&self, family: Family) -> Result<(), String> {
-        if (self.attention_bias && family == Family::Llama) || self.mlp_bias {
-            return Err("a Llama with biases cannot be computed yet".into());
+        // Qwen2 has biases and no field for them.
+        if (self.attention_bias && family != Family::Qwen2) || self.mlp_bias {
+            return Err(format!("a `{}` with biases cannot be computed yet", self.model_type));
         }
         if let Some(other) = self.hidden_act.as_deref().filter(|&name| name != ACTIVATION) {
             return Err(format!("the activation `{other}` cannot be computed yet; only `{ACTIVATION}` can"));
@@ -139,10 +140,20 @@ impl Json {
         Ok(())
     }
 
+    /// What the file says, or transformers' default.
+    fn head_dim(&self, family: Family) -> usize {
+        self.head_dim.unwrap_or_else(|| match family {
+            Family::Llama | Family::Mistral | Family::Qwen2 => {
+                self.hidden_size / self.num_attention_heads.max(1)
+            }
+            Family::Qwen3 => 128,
+        })
+    }
+
     fn sliding_window(&self, family: Family, rotary: Rotary) -> Option<SlidingWindow> {
         match family {
-            // Both have fields for one, which they do not use (`use_sliding_window` is refused above).
-            Family::Llama | Family::Qwen2 => None,
+            // Qwen's files have a field for one that is not used (`use_sliding_window` is refused above).
+            Family::Llama | Family::Qwen2 | Family::Qwen3 => None,
             Family::Mistral => {
                 let tokens = self.sliding_window.unwrap_or(Some(DEFAULT_WINDOW))?;
                 Some(SlidingWindow { tokens, layers: WindowedLayers::All, rotary })

@@ -49,6 +49,7 @@ fn pre_tokenizer(name: &str) -> Option<Json> {
 const NORMAL: u64 = 1;
 const CONTROL: u64 = 3;
 const USER_DEFINED: u64 = 4;
+const UNUSED: u64 = 5;
 
 pub(super) fn describe(path: &Path, metadata: &Metadata) -> Result<Described, ModelError> {
     let wrong = |reason: String| ModelError::Tokenizer { path: path.into(), reason };
@@ -110,10 +111,12 @@ pub(super) fn describe(path: &Path, metadata: &Metadata) -> Result<Described, Mo
     })
 }
 
-/// The metadata of the tokenizer in the text of a `tokenizer.json`.
+/// The metadata of the tokenizer in the text of a `tokenizer.json`, for an embedding of `rows` rows: llama.cpp asks for as
+/// many tokens. Some models have more rows, and a few have tokens without a row.
 pub(super) fn entries(
     path: &Path,
     json: &str,
+    rows: usize,
     bos: Option<u32>,
     eos: u32,
 ) -> Result<BTreeMap<String, Value>, ModelError> {
@@ -144,6 +147,10 @@ pub(super) fn entries(
     if tokens.keys().copied().ne(0..tokens.len() as u64) {
         return Err(wrong("its tokens are not numbered from 0 without a gap"));
     }
+    tokens.retain(|&id, _| id < rows as u64);
+    let unused: Vec<(u64, String)> =
+        (tokens.len()..rows).map(|id| (id as u64, format!("[PAD{id}]"))).collect();
+    tokens.extend(unused.iter().map(|(id, text)| (*id, (text.as_str(), UNUSED))));
     let merges = merges
         .iter()
         .map(|merge| match merge {

@@ -1,6 +1,6 @@
 //! A model as a graph, top to bottom.
 
-use lancer_model::{Bias, Config, Head, ModelError};
+use lancer_model::{Bias, Config, Head, HeadNorm, ModelError};
 
 use super::{
     attention::Attention,
@@ -93,8 +93,10 @@ impl Decoder<'_> {
             ("v_proj", self.config.kv_heads),
         ]
         .map(|(part, heads)| self.projection(&stream.normed, &name(&format!("self_attn.{part}")), heads));
+        let query = self.head_norm(query?, &name("self_attn.q_norm.weight"), self.config.heads)?;
+        let key = self.head_norm(key?, &name("self_attn.k_norm.weight"), self.config.kv_heads)?;
         let attention = Attention { config: self.config, layer };
-        let mixed = attention.add(&mut self.graph, shared, &query?, &key?, &value?);
+        let mixed = attention.add(&mut self.graph, shared, &query, &key, &value?);
         let width = self.config.heads * self.config.head_dim;
         let mixed = self.linear(&mixed, &name("self_attn.o_proj.weight"), width, self.config.hidden_size)?;
         let stream = self.add_and_norm(&stream.residual, &mixed, &name("post_attention_layernorm.weight"))?;
@@ -116,6 +118,19 @@ impl Decoder<'_> {
         let bias = self.graph.weights.tensor(&format!("{name}.bias"))?;
         let bias = self.graph.constant(bias);
         Ok(self.graph.add("Add", &[&projected, &bias], &[]))
+    }
+
+    /// The norm of each head of `[batch, sequence, heads × head size]`, where the family has one.
+    fn head_norm(&mut self, states: Value, name: &str, heads: usize) -> Result<Value, ModelError> {
+        if self.config.family.design().head_norm == HeadNorm::None {
+            return Ok(states);
+        }
+        let (heads, size) = (heads as i64, self.config.head_dim as i64);
+        let apart = self.graph.integers(&[0, 0, heads, size]);
+        let states = self.graph.add("Reshape", &[&states, &apart], &[]);
+        let normed = self.norm(&states, name)?;
+        let together = self.graph.integers(&[0, 0, heads * size]);
+        Ok(self.graph.add("Reshape", &[&normed, &together], &[]))
     }
 
     /// `down(silu(gate(x)) × up(x))`.
