@@ -72,12 +72,16 @@ impl Transformer {
         })
     }
 
-    /// The embeddings of tokens, `[tokens, hidden]`.
+    /// The embeddings of tokens, `[tokens, hidden]`, scaled as the family has it.
     pub(crate) fn embed(&self, tokens: &[TokenId]) -> Tensor<2> {
         let ids: Vec<i64> = tokens.iter().map(|token| i64::from(token.0)).collect();
         let ids = TensorData::new(ids, [tokens.len()]);
         let device = self.embedding.value.device();
-        self.embedding.value.clone().select(0, Tensor::<1, Int>::from_data(ids, &device))
+        let rows = self.embedding.value.clone().select(0, Tensor::<1, Int>::from_data(ids, &device));
+        match self.config.embedding_scale() {
+            Some(scale) => rows * scale,
+            None => rows,
+        }
     }
 
     /// All layers, without the last norm.

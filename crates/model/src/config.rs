@@ -6,7 +6,7 @@ mod json;
 use std::path::Path;
 
 pub(crate) use self::gguf::{GgufDescription, ROPE_FREQS};
-use crate::{Bias, Family, HeadNorm, ModelError, Rotary, SlidingWindow};
+use crate::{Bias, BlockNorms, EmbeddingScale, Family, HeadNorm, ModelError, Rotary, SlidingWindow};
 
 /// Where the head's weights are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
+    /// Attention scores are divided by its square root; `head_dim` but in the largest Gemma.
+    pub query_pre_attn_scalar: f64,
     /// The rotary embedding, of layers without a sliding window.
     pub rotary: Rotary,
     /// The sliding window, where some layers have one.
@@ -54,6 +56,19 @@ impl Config {
         self.sliding_window.as_ref().filter(|window| window.is_in(layer))
     }
 
+    /// By which attention scores are multiplied.
+    pub fn attention_scale(&self) -> f32 {
+        self.query_pre_attn_scalar.sqrt().recip() as f32
+    }
+
+    /// By which embeddings are multiplied, where they are.
+    pub fn embedding_scale(&self) -> Option<f32> {
+        match self.family.design().embedding_scale {
+            EmbeddingScale::One => None,
+            EmbeddingScale::RootOfWidth => Some((self.hidden_size as f32).sqrt()),
+        }
+    }
+
     /// The shape of the tensor of this Hugging Face name (without `model.layers.N.`); `None` where there is none.
     pub fn tensor_shape(&self, part: &str) -> Option<Vec<usize>> {
         let (query, key_value) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
@@ -62,6 +77,11 @@ impl Config {
             "model.embed_tokens.weight" => vec![self.vocab_size, self.hidden_size],
             "lm_head.weight" if self.head == Head::Separate => vec![self.vocab_size, self.hidden_size],
             "model.norm.weight" | "input_layernorm.weight" | "post_attention_layernorm.weight" => {
+                vec![self.hidden_size]
+            }
+            "pre_feedforward_layernorm.weight" | "post_feedforward_layernorm.weight"
+                if design.block_norms == BlockNorms::BeforeAndAfter =>
+            {
                 vec![self.hidden_size]
             }
             "self_attn.q_proj.weight" => vec![query, self.hidden_size],
@@ -101,6 +121,9 @@ impl Config {
                 "{} heads are no multiple of {} key and value heads",
                 self.heads, self.kv_heads
             ));
+        }
+        if !(self.query_pre_attn_scalar > 0.0 && self.query_pre_attn_scalar.is_finite()) {
+            return wrong(format!("query_pre_attn_scalar is {}", self.query_pre_attn_scalar));
         }
         if self.sliding_window.is_some_and(|window| window.tokens == 0) {
             return wrong("the sliding window is 0 tokens wide".into());

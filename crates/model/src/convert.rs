@@ -9,7 +9,7 @@ use crate::{
     FolderType, Model, ModelError, Tensor,
     config::ROPE_FREQS,
     gguf::{self, GgufFormat, GgufTensor, Value},
-    names, rotary_layout, write_folder,
+    gguf_weights, names, write_folder,
 };
 
 /// How weights are written. Norms and biases are always written as 32-bit floats in GGUF.
@@ -64,8 +64,8 @@ fn write_gguf(
     let config = model.config();
     let mut described = Vec::new();
     let mut hugging_face = BTreeMap::new();
-    for (name, part) in names::all(config.layers) {
-        if let (Some(shape), Some(gguf)) = (config.tensor_shape(part), names::to_gguf(&name)) {
+    for (name, part) in names::all(config) {
+        if let (Some(shape), Some(gguf)) = (config.tensor_shape(part), names::to_gguf(&name, config)) {
             described.push(GgufTensor { name: gguf.clone(), shape });
             hugging_face.insert(gguf, name);
         }
@@ -86,7 +86,7 @@ fn write_gguf(
         ConvertFormat::Q8_0 => GgufFormat::Q8_0,
     };
     gguf::write(to, &metadata, &described, format, |described| match hugging_face.get(&described.name) {
-        Some(name) => Ok(rotary_layout::to_gguf(weights.tensor(name)?, name, config)),
+        Some(name) => Ok(gguf_weights::written(weights.tensor(name)?, name, config)),
         None => {
             Ok(Tensor { shape: described.shape.clone(), data: rope_freqs.clone().unwrap_or_default() })
         }
@@ -109,7 +109,7 @@ fn write_safetensors_folder(
     };
     write_folder(model, to, described, &mut |folder| {
         let failure = RefCell::new(None);
-        let views = names::all(model.config().layers).filter_map(|(name, part)| {
+        let views = names::all(model.config()).filter_map(|(name, part)| {
             let shape = model.config().tensor_shape(part)?;
             Some((name.clone(), LazyTensor { name, shape, kind, weights, failure: &failure }))
         });

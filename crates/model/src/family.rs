@@ -11,6 +11,9 @@ pub enum Family {
     Qwen2,
     /// Qwen3: queries and keys are normed.
     Qwen3,
+    /// Gemma 3, text only: queries and keys are normed, and so is what attention and MLP give; most layers have a sliding
+    /// window and a rotary embedding of their own.
+    Gemma3,
 }
 
 /// Where a family differs from others, and how files name it.
@@ -30,6 +33,16 @@ pub struct Design {
     pub bias: Bias,
     /// What of each head is normed before the rotary embedding.
     pub head_norm: HeadNorm,
+    /// Where the norms of a layer stand.
+    pub block_norms: BlockNorms,
+    /// What the weights of norms mean.
+    pub norm_weight: NormWeight,
+    /// The activation of the MLP's gate.
+    pub activation: Activation,
+    /// The field of `config.json` that names it.
+    pub(crate) activation_field: &'static str,
+    /// By what embeddings are multiplied.
+    pub embedding_scale: EmbeddingScale,
 }
 
 /// Which projections of the attention have biases.
@@ -51,6 +64,53 @@ pub enum HeadNorm {
     QueryKey,
 }
 
+/// Where the norms of a layer stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BlockNorms {
+    /// Before the attention and before the MLP.
+    Before,
+    /// There, and after each too, before its result is added.
+    BeforeAndAfter,
+}
+
+/// What the weights of norms mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NormWeight {
+    /// What a normed state is multiplied by.
+    Factor,
+    /// That, less one. GGUF files have the factor itself.
+    FactorLessOne,
+}
+
+/// The activation of the MLP's gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `x σ(x)`.
+    Silu,
+    /// The tanh approximation of GELU, `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2` (Hendrycks & Gimpel 2016, arXiv
+    /// 1606.08415).
+    GeluTanh,
+}
+
+impl Activation {
+    /// Its name in `config.json`.
+    pub(crate) fn json_name(self) -> &'static str {
+        match self {
+            Self::Silu => "silu",
+            Self::GeluTanh => "gelu_pytorch_tanh",
+        }
+    }
+}
+
+/// By what embeddings are multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EmbeddingScale {
+    /// Nothing.
+    One,
+    /// The square root of the hidden width.
+    RootOfWidth,
+}
+
 /// The order of the rows of a query or key head in GGUF; the rotary embedding turns pairs of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum GgufRows {
@@ -65,6 +125,8 @@ pub(crate) enum GgufRows {
 pub(crate) enum GgufWindow {
     /// llama.cpp knows of none.
     Unknown,
+    /// It reads the window, its layers and their rotary base.
+    Known,
 }
 
 /// What the others are compared with.
@@ -76,6 +138,11 @@ const LLAMA: Design = Design {
     gguf_window: GgufWindow::Unknown,
     bias: Bias::None,
     head_norm: HeadNorm::None,
+    block_norms: BlockNorms::Before,
+    norm_weight: NormWeight::Factor,
+    activation: Activation::Silu,
+    activation_field: "hidden_act",
+    embedding_scale: EmbeddingScale::One,
 };
 
 const MISTRAL: Design = Design { model_type: "mistral", class: "MistralForCausalLM", ..LLAMA };
@@ -98,9 +165,24 @@ const QWEN3: Design = Design {
     ..LLAMA
 };
 
+const GEMMA3: Design = Design {
+    model_type: "gemma3_text",
+    class: "Gemma3ForCausalLM",
+    gguf: "gemma3",
+    gguf_rows: GgufRows::Halves,
+    gguf_window: GgufWindow::Known,
+    bias: Bias::None,
+    head_norm: HeadNorm::QueryKey,
+    block_norms: BlockNorms::BeforeAndAfter,
+    norm_weight: NormWeight::FactorLessOne,
+    activation: Activation::GeluTanh,
+    activation_field: "hidden_activation",
+    embedding_scale: EmbeddingScale::RootOfWidth,
+};
+
 impl Family {
     /// All families, in the order in which errors name them.
-    pub const ALL: [Self; 4] = [Self::Llama, Self::Mistral, Self::Qwen2, Self::Qwen3];
+    pub const ALL: [Self; 5] = [Self::Llama, Self::Mistral, Self::Qwen2, Self::Qwen3, Self::Gemma3];
 
     /// Where it differs from others.
     pub fn design(self) -> &'static Design {
@@ -109,6 +191,7 @@ impl Family {
             Self::Mistral => &MISTRAL,
             Self::Qwen2 => &QWEN2,
             Self::Qwen3 => &QWEN3,
+            Self::Gemma3 => &GEMMA3,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     ChatTemplate, Config, Head, ModelError, Tensor, Tokenizer,
     config::{GgufDescription, ROPE_FREQS},
     gguf::GgufFile,
-    names, rotary_layout,
+    gguf_weights, names,
     safetensors_file::SafetensorsFiles,
 };
 
@@ -35,7 +35,7 @@ impl Model {
     /// `model.safetensors` (or its index), and checks that every tensor is there in its shape.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let model = if path.is_dir() { Self::open_folder(path)? } else { Self::open_gguf(path)? };
-        for (name, part) in names::all(model.config.layers) {
+        for (name, part) in names::all(&model.config) {
             let Some(expected) = model.config.tensor_shape(part) else { continue };
             match model.shape(&name) {
                 Some(found) if found == expected => {}
@@ -102,7 +102,7 @@ impl Model {
 
     /// The Hugging Face names of all tensors.
     pub fn tensor_names(&self) -> Vec<String> {
-        names::all(self.config.layers)
+        names::all(&self.config)
             .filter(|(_, part)| self.config.tensor_shape(part).is_some())
             .map(|(name, _)| name)
             .collect()
@@ -113,9 +113,9 @@ impl Model {
         match &self.weights {
             Weights::Safetensors(files) => files.tensor(&self.path, name),
             Weights::Gguf(file) => {
-                let gguf = names::to_gguf(name)
+                let gguf = names::to_gguf(name, &self.config)
                     .ok_or_else(|| ModelError::NoTensor { path: self.path.clone(), tensor: name.into() })?;
-                Ok(rotary_layout::from_gguf(file.tensor(&gguf)?, name, &self.config))
+                Ok(gguf_weights::read(file.tensor(&gguf)?, name, &self.config))
             }
         }
     }
@@ -124,7 +124,7 @@ impl Model {
         match &self.weights {
             Weights::Safetensors(files) => files.shape(name),
             Weights::Gguf(file) => {
-                file.tensors().get(&names::to_gguf(name)?).map(|info| info.shape.as_slice())
+                file.tensors().get(&names::to_gguf(name, &self.config)?).map(|info| info.shape.as_slice())
             }
         }
     }

@@ -3,30 +3,15 @@
 //! The rotary embedding turns pairs of a head's rows. Hugging Face pairs row `i` with row `i + width/2`; llama.cpp's
 //! Llama pairs neighbours, so its files have the rows of each head interleaved.
 
-use crate::{Config, Tensor, family::GgufRows};
-
-/// A tensor of a GGUF file in Hugging Face's order. `name` is its Hugging Face name.
-pub(crate) fn from_gguf(tensor: Tensor, name: &str, config: &Config) -> Tensor {
-    if is_interleaved(name, config) { to_halves(tensor, config.head_dim) } else { tensor }
-}
-
-/// A tensor as GGUF files have it. `name` is its Hugging Face name.
-pub(crate) fn to_gguf(tensor: Tensor, name: &str, config: &Config) -> Tensor {
-    if is_interleaved(name, config) { to_neighbours(tensor, config.head_dim) } else { tensor }
-}
-
-fn is_interleaved(name: &str, config: &Config) -> bool {
-    let turned = name.ends_with("self_attn.q_proj.weight") || name.ends_with("self_attn.k_proj.weight");
-    turned && config.family.design().gguf_rows == GgufRows::Neighbours
-}
+use crate::Tensor;
 
 /// From neighbours (GGUF) to halves (Hugging Face).
-fn to_halves(tensor: Tensor, head_dim: usize) -> Tensor {
+pub(crate) fn to_halves(tensor: Tensor, head_dim: usize) -> Tensor {
     reorder(tensor, head_dim, |row| row / 2 + (row % 2) * (head_dim / 2))
 }
 
 /// From halves (Hugging Face) to neighbours (GGUF).
-fn to_neighbours(tensor: Tensor, head_dim: usize) -> Tensor {
+pub(crate) fn to_neighbours(tensor: Tensor, head_dim: usize) -> Tensor {
     let half = head_dim / 2;
     reorder(tensor, head_dim, |row| (row % half) * 2 + row / half)
 }

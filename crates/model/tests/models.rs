@@ -20,7 +20,8 @@ struct Expected {
     greedy_text: String,
 }
 
-const MODELS: [&str; 5] = ["tiny-llama", "tiny-qwen2", "tiny-llama3", "tiny-mistral", "tiny-qwen3"];
+const MODELS: [&str; 6] =
+    ["tiny-llama", "tiny-qwen2", "tiny-llama3", "tiny-mistral", "tiny-qwen3", "tiny-gemma3"];
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -172,7 +173,7 @@ fn a_damaged_folder_is_named() {
 
     let config = fs::read_to_string(scratch.path().join("config.json")).unwrap();
     for (from, to, said) in [
-        ("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "known are llama, mistral, qwen2, qwen3"),
+        ("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "known are llama, mistral, qwen2, qwen3, gemma3_text"),
         (
             "\"hidden_size\": 64",
             "\"hidden_size\": 96",

@@ -6,8 +6,8 @@ use std::{
 };
 
 /// One of each family, on which every engine is tested. Beside each stands what transformers says of it, `expected.json`.
-pub const TINY_MODELS: [&str; 5] =
-    ["tiny-llama", "tiny-qwen2", "tiny-llama3", "tiny-mistral", "tiny-qwen3"];
+pub const TINY_MODELS: [&str; 6] =
+    ["tiny-llama", "tiny-qwen2", "tiny-llama3", "tiny-mistral", "tiny-qwen3", "tiny-gemma3"];
 
 /// The other configurations of a tiny model's weights (its folder `variants`), each put together as a folder of `scratch`,
 /// with an `expected.json` of its own.

@@ -1,7 +1,7 @@
 //! Causal attention with grouped queries (Ainslie et al. 2023, arXiv 2305.13245), forward and backward.
 //!
-//! With `S = Q Kᵀ / √head_dim`, `P = softmax(S)` row by row, `O = P V`, and `dO` the gradient by the output:
-//! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = dS K / √head_dim`, `dK = dSᵀ Q / √head_dim`. The queries that
+//! With `S = s Q Kᵀ` (`s` is the scale, mostly `1 / √head_dim`), `P = softmax(S)` row by row, `O = P V`, and `dO` the gradient by the output:
+//! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = s dS K`, `dK = s dSᵀ Q`. The queries that
 //! share a key-value head are rows of one product, so their gradients are summed by it.
 
 use std::{ops::Range, sync::Arc};
@@ -23,6 +23,8 @@ pub(crate) struct AttentionShape {
     /// Number of key and value heads, of which `heads` is a multiple.
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
+    /// By which scores are multiplied.
+    pub(crate) scale: f32,
     /// A query sees so many keys at most, its own the last of them.
     pub(crate) window: Option<usize>,
 }
@@ -167,10 +169,10 @@ fn by_token(states: Tensor<3>) -> Tensor<2> {
     states.swap_dims(0, 1).reshape([keys, kv_heads * head_dim])
 }
 
-/// `softmax(scores / √head_dim)` over the keys that each query sees; 0 for the others. Of `[kv_heads, groups · rows, keys]`.
+/// `softmax(scale · scores)` over the keys that each query sees; 0 for the others. Of `[kv_heads, groups · rows, keys]`.
 fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3> {
     let (rows, keys, window) = (reach.rows(), reach.keys(), shape.window.unwrap_or(usize::MAX));
-    let scale = (shape.head_dim as f32).sqrt().recip();
+    let scale = shape.scale;
     change(scores, |all| {
         for (place, row) in all.chunks_exact_mut(keys).enumerate() {
             let (before, after) = row.split_at_mut(keys - rows + place % rows + 1);
@@ -198,7 +200,7 @@ fn softmax_backward(
     shape: AttentionShape,
 ) -> Tensor<3> {
     let keys = probabilities.dims()[2];
-    let scale = (shape.head_dim as f32).sqrt().recip();
+    let scale = shape.scale;
     change(by_probabilities, |all| {
         read(probabilities, |probabilities| {
             for (by, probabilities) in all.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)) {

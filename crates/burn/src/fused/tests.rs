@@ -55,11 +55,20 @@ fn rms_norm_is_its_formula() {
 }
 
 #[test]
-fn swiglu_is_its_formula() {
+fn gated_activations_are_their_formulas() {
+    let inputs = [numbers([33, 24], 0.1) * 3.0, numbers([33, 24], 0.2)];
     compare(
-        &[numbers([33, 24], 0.1) * 3.0, numbers([33, 24], 0.2)],
-        |[gate, up]| swiglu(gate, up),
+        &inputs,
+        |[gate, up]| gated(gate, up, Activation::Silu),
         |[gate, up]| activation::silu(gate) * up,
+    );
+    compare(
+        &inputs,
+        |[gate, up]| gated(gate, up, Activation::GeluTanh),
+        |[gate, up]| {
+            let inner = gate.clone() + gate.clone().powi_scalar(3) * 0.044_715;
+            gate * 0.5 * ((inner * std::f32::consts::FRAC_2_PI.sqrt()).tanh() + 1.0) * up
+        },
     );
 }
 
@@ -117,7 +126,7 @@ fn composed_attention(
     let outputs = (0..heads.heads).map(|head| {
         let query = query.clone().narrow(0, reach.queries.start, rows).narrow(1, head * width, width);
         let kv_head = head / (heads.heads / heads.kv_heads);
-        let scores = query.matmul(known(&key, kv_head).transpose()) / (width as f32).sqrt() + mask.clone();
+        let scores = query.matmul(known(&key, kv_head).transpose()) * heads.scale + mask.clone();
         activation::softmax(scores, 1).matmul(known(&value, kv_head))
     });
     Tensor::cat(outputs.collect(), 1)
@@ -125,7 +134,7 @@ fn composed_attention(
 
 #[test]
 fn attention_is_its_formula() {
-    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, window: None };
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
     let reaches: Arc<[Reach]> = [
         Reach { queries: 0..5, prefix: 0..0, keys: 0..5 },
         Reach { queries: 5..8, prefix: 0..5, keys: 5..8 },
@@ -148,7 +157,7 @@ fn attention_is_its_formula() {
 
 #[test]
 fn attention_reaches_back_into_a_cache() {
-    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, window: None };
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
     let reach = Reach { queries: 0..3, prefix: 0..0, keys: 0..7 };
     for window in [None, Some(2), Some(6)] {
         let heads = AttentionShape { window, ..heads };

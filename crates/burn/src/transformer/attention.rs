@@ -48,6 +48,7 @@ impl Attention {
                 heads,
                 kv_heads,
                 head_dim,
+                scale: model.config().attention_scale(),
                 window: model.config().window(layer).map(|window| window.tokens),
             },
         })

@@ -21,6 +21,11 @@ pub(crate) struct GgufDescription {
 /// The tensor by which llama.cpp divides the rotary embedding's frequencies.
 pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
 
+/// llama.cpp's pattern of Gemma's layers: every so-many-th has no sliding window.
+const GEMMA_PATTERN: usize = 6;
+/// Layers of Gemma 3 27B.
+const GEMMA_27B_LAYERS: usize = 62;
+
 /// The metadata of one model, its keys without the architecture before them.
 struct Reader<'a> {
     path: &'a Path,
@@ -50,14 +55,13 @@ impl Reader<'_> {
     }
 
     fn rotary(&self, rope_freqs: Option<&[f32]>) -> Result<Rotary, ModelError> {
-        let wrong = |reason: String| ModelError::Config { path: self.path.into(), reason };
         let theta = self.float("rope.freq_base")?.unwrap_or(Rotary::DEFAULT_THETA);
         let kind = self.metadata.text(self.path, &self.key("rope.scaling.type"))?.unwrap_or("none");
         let scaling = match (kind, rope_freqs) {
             ("none", None) => RotaryScaling::None,
             ("none", Some(divisors)) => {
                 let scaling = Llama3Scaling::from_divisors(divisors, theta).ok_or_else(|| {
-                    wrong(format!("its `{ROPE_FREQS}` is not that of Llama 3.x, and cannot be computed yet"))
+                    self.wrong(format!("its `{ROPE_FREQS}` is not that of Llama 3.x, and cannot be computed yet"))
                 })?;
                 RotaryScaling::Llama3(scaling)
             }
@@ -65,7 +69,7 @@ impl Reader<'_> {
                 let key = "rope.scaling.factor";
                 RotaryScaling::Linear { factor: self.needed(key, self.float(key)?)? }
             }
-            (other, _) => return Err(wrong(format!("rope scaling `{other}` cannot be computed yet"))),
+            (other, _) => return Err(self.wrong(format!("rope scaling `{other}` cannot be computed yet"))),
         };
         Ok(Rotary { theta, scaling })
     }
@@ -81,10 +85,47 @@ impl Reader<'_> {
                 Ok(Some(SlidingWindow { tokens, layers: WindowedLayers::All, rotary }))
             }
             Family::Qwen2 | Family::Qwen3 => {
-                let reason = format!("a sliding window in a `{}` cannot be computed yet", self.architecture);
-                Err(ModelError::Config { path: self.path.into(), reason })
+                Err(self.wrong(format!("a sliding window in a `{}` cannot be computed yet", self.architecture)))
+            }
+            Family::Gemma3 => {
+                let theta = self.float("rope.freq_base_swa")?.unwrap_or(Rotary::DEFAULT_THETA);
+                let rotary = Rotary { theta, scaling: RotaryScaling::None };
+                Ok(self.windowed_layers()?.map(|layers| SlidingWindow { tokens, layers, rotary }))
             }
         }
+    }
+
+    /// A number or a list; what llama.cpp takes without either.
+    fn windowed_layers(&self) -> Result<Option<WindowedLayers>, ModelError> {
+        let key = "attention.sliding_window_pattern";
+        if let Some(Value::Array(list)) = self.metadata.get(&self.key(key)) {
+            let list: Vec<bool> =
+                list.iter().map(|value| matches!(value, Value::Bool(true) | Value::U32(1) | Value::I32(1))).collect();
+            return WindowedLayers::from_list(&list).map_err(|reason| self.wrong(reason));
+        }
+        Ok(WindowedLayers::from_pattern(self.count(key)?.unwrap_or(GEMMA_PATTERN)))
+    }
+
+    fn refuse_capped_logits(&self) -> Result<(), ModelError> {
+        for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
+            if self.float(key)?.is_some_and(|cap| cap != 0.0) {
+                return Err(self.wrong(format!("capped logits (Gemma 2's `{key}`) cannot be computed yet")));
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, reason: String) -> ModelError {
+        ModelError::Config { path: self.path.into(), reason }
+    }
+}
+
+/// By what llama.cpp divides attention scores before it takes the root; GGUF does not say it. Of Gemma it knows the largest
+/// by its number of layers.
+fn query_pre_attn_scalar(family: Family, layers: usize, heads: usize, hidden_size: usize, head_dim: usize) -> f64 {
+    match (family, layers) {
+        (Family::Gemma3, GEMMA_27B_LAYERS) => (hidden_size / heads.max(1)) as f64,
+        _ => head_dim as f64,
     }
 }
 
@@ -97,11 +138,14 @@ impl Config {
     ) -> Result<Self, ModelError> {
         let key = "general.architecture";
         let architecture = metadata.text(path, key)?.ok_or_else(|| missing(path, key.into()))?;
-        let wrong = |reason: String| ModelError::Config { path: path.into(), reason };
-        let named = Family::from_gguf(architecture).map_err(wrong)?;
         let reader = Reader { path, metadata, architecture };
+        let named = Family::from_gguf(architecture).map_err(|reason| reader.wrong(reason))?;
+        reader.refuse_capped_logits()?;
+        let layers = reader.needed_count("block_count")?;
         let hidden_size = reader.needed_count("embedding_length")?;
         let heads = reader.needed_count("attention.head_count")?;
+        let head_dim = reader.count("attention.key_length")?;
+        let head_dim = head_dim.unwrap_or_else(|| hidden_size / heads.max(1));
         let epsilon = "attention.layer_norm_rms_epsilon";
         let rotary = reader.rotary(description.rope_freqs.as_deref())?;
         let sliding_window = reader.sliding_window(named, rotary)?;
@@ -115,10 +159,11 @@ impl Config {
             vocab_size: description.vocab_size,
             hidden_size,
             intermediate_size: reader.needed_count("feed_forward_length")?,
-            layers: reader.needed_count("block_count")?,
+            layers,
             heads,
             kv_heads: reader.count("attention.head_count_kv")?.unwrap_or(heads),
-            head_dim: reader.count("attention.key_length")?.unwrap_or_else(|| hidden_size / heads.max(1)),
+            head_dim,
+            query_pre_attn_scalar: query_pre_attn_scalar(family, layers, heads, hidden_size, head_dim),
             rotary,
             sliding_window,
             rms_norm_eps: reader.needed(epsilon, reader.float(epsilon)?)?,
@@ -136,7 +181,7 @@ impl Config {
         // llama.cpp would compute without the window: the context ends where it would begin to matter.
         let context_length = match (self.sliding_window, self.family.design().gguf_window) {
             (Some(window), GgufWindow::Unknown) => self.context_length.min(window.tokens),
-            (None, _) => self.context_length,
+            (Some(_), GgufWindow::Known) | (None, _) => self.context_length,
         };
         let mut of_family = vec![
             ("context_length", count(context_length)),
@@ -152,6 +197,18 @@ impl Config {
             ("rope.freq_base", Value::F32(self.rotary.theta as f32)),
             ("vocab_size", count(self.vocab_size)),
         ];
+        if let (Some(window), GgufWindow::Known) = (self.sliding_window, self.family.design().gguf_window) {
+            let pattern = match window.layers {
+                WindowedLayers::All => 0,
+                WindowedLayers::AllButEvery(period) => period,
+            };
+            of_family.extend([
+                ("attention.sliding_window", count(window.tokens)),
+                ("attention.sliding_window_pattern", count(pattern)),
+                ("rope.freq_base_swa", Value::F32(window.rotary.theta as f32)),
+            ]);
+        }
+        self.refuse_other_scale(path)?;
         let rope_freqs = match self.rotary.scaling {
             RotaryScaling::None => None,
             RotaryScaling::Linear { factor } => {
@@ -171,6 +228,17 @@ impl Config {
             of_family.into_iter().map(|(key, value)| (format!("{architecture}.{key}"), value)).collect();
         entries.insert("general.architecture".into(), Value::String(architecture.into()));
         Ok((Metadata(entries), rope_freqs))
+    }
+
+    /// GGUF has no place for the scale of the attention's scores.
+    fn refuse_other_scale(&self, path: &Path) -> Result<(), ModelError> {
+        let &Self { family, layers, heads, hidden_size, head_dim, query_pre_attn_scalar: own, .. } = self;
+        let known = query_pre_attn_scalar(family, layers, heads, hidden_size, head_dim);
+        if (own - known).abs() > f64::EPSILON {
+            let reason = format!("query_pre_attn_scalar is {own}, where llama.cpp would compute with {known}");
+            return Err(ModelError::Config { path: path.into(), reason });
+        }
+        Ok(())
     }
 }
 

@@ -1,14 +1,15 @@
-//! `config.json`, read and written.
+//! Reading `config.json`.
+
+mod rope;
+mod written;
 
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value, json};
 
+use self::rope::Ropes;
 use super::{Config, Head};
-use crate::{
-    Family, Llama3Scaling, ModelError, Rotary, RotaryScaling, SlidingWindow, WindowedLayers,
-};
+use crate::{Family, ModelError, Rotary, RotaryScaling, SlidingWindow, WindowedLayers};
 
 /// The part of `config.json` that is used; its many other fields are for other programs.
 #[derive(Deserialize)]
@@ -21,38 +22,52 @@ struct Json {
     num_attention_heads: usize,
     num_key_value_heads: Option<usize>,
     head_dim: Option<usize>,
+    /// The activation, under the name of most families and that of Gemma.
     hidden_act: Option<String>,
+    hidden_activation: Option<String>,
     rope_theta: Option<f64>,
-    rope_parameters: Option<Rope>,
-    rope_scaling: Option<Rope>,
+    rope_local_base_freq: Option<f64>,
+    rope_parameters: Option<Ropes>,
+    rope_scaling: Option<Ropes>,
     /// `Some(None)` where the file says that there is none.
     #[serde(default, deserialize_with = "given")]
     sliding_window: Option<Option<usize>>,
     #[serde(default)]
     use_sliding_window: bool,
+    sliding_window_pattern: Option<usize>,
+    layer_types: Option<Vec<String>>,
+    #[serde(default)]
+    use_bidirectional_attention: Option<bool>,
+    query_pre_attn_scalar: Option<f64>,
+    attn_logit_softcapping: Option<f64>,
+    final_logit_softcapping: Option<f64>,
     rms_norm_eps: f64,
     max_position_embeddings: usize,
-    #[serde(default)]
-    tie_word_embeddings: bool,
+    tie_word_embeddings: Option<bool>,
     #[serde(default)]
     attention_bias: bool,
     #[serde(default)]
     mlp_bias: bool,
 }
 
-/// Both of the names that transformers has had for it, `rope_scaling` and `rope_parameters`.
-#[derive(Default, Deserialize)]
-struct Rope {
-    rope_theta: Option<f64>,
-    rope_type: Option<String>,
-    /// The older name of `rope_type`.
-    r#type: Option<String>,
-    factor: Option<f64>,
-    low_freq_factor: Option<f64>,
-    high_freq_factor: Option<f64>,
-    original_max_position_embeddings: Option<usize>,
-    partial_rotary_factor: Option<f64>,
+/// What transformers takes for fields that a file leaves out.
+struct Defaults {
+    /// `None`: the heads share the hidden width.
+    head_dim: Option<usize>,
+    theta: f64,
+    head: Head,
 }
+
+/// transformers' sliding window for a file that says nothing of one.
+const DEFAULT_WINDOW: usize = 4096;
+/// Of Gemma 3: every so-many-th layer has no window.
+const DEFAULT_PATTERN: usize = 6;
+/// Of Gemma 3: the rotary base of layers with a window.
+const DEFAULT_LOCAL_THETA: f64 = 10_000.0;
+
+/// What `layer_types` calls layers without a window, and with one.
+const FULL: &str = "full_attention";
+const SLIDING: &str = "sliding_attention";
 
 impl Config {
     /// Reads the text of `config.json`. `path` is named in errors.
@@ -61,7 +76,15 @@ impl Config {
         let json: Json = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         let family = Family::from_model_type(&json.model_type).map_err(wrong)?;
         json.refuse_what_cannot_be_computed(family).map_err(wrong)?;
-        let rotary = json.rotary().map_err(wrong)?;
+        let defaults = Defaults::of(family);
+        let rotary = json.rotary(&defaults).map_err(wrong)?;
+        let head_dim = json.head_dim.or(defaults.head_dim);
+        let head_dim = head_dim.unwrap_or_else(|| json.hidden_size / json.num_attention_heads.max(1));
+        let head = match json.tie_word_embeddings {
+            Some(true) => Head::Tied,
+            Some(false) => Head::Separate,
+            None => defaults.head,
+        };
         Self {
             family,
             vocab_size: json.vocab_size,
@@ -70,60 +93,28 @@ impl Config {
             layers: json.num_hidden_layers,
             heads: json.num_attention_heads,
             kv_heads: json.num_key_value_heads.unwrap_or(json.num_attention_heads),
-            head_dim: json.head_dim(family),
+            head_dim,
+            query_pre_attn_scalar: json.query_pre_attn_scalar.unwrap_or(head_dim as f64),
             rotary,
-            sliding_window: json.sliding_window(family, rotary),
+            sliding_window: json.sliding_window(family, rotary).map_err(wrong)?,
             rms_norm_eps: json.rms_norm_eps,
             context_length: json.max_position_embeddings,
-            head: if json.tie_word_embeddings { Head::Tied } else { Head::Separate },
+            head,
         }
         .checked(path)
     }
-
-    /// The fields of a `config.json`, those aside that the tokenizer and the weights' type decide.
-    pub(crate) fn to_json(&self) -> Map<String, Value> {
-        let design = self.family.design();
-        let mut fields = fields(json!({
-            "architectures": [design.class],
-            "model_type": design.model_type,
-            "hidden_act": ACTIVATION,
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden_size,
-            "intermediate_size": self.intermediate_size,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "head_dim": self.head_dim,
-            "rope_theta": self.rotary.theta,
-            "rms_norm_eps": self.rms_norm_eps,
-            "max_position_embeddings": self.context_length,
-            "tie_word_embeddings": self.head == Head::Tied,
-        }));
-        match self.rotary.scaling {
-            RotaryScaling::None => None,
-            RotaryScaling::Linear { factor } => Some(json!({"rope_type": "linear", "factor": factor})),
-            RotaryScaling::Llama3(scaling) => Some(json!({
-                "rope_type": "llama3",
-                "factor": scaling.factor,
-                "low_freq_factor": scaling.low_freq_factor,
-                "high_freq_factor": scaling.high_freq_factor,
-                "original_max_position_embeddings": scaling.original_context,
-            })),
-        }
-        .and_then(|scaling| fields.insert("rope_scaling".into(), scaling));
-        if self.family == Family::Mistral {
-            // `null`, too, is said: without the field transformers takes its default.
-            let tokens = self.sliding_window.map(|window| window.tokens);
-            fields.insert("sliding_window".into(), json!(tokens));
-        }
-        fields
-    }
 }
 
-/// The activation of the MLP's gate in `config.json`.
-const ACTIVATION: &str = "silu";
-/// transformers' sliding window for a file that says nothing of one.
-const DEFAULT_WINDOW: usize = 4096;
+impl Defaults {
+    fn of(family: Family) -> Self {
+        let most = Self { head_dim: None, theta: Rotary::DEFAULT_THETA, head: Head::Separate };
+        match family {
+            Family::Llama | Family::Mistral | Family::Qwen2 => most,
+            Family::Qwen3 => Self { head_dim: Some(128), ..most },
+            Family::Gemma3 => Self { head_dim: Some(256), theta: 1_000_000.0, head: Head::Tied },
+        }
+    }
+}
 
 impl Json {
     fn refuse_what_cannot_be_computed(&self, family: Family) -> Result<(), String> {
@@ -131,42 +122,79 @@ impl Json {
         if (self.attention_bias && family != Family::Qwen2) || self.mlp_bias {
             return Err(format!("a `{}` with biases cannot be computed yet", self.model_type));
         }
-        if let Some(other) = self.hidden_act.as_deref().filter(|&name| name != ACTIVATION) {
-            return Err(format!("the activation `{other}` cannot be computed yet; only `{ACTIVATION}` can"));
+        let activation = family.design().activation.json_name();
+        let named = self.hidden_activation.as_deref().or(self.hidden_act.as_deref());
+        if let Some(other) = named.filter(|&name| name != activation) {
+            let family = &self.model_type;
+            return Err(format!("the activation `{other}` in a `{family}` cannot be computed; `{activation}` can"));
         }
         if self.use_sliding_window {
             return Err(format!("a sliding window in a `{}` cannot be computed yet", self.model_type));
         }
+        if self.use_bidirectional_attention == Some(true) {
+            return Err("attention to later tokens cannot be computed".into());
+        }
+        if family != Family::Gemma3 && self.query_pre_attn_scalar.is_some() {
+            return Err(format!("query_pre_attn_scalar in a `{}` cannot be computed yet", self.model_type));
+        }
+        if self.attn_logit_softcapping.is_some() || self.final_logit_softcapping.is_some() {
+            return Err("capped logits (Gemma 2's `logit_softcapping`) cannot be computed yet".into());
+        }
         Ok(())
     }
 
-    /// What the file says, or transformers' default.
-    fn head_dim(&self, family: Family) -> usize {
-        self.head_dim.unwrap_or_else(|| match family {
-            Family::Llama | Family::Mistral | Family::Qwen2 => {
-                self.hidden_size / self.num_attention_heads.max(1)
-            }
-            Family::Qwen3 => 128,
+    /// Where both are given, transformers takes the older one.
+    fn ropes(&self) -> Option<&Ropes> {
+        self.rope_scaling.as_ref().or(self.rope_parameters.as_ref())
+    }
+
+    fn rotary(&self, defaults: &Defaults) -> Result<Rotary, String> {
+        let rope = self.ropes().map(Ropes::full);
+        let theta = rope.and_then(|rope| rope.rope_theta).or(self.rope_theta);
+        Ok(Rotary {
+            theta: theta.unwrap_or(defaults.theta),
+            scaling: match rope {
+                Some(rope) => rope.scaling(self.max_position_embeddings)?,
+                None => RotaryScaling::None,
+            },
         })
     }
 
-    fn sliding_window(&self, family: Family, rotary: Rotary) -> Option<SlidingWindow> {
-        match family {
+    fn sliding_window(&self, family: Family, rotary: Rotary) -> Result<Option<SlidingWindow>, String> {
+        let (layers, rotary) = match family {
             // Qwen's files have a field for one that is not used (`use_sliding_window` is refused above).
-            Family::Llama | Family::Qwen2 | Family::Qwen3 => None,
-            Family::Mistral => {
-                let tokens = self.sliding_window.unwrap_or(Some(DEFAULT_WINDOW))?;
-                Some(SlidingWindow { tokens, layers: WindowedLayers::All, rotary })
-            }
-        }
+            Family::Llama | Family::Qwen2 | Family::Qwen3 => return Ok(None),
+            Family::Mistral => (Some(WindowedLayers::All), rotary),
+            Family::Gemma3 => (self.windowed_layers()?, self.local_rotary()?),
+        };
+        let tokens = self.sliding_window.unwrap_or(Some(DEFAULT_WINDOW));
+        Ok(layers.zip(tokens).map(|(layers, tokens)| SlidingWindow { tokens, layers, rotary }))
     }
 
-    fn rotary(&self) -> Result<Rotary, String> {
-        // Where both are given, transformers takes the older one.
-        let rope = self.rope_scaling.as_ref().or(self.rope_parameters.as_ref());
-        let theta = rope.and_then(|rope| rope.rope_theta).or(self.rope_theta);
+    fn windowed_layers(&self) -> Result<Option<WindowedLayers>, String> {
+        let Some(types) = &self.layer_types else {
+            return Ok(WindowedLayers::from_pattern(self.sliding_window_pattern.unwrap_or(DEFAULT_PATTERN)));
+        };
+        let windowed = types
+            .iter()
+            .map(|name| match name.as_str() {
+                FULL => Ok(false),
+                SLIDING => Ok(true),
+                other => Err(format!("a layer of the type `{other}` cannot be computed yet")),
+            })
+            .collect::<Result<Vec<bool>, _>>()?;
+        if windowed.len() != self.num_hidden_layers {
+            return Err(format!("{} layer_types for {} layers", windowed.len(), self.num_hidden_layers));
+        }
+        WindowedLayers::from_list(&windowed)
+    }
+
+    /// That of Gemma's layers with a window. `rope_scaling` is for the others.
+    fn local_rotary(&self) -> Result<Rotary, String> {
+        let rope = self.rope_parameters.as_ref().and_then(Ropes::sliding);
+        let theta = rope.and_then(|rope| rope.rope_theta).or(self.rope_local_base_freq);
         Ok(Rotary {
-            theta: theta.unwrap_or(Rotary::DEFAULT_THETA),
+            theta: theta.unwrap_or(DEFAULT_LOCAL_THETA),
             scaling: match rope {
                 Some(rope) => rope.scaling(self.max_position_embeddings)?,
                 None => RotaryScaling::None,
@@ -175,43 +203,7 @@ impl Json {
     }
 }
 
-impl Rope {
-    fn scaling(&self, context_length: usize) -> Result<RotaryScaling, String> {
-        if self.partial_rotary_factor.is_some_and(|part| part != 1.0) {
-            return Err("a rotary embedding of a part of each head cannot be computed yet".into());
-        }
-        let kind = self.rope_type.as_deref().or(self.r#type.as_deref()).unwrap_or("default");
-        let given = |name: &str, value: Option<f64>| {
-            value
-                .filter(|&value| value > 0.0)
-                .ok_or_else(|| format!("rope scaling `{kind}` needs `{name}`, a number above 0"))
-        };
-        Ok(match kind {
-            "default" => RotaryScaling::None,
-            "linear" => RotaryScaling::Linear { factor: given("factor", self.factor)? },
-            "llama3" => RotaryScaling::Llama3(Llama3Scaling {
-                factor: given("factor", self.factor)?,
-                low_freq_factor: given("low_freq_factor", self.low_freq_factor)?,
-                high_freq_factor: given("high_freq_factor", self.high_freq_factor)?,
-                original_context: self.original_max_position_embeddings.unwrap_or(context_length),
-            }),
-            other => {
-                return Err(format!(
-                    "rope scaling `{other}` cannot be computed yet; default, linear and llama3 can"
-                ));
-            }
-        })
-    }
-}
-
 /// A field that is there, `null` or not.
 fn given<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<usize>>, D::Error> {
     Option::deserialize(field).map(Some)
-}
-
-fn fields(json: Value) -> Map<String, Value> {
-    match json {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
 }

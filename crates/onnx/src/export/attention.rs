@@ -63,6 +63,8 @@ impl Attention<'_> {
             Attribute::Int("num_heads", self.config.heads as i64),
             Attribute::Int("kv_num_heads", self.config.kv_heads as i64),
         ];
+        // Without it, the operator takes 1 / √(head size).
+        attributes.extend([Attribute::Float("scale", self.config.attention_scale())]);
         attributes.extend(self.window().map(|tokens| Attribute::Int("local_window_size", tokens as i64)));
         graph.add_named(
             MICROSOFT,
@@ -100,7 +102,7 @@ impl Attention<'_> {
 
         let rows = graph.integers(&[0, kv_heads, -1, size]);
         let query = graph.add("Reshape", &[&query, &rows], &[]);
-        let scale = graph.number(1.0 / (size as f32).sqrt());
+        let scale = graph.number(self.config.attention_scale());
         let query = graph.add("Mul", &[&query, &scale], &[]);
         let key = graph.add("Transpose", &[key], &[Attribute::Ints("perm", &[0, 1, 3, 2])]);
         let scores = graph.add("MatMul", &[&query, &key], &[]);

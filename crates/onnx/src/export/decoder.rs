@@ -1,6 +1,8 @@
 //! A model as a graph, top to bottom.
 
-use lancer_model::{Bias, Config, Head, HeadNorm, ModelError};
+use std::f32::consts::FRAC_2_PI;
+
+use lancer_model::{Activation, Bias, BlockNorms, Config, Head, HeadNorm, ModelError};
 
 use super::{
     attention::Attention,
@@ -79,9 +81,16 @@ impl Decoder<'_> {
         let table = self.graph.weights.table("model.embed_tokens.weight")?;
         let table = self.graph.constant(table);
         let states = self.graph.add("Gather", &[&table, tokens], &[]);
-        Ok(match self.graph.weights.kind() {
+        let states = match self.graph.weights.kind() {
             WeightType::Int8 => self.cast(&states, ElementType::Float),
             WeightType::F32 | WeightType::F16 => states,
+        };
+        Ok(match self.config.embedding_scale() {
+            Some(scale) => {
+                let scale = self.graph.number(scale);
+                self.graph.add("Mul", &[&states, &scale], &[])
+            }
+            None => states,
         })
     }
 
@@ -99,8 +108,20 @@ impl Decoder<'_> {
         let mixed = attention.add(&mut self.graph, shared, &query, &key, &value?);
         let width = self.config.heads * self.config.head_dim;
         let mixed = self.linear(&mixed, &name("self_attn.o_proj.weight"), width, self.config.hidden_size)?;
-        let stream = self.add_and_norm(&stream.residual, &mixed, &name("post_attention_layernorm.weight"))?;
+        let norms = self.config.family.design().block_norms;
+        let (mixed, before_mlp) = match norms {
+            BlockNorms::Before => (mixed, "post_attention_layernorm.weight"),
+            BlockNorms::BeforeAndAfter => {
+                let mixed = self.norm(&mixed, &name("post_attention_layernorm.weight"))?;
+                (mixed, "pre_feedforward_layernorm.weight")
+            }
+        };
+        let stream = self.add_and_norm(&stream.residual, &mixed, &name(before_mlp))?;
         let changed = self.mlp(&stream.normed, &name("mlp"))?;
+        let changed = match norms {
+            BlockNorms::Before => changed,
+            BlockNorms::BeforeAndAfter => self.norm(&changed, &name("post_feedforward_layernorm.weight"))?,
+        };
         let next = match layer + 1 {
             next if next == self.config.layers => "model.norm.weight".to_owned(),
             next => format!("model.layers.{next}.input_layernorm.weight"),
@@ -133,23 +154,39 @@ impl Decoder<'_> {
         Ok(self.graph.add("Reshape", &[&normed, &together], &[]))
     }
 
-    /// `down(silu(gate(x)) × up(x))`.
+    /// `down(activation(gate(x)) × up(x))`.
     fn mlp(&mut self, states: &str, name: &str) -> Result<Value, ModelError> {
         let (hidden, inner) = (self.config.hidden_size, self.config.intermediate_size);
         let gate = self.linear(states, &format!("{name}.gate_proj.weight"), hidden, inner)?;
         let up = self.linear(states, &format!("{name}.up_proj.weight"), hidden, inner)?;
-        let gate = match self.operators {
-            // x × sigmoid(alpha × x).
-            Operators::Fused => {
-                self.graph.add_fused("QuickGelu", &[&gate], &[Attribute::Float("alpha", 1.0)])
-            }
-            Operators::Plain => {
-                let sigmoid = self.graph.add("Sigmoid", &[&gate], &[]);
-                self.graph.add("Mul", &[&gate, &sigmoid], &[])
-            }
-        };
+        let gate = self.activation(&gate);
         let product = self.graph.add("Mul", &[&gate, &up], &[]);
         self.linear(&product, &format!("{name}.down_proj.weight"), inner, hidden)
+    }
+
+    fn activation(&mut self, gate: &str) -> Value {
+        match (self.operators, self.config.family.design().activation) {
+            // x × sigmoid(alpha × x).
+            (Operators::Fused, Activation::Silu) => {
+                self.graph.add_fused("QuickGelu", &[gate], &[Attribute::Float("alpha", 1.0)])
+            }
+            (Operators::Fused, Activation::GeluTanh) => self.graph.add_fused("FastGelu", &[gate], &[]),
+            (Operators::Plain, Activation::Silu) => {
+                let sigmoid = self.graph.add("Sigmoid", &[gate], &[]);
+                self.graph.add("Mul", &[gate, &sigmoid], &[])
+            }
+            (Operators::Plain, Activation::GeluTanh) => {
+                // (1 + tanh y) / 2 = sigmoid(2y), for y = √(2/π) (x + 0.044715 x³).
+                let (linear, cubic) = (2.0 * FRAC_2_PI.sqrt(), 0.044_715);
+                let (linear, cubic) = (self.graph.number(linear), self.graph.number(linear * cubic));
+                let square = self.graph.add("Mul", &[gate, gate], &[]);
+                let factor = self.graph.add("Mul", &[&square, &cubic], &[]);
+                let factor = self.graph.add("Add", &[&factor, &linear], &[]);
+                let inner = self.graph.add("Mul", &[gate, &factor], &[]);
+                let sigmoid = self.graph.add("Sigmoid", &[&inner], &[]);
+                self.graph.add("Mul", &[gate, &sigmoid], &[])
+            }
+        }
     }
 
     /// A product with a matrix of `[output, input]`.
@@ -190,7 +227,7 @@ impl Decoder<'_> {
             let normed = self.norm(&residual, name)?;
             return Ok(Stream { residual, normed });
         }
-        let weight = self.graph.weights.tensor(name)?;
+        let weight = self.graph.weights.norm(name, self.config.family.design().norm_weight)?;
         let weight = self.graph.constant(weight);
         let stream = Stream { residual: format!("{name}.residual"), normed: format!("{name}.normed") };
         self.graph.add_named(
@@ -205,7 +242,7 @@ impl Decoder<'_> {
 
     /// `x / √(mean(x²) + ε) × weight`, in ONNX's own operators and in 32-bit floats.
     fn norm(&mut self, states: &str, name: &str) -> Result<Value, ModelError> {
-        let weight = self.graph.weights.tensor(name)?;
+        let weight = self.graph.weights.norm(name, self.config.family.design().norm_weight)?;
         let weight = self.graph.constant(weight);
         let half = self.graph.weights.compute() == ElementType::Float16;
         let states = if half { self.cast(states, ElementType::Float) } else { states.to_owned() };
