@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use tokenizers::DecoderWrapper;
+use tokenizers::{DecoderWrapper, ModelWrapper};
 
 use crate::{
     ChatTemplate, GenerationPrompt, ModelError,
@@ -34,8 +34,18 @@ pub struct Tokenizer {
     eos: u32,
     bos_token: String,
     eos_token: String,
-    /// The characters that stand for bytes in a byte-level vocabulary; empty in another.
-    byte_of: HashMap<char, u8>,
+    alphabet: Alphabet,
+}
+
+/// How the text of a token gives its bytes.
+#[derive(Clone)]
+enum Alphabet {
+    /// By the characters that stand for bytes.
+    ByteLevel(HashMap<char, u8>),
+    /// `▁` is a space, `<0x0A>` a byte (SentencePiece).
+    ByteFallback,
+    /// As the decoder has it.
+    Other,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -112,7 +122,11 @@ impl Tokenizer {
         };
         let eos = id(&eos_token)?;
         let bos_id = bos.as_deref().map(id).transpose()?;
-        let byte_level = matches!(recognising.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
+        let alphabet = match (recognising.get_decoder(), recognising.get_model()) {
+            (Some(DecoderWrapper::ByteLevel(_)), _) => Alphabet::ByteLevel(bytes_of_characters()),
+            (_, ModelWrapper::BPE(bpe)) if bpe.byte_fallback => Alphabet::ByteFallback,
+            _ => Alphabet::Other,
+        };
         Ok(Self {
             plain,
             bos: bos_id,
@@ -120,7 +134,7 @@ impl Tokenizer {
             bos_token: bos.unwrap_or_default(),
             eos_token,
             recognising,
-            byte_of: if byte_level { bytes_of_characters() } else { HashMap::new() },
+            alphabet,
         })
     }
 
@@ -150,11 +164,16 @@ impl Tokenizer {
             return if added.special { Vec::new() } else { added.content.clone().into_bytes() };
         }
         let text = self.recognising.id_to_token(token).unwrap_or_default();
-        match text.chars().map(|character| self.byte_of.get(&character).copied()).collect() {
-            Some(bytes) => bytes,
-            // No byte-level token: what it is by itself.
-            None => self.decode(&[token]).into_bytes(),
-        }
+        let bytes = match &self.alphabet {
+            Alphabet::ByteLevel(byte_of) => text.chars().map(|character| byte_of.get(&character).copied()).collect(),
+            Alphabet::ByteFallback => match fallback_byte(&text) {
+                Some(byte) => Some(vec![byte]),
+                None => Some(text.replace('▁', " ").into_bytes()),
+            },
+            Alphabet::Other => None,
+        };
+        // No token of the alphabet: what it is by itself.
+        bytes.unwrap_or_else(|| self.decode(&[token]).into_bytes())
     }
 
     /// The text of tokens, special tokens left out; bytes that are not UTF-8 become U+FFFD.
@@ -223,4 +242,10 @@ fn bytes_of_characters() -> HashMap<char, u8> {
             (character.unwrap_or_default(), byte)
         })
         .collect()
+}
+
+/// The byte that a piece such as `<0x0A>` stands for.
+fn fallback_byte(piece: &str) -> Option<u8> {
+    let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
+    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
 }

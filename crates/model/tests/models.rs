@@ -96,11 +96,13 @@ fn gguf_and_back_is_the_same_model() {
         convert(&original, &gguf, ConvertFormat::F32).unwrap();
         let as_gguf = Model::open(&gguf).unwrap();
         reads_as_transformers(&as_gguf, name);
-        assert_same_weights(&original, &as_gguf, 0.0);
+        // Adding 1 to the weights of Gemma's norms and taking it away again rounds them.
+        let tolerance = if original.config().family == Family::Gemma3 { 1e-6 } else { 0.0 };
+        assert_same_weights(&original, &as_gguf, tolerance);
         convert(&as_gguf, &back, ConvertFormat::F32).unwrap();
         let again = Model::open(&back).unwrap();
         reads_as_transformers(&again, name);
-        assert_same_weights(&original, &again, 0.0);
+        assert_same_weights(&original, &again, tolerance);
         let expected = match original.config().family {
             // GGUF knows a Mistral as a Llama.
             Family::Mistral => Config { family: Family::Llama, ..original.config().clone() },

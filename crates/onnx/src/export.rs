@@ -3,6 +3,7 @@
 mod attention;
 mod decoder;
 mod graph;
+mod mlp;
 mod settings;
 mod shared_inputs;
 mod weights;

@@ -167,7 +167,7 @@ fn check_all(method: &str, activations: Activations) {
         check(name, run, &expected, activations);
         checked += 1;
     }
-    assert_eq!(checked, 6, "three runs of each of two models");
+    assert_eq!(checked, 12, "three runs of each of four models");
 }
 
 #[test]
