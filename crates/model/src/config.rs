@@ -90,7 +90,9 @@ impl Config {
             "self_attn.k_proj.bias" | "self_attn.v_proj.bias" if design.bias == Bias::QueryKeyValue => {
                 vec![key_value]
             }
-            "self_attn.q_norm.weight" | "self_attn.k_norm.weight" if design.head_norm == HeadNorm::QueryKey => {
+            "self_attn.q_norm.weight" | "self_attn.k_norm.weight"
+                if design.head_norm == HeadNorm::QueryKey =>
+            {
                 vec![self.head_dim]
             }
             "self_attn.o_proj.weight" => vec![self.hidden_size, query],

@@ -87,9 +87,7 @@ fn write_gguf(
     };
     gguf::write(to, &metadata, &described, format, |described| match hugging_face.get(&described.name) {
         Some(name) => Ok(gguf_weights::written(weights.tensor(name)?, name, config)),
-        None => {
-            Ok(Tensor { shape: described.shape.clone(), data: rope_freqs.clone().unwrap_or_default() })
-        }
+        None => Ok(Tensor { shape: described.shape.clone(), data: rope_freqs.clone().unwrap_or_default() }),
     })
 }
 

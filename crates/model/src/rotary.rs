@@ -48,8 +48,8 @@ impl Rotary {
     /// By how much a position turns each pair of a head's numbers, in radians, `[head_dim / 2]`. In 32-bit floats step by
     /// step, as transformers computes it: at large positions the rounding shows.
     pub fn frequencies(&self, head_dim: usize) -> Vec<f32> {
-        let plain = (0..head_dim / 2)
-            .map(|pair| 1.0 / (self.theta as f32).powf((2 * pair) as f32 / head_dim as f32));
+        let plain =
+            (0..head_dim / 2).map(|pair| 1.0 / (self.theta as f32).powf((2 * pair) as f32 / head_dim as f32));
         match self.scaling {
             RotaryScaling::None => plain.collect(),
             RotaryScaling::Linear { factor } => plain.map(|frequency| frequency / factor as f32).collect(),
@@ -98,12 +98,8 @@ impl Llama3Scaling {
 mod tests {
     use super::*;
 
-    const LLAMA_3_2: Llama3Scaling = Llama3Scaling {
-        factor: 32.0,
-        low_freq_factor: 1.0,
-        high_freq_factor: 4.0,
-        original_context: 8192,
-    };
+    const LLAMA_3_2: Llama3Scaling =
+        Llama3Scaling { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_context: 8192 };
 
     #[test]
     fn what_turns_fast_stays_and_what_turns_slowly_is_divided() {

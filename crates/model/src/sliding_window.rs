@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn layers_are_told_by_a_list_or_by_a_pattern() {
-        let list = |text: &str| WindowedLayers::from_list(&text.chars().map(|c| c == 's').collect::<Vec<_>>());
+        let list =
+            |text: &str| WindowedLayers::from_list(&text.chars().map(|c| c == 's').collect::<Vec<_>>());
         assert_eq!(list("ssfssfs"), Ok(Some(WindowedLayers::AllButEvery(3))));
         assert_eq!(list("sss"), Ok(Some(WindowedLayers::All)));
         assert_eq!(list("fff"), Ok(None));

@@ -1,16 +1,13 @@
 //! Tokenizers: `tokenizer.json`, or the vocabulary in a GGUF file.
 
+mod alphabet;
 mod gguf;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt, fs,
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use serde::Deserialize;
-use tokenizers::{DecoderWrapper, ModelWrapper};
 
+use self::alphabet::Alphabet;
 use crate::{
     ChatTemplate, GenerationPrompt, ModelError,
     gguf::{Metadata, Value},
@@ -35,17 +32,8 @@ pub struct Tokenizer {
     bos_token: String,
     eos_token: String,
     alphabet: Alphabet,
-}
-
-/// How the text of a token gives its bytes.
-#[derive(Clone)]
-enum Alphabet {
-    /// By the characters that stand for bytes.
-    ByteLevel(HashMap<char, u8>),
-    /// `▁` is a space, `<0x0A>` a byte (SentencePiece).
-    ByteFallback,
-    /// As the decoder has it.
-    Other,
+    /// The beginning-of-text token, where a text that is read from its beginning has it.
+    begins: Option<u32>,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -102,7 +90,7 @@ impl Tokenizer {
         )
     }
 
-    /// Builds the tokenizer that a GGUF file's metadata describes: byte-level BPE (`gpt2`).
+    /// Builds the tokenizer that a GGUF file's metadata describes: byte-level BPE (`gpt2`) or SentencePiece (`llama`).
     pub fn from_gguf(path: &Path, metadata: &Metadata) -> Result<Self, ModelError> {
         let described = gguf::describe(path, metadata)?;
         Self::new(path, &described.json, described.bos, described.eos)
@@ -122,19 +110,18 @@ impl Tokenizer {
         };
         let eos = id(&eos_token)?;
         let bos_id = bos.as_deref().map(id).transpose()?;
-        let alphabet = match (recognising.get_decoder(), recognising.get_model()) {
-            (Some(DecoderWrapper::ByteLevel(_)), _) => Alphabet::ByteLevel(bytes_of_characters()),
-            (_, ModelWrapper::BPE(bpe)) if bpe.byte_fallback => Alphabet::ByteFallback,
-            _ => Alphabet::Other,
-        };
+        // What the tokenizer adds to an empty text.
+        let added = recognising.encode_fast("", true).map(|encoding| encoding.get_ids().to_vec());
+        let begins = bos_id.filter(|&bos| added.is_ok_and(|added| added.first() == Some(&bos)));
         Ok(Self {
             plain,
             bos: bos_id,
             eos,
             bos_token: bos.unwrap_or_default(),
             eos_token,
+            alphabet: Alphabet::of(&recognising),
+            begins,
             recognising,
-            alphabet,
         })
     }
 
@@ -146,6 +133,12 @@ impl Tokenizer {
         };
         // A byte-level BPE encodes any text; the library's error is for models with a missing unknown token.
         tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
+    }
+
+    /// The tokens of a text that is read from its beginning, in which nothing is a special token: after the
+    /// beginning-of-text token, where the tokenizer sets one.
+    pub fn encode_document(&self, text: &str) -> Vec<u32> {
+        self.begins.into_iter().chain(self.encode(text, SpecialTokens::AsText)).collect()
     }
 
     /// The tokens of a chat of `(role, content)` turns, rendered by the model's template with the model's turn opened.
@@ -164,16 +157,8 @@ impl Tokenizer {
             return if added.special { Vec::new() } else { added.content.clone().into_bytes() };
         }
         let text = self.recognising.id_to_token(token).unwrap_or_default();
-        let bytes = match &self.alphabet {
-            Alphabet::ByteLevel(byte_of) => text.chars().map(|character| byte_of.get(&character).copied()).collect(),
-            Alphabet::ByteFallback => match fallback_byte(&text) {
-                Some(byte) => Some(vec![byte]),
-                None => Some(text.replace('▁', " ").into_bytes()),
-            },
-            Alphabet::Other => None,
-        };
         // No token of the alphabet: what it is by itself.
-        bytes.unwrap_or_else(|| self.decode(&[token]).into_bytes())
+        self.alphabet.bytes(&text).unwrap_or_else(|| self.decode(&[token]).into_bytes())
     }
 
     /// The text of tokens, special tokens left out; bytes that are not UTF-8 become U+FFFD.
@@ -228,24 +213,6 @@ impl Tokenizer {
     /// The entries of GGUF metadata that describe this tokenizer, for an embedding of `rows` rows. `path` is named in the
     /// error.
     pub(crate) fn to_gguf(&self, path: &Path, rows: usize) -> Result<BTreeMap<String, Value>, ModelError> {
-        gguf::entries(path, &self.to_json(path)?, rows, self.bos, self.eos)
+        gguf::entries(path, &self.to_json(path)?, rows, self.bos, self.eos, self.begins.is_some())
     }
-}
-
-/// GPT-2's characters for bytes: those that can be seen stand for themselves, the others follow from U+0100 on.
-fn bytes_of_characters() -> HashMap<char, u8> {
-    let stands_for_itself = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-    let mut others = (0x100_u32..).filter_map(char::from_u32);
-    (0..=u8::MAX)
-        .map(|byte| {
-            let character = if stands_for_itself(byte) { Some(char::from(byte)) } else { others.next() };
-            (character.unwrap_or_default(), byte)
-        })
-        .collect()
-}
-
-/// The byte that a piece such as `<0x0A>` stands for.
-fn fallback_byte(piece: &str) -> Option<u8> {
-    let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
-    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
 }

@@ -75,12 +75,8 @@ fn gemma() -> Value {
 #[test]
 fn llama_3_is_read() {
     let config = read(&llama_3_2()).unwrap();
-    let scaling = Llama3Scaling {
-        factor: 32.0,
-        low_freq_factor: 1.0,
-        high_freq_factor: 4.0,
-        original_context: 8192,
-    };
+    let scaling =
+        Llama3Scaling { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_context: 8192 };
     assert_eq!(config.rotary, Rotary { theta: 500_000.0, scaling: RotaryScaling::Llama3(scaling) });
     assert_eq!((config.family, config.head, config.sliding_window), (Family::Llama, Head::Tied, None));
     let linear = changed(&llama_3_2(), json!({"rope_scaling": {"type": "linear", "factor": 4.0}}));

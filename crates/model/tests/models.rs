@@ -175,7 +175,11 @@ fn a_damaged_folder_is_named() {
 
     let config = fs::read_to_string(scratch.path().join("config.json")).unwrap();
     for (from, to, said) in [
-        ("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "known are llama, mistral, qwen2, qwen3, gemma3_text"),
+        (
+            "\"model_type\": \"llama\"",
+            "\"model_type\": \"mamba\"",
+            "known are llama, mistral, qwen2, qwen3, gemma3_text",
+        ),
         (
             "\"hidden_size\": 64",
             "\"hidden_size\": 96",

@@ -37,7 +37,8 @@ impl Block {
         let (mlp_norm, after) = match model.config().family.design().block_norms {
             BlockNorms::Before => ("post_attention_layernorm", None),
             BlockNorms::BeforeAndAfter => {
-                let (attention, mlp) = (norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?);
+                let (attention, mlp) =
+                    (norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?);
                 ("pre_feedforward_layernorm", Some(AfterNorms { attention, mlp }))
             }
         };

@@ -61,7 +61,9 @@ impl Reader<'_> {
             ("none", None) => RotaryScaling::None,
             ("none", Some(divisors)) => {
                 let scaling = Llama3Scaling::from_divisors(divisors, theta).ok_or_else(|| {
-                    self.wrong(format!("its `{ROPE_FREQS}` is not that of Llama 3.x, and cannot be computed yet"))
+                    self.wrong(format!(
+                        "its `{ROPE_FREQS}` is not that of Llama 3.x, and cannot be computed yet"
+                    ))
                 })?;
                 RotaryScaling::Llama3(scaling)
             }
@@ -85,7 +87,8 @@ impl Reader<'_> {
                 Ok(Some(SlidingWindow { tokens, layers: WindowedLayers::All, rotary }))
             }
             Family::Qwen2 | Family::Qwen3 => {
-                Err(self.wrong(format!("a sliding window in a `{}` cannot be computed yet", self.architecture)))
+                Err(self
+                    .wrong(format!("a sliding window in a `{}` cannot be computed yet", self.architecture)))
             }
             Family::Gemma3 => {
                 let theta = self.float("rope.freq_base_swa")?.unwrap_or(Rotary::DEFAULT_THETA);
@@ -99,8 +102,10 @@ impl Reader<'_> {
     fn windowed_layers(&self) -> Result<Option<WindowedLayers>, ModelError> {
         let key = "attention.sliding_window_pattern";
         if let Some(Value::Array(list)) = self.metadata.get(&self.key(key)) {
-            let list: Vec<bool> =
-                list.iter().map(|value| matches!(value, Value::Bool(true) | Value::U32(1) | Value::I32(1))).collect();
+            let list: Vec<bool> = list
+                .iter()
+                .map(|value| matches!(value, Value::Bool(true) | Value::U32(1) | Value::I32(1)))
+                .collect();
             return WindowedLayers::from_list(&list).map_err(|reason| self.wrong(reason));
         }
         Ok(WindowedLayers::from_pattern(self.count(key)?.unwrap_or(GEMMA_PATTERN)))
@@ -122,7 +127,13 @@ impl Reader<'_> {
 
 /// By what llama.cpp divides attention scores before it takes the root; GGUF does not say it. Of Gemma it knows the largest
 /// by its number of layers.
-fn query_pre_attn_scalar(family: Family, layers: usize, heads: usize, hidden_size: usize, head_dim: usize) -> f64 {
+fn query_pre_attn_scalar(
+    family: Family,
+    layers: usize,
+    heads: usize,
+    hidden_size: usize,
+    head_dim: usize,
+) -> f64 {
     match (family, layers) {
         (Family::Gemma3, GEMMA_27B_LAYERS) => (hidden_size / heads.max(1)) as f64,
         _ => head_dim as f64,
@@ -235,7 +246,8 @@ impl Config {
         let &Self { family, layers, heads, hidden_size, head_dim, query_pre_attn_scalar: own, .. } = self;
         let known = query_pre_attn_scalar(family, layers, heads, hidden_size, head_dim);
         if (own - known).abs() > f64::EPSILON {
-            let reason = format!("query_pre_attn_scalar is {own}, where llama.cpp would compute with {known}");
+            let reason =
+                format!("query_pre_attn_scalar is {own}, where llama.cpp would compute with {known}");
             return Err(ModelError::Config { path: path.into(), reason });
         }
         Ok(())

@@ -126,7 +126,9 @@ impl Json {
         let named = self.hidden_activation.as_deref().or(self.hidden_act.as_deref());
         if let Some(other) = named.filter(|&name| name != activation) {
             let family = &self.model_type;
-            return Err(format!("the activation `{other}` in a `{family}` cannot be computed; `{activation}` can"));
+            return Err(format!(
+                "the activation `{other}` in a `{family}` cannot be computed; `{activation}` can"
+            ));
         }
         if self.use_sliding_window {
             return Err(format!("a sliding window in a `{}` cannot be computed yet", self.model_type));

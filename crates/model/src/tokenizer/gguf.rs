@@ -102,9 +102,17 @@ pub(super) fn describe(path: &Path, metadata: &Metadata) -> Result<Described, Mo
         "vocab": vocab, "merges": parts.merges,
     });
     parts.model.into_iter().for_each(|(key, value)| bpe[key] = value);
+    let key = "tokenizer.ggml.bos_token_id";
+    let bos = metadata.count(path, key)?.and_then(|id| Some((id, *tokens.get(usize::try_from(id).ok()?)?)));
+    let begins = match metadata.flag(path, "tokenizer.ggml.add_bos_token")? {
+        Some(begins) => begins,
+        // What llama.cpp takes where nothing is said.
+        None => model == SENTENCE_PIECE || metadata.text(path, "tokenizer.ggml.pre")? == Some("llama-bpe"),
+    };
     let json = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": parts.normalizer,
-        "pre_tokenizer": parts.pre_tokenizer, "post_processor": null, "decoder": parts.decoder, "model": bpe,
+        "pre_tokenizer": parts.pre_tokenizer,
+        "post_processor": bos.filter(|_| begins).map(|(id, token)| begin_with(id, token)), "decoder": parts.decoder, "model": bpe,
     });
     let named = |key: &str| -> Result<Option<String>, ModelError> {
         let Some(id) = metadata.count(path, key)? else { return Ok(None) };
@@ -117,6 +125,18 @@ pub(super) fn describe(path: &Path, metadata: &Metadata) -> Result<Described, Mo
         json: json.to_string().into_bytes(),
         bos: named("tokenizer.ggml.bos_token_id")?,
         eos: named("tokenizer.ggml.eos_token_id")?,
+    })
+}
+
+/// The post-processor that sets a token before a text.
+fn begin_with(id: u64, token: &str) -> Json {
+    let special = json!({"SpecialToken": {"id": token, "type_id": 0}});
+    let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
+    json!({
+        "type": "TemplateProcessing",
+        "single": [special, text("A")],
+        "pair": [special, text("A"), text("B")],
+        "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]}},
     })
 }
 
@@ -159,7 +179,8 @@ fn sentence_pieces(
     let wrong = |reason: String| ModelError::Tokenizer { path: path.into(), reason };
     let key = "tokenizer.ggml.scores";
     let scores = metadata.floats(path, key)?.filter(|scores| scores.len() == tokens.len());
-    let scores = scores.ok_or_else(|| wrong(format!("the metadata `{key}` has not a number for each token")))?;
+    let scores =
+        scores.ok_or_else(|| wrong(format!("the metadata `{key}` has not a number for each token")))?;
     let space = match metadata.flag(path, "tokenizer.ggml.add_space_prefix")? {
         None | Some(true) => SpaceBefore::Added,
         Some(false) => SpaceBefore::NotAdded,
@@ -181,6 +202,7 @@ pub(super) fn entries(
     rows: usize,
     bos: Option<u32>,
     eos: u32,
+    begins_with_bos: bool,
 ) -> Result<BTreeMap<String, Value>, ModelError> {
     let wrong = |reason: &str| ModelError::Tokenizer { path: path.into(), reason: reason.into() };
     let json: Json = serde_json::from_str(json).map_err(|error| wrong(&error.to_string()))?;
@@ -225,7 +247,7 @@ pub(super) fn entries(
     let mut entries = BTreeMap::from([
         ("tokenizer.ggml.eos_token_id".to_owned(), Value::U32(eos)),
         ("tokenizer.ggml.padding_token_id".to_owned(), Value::U32(eos)),
-        ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(false)),
+        ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(begins_with_bos)),
     ]);
     let mut set = |key: &str, value| entries.insert(format!("tokenizer.ggml.{key}"), value);
     if let Some(space) = space {
@@ -275,5 +297,5 @@ fn cuts_alike(known: &Json, found: &Json) -> bool {
 
 /// Whether a piece stands for a byte, such as `<0x0A>`.
 fn is_byte(piece: &str) -> bool {
-    super::fallback_byte(piece).is_some()
+    super::alphabet::fallback_byte(piece).is_some()
 }

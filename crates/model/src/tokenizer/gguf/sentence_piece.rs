@@ -46,7 +46,9 @@ pub(super) fn space_before(json: &Json) -> Option<SpaceBefore> {
     [SpaceBefore::Added, SpaceBefore::NotAdded]
         .into_iter()
         .find(|&space| *found == normalizer_and_decoder(space).0)
-        .or_else(|| legacy.map(|scheme| if scheme == "never" { SpaceBefore::NotAdded } else { SpaceBefore::Added }))
+        .or_else(|| {
+            legacy.map(|scheme| if scheme == "never" { SpaceBefore::NotAdded } else { SpaceBefore::Added })
+        })
 }
 
 /// The merges that give the same pieces as the scores: all ways to put a piece together from two, the pieces of the highest
