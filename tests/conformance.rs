@@ -11,13 +11,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lancer_backend::{Backend, conformance};
+use lancer_backend::{
+    Backend,
+    conformance::{self, TINY_MODELS},
+};
 use lancer_burn::{BurnBackend, BurnLearner, TrainSettings};
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
 use lancer_model::{ConvertFormat, Model, convert};
 use lancer_onnx::{ExportSettings, OnnxRuntime, OnnxSettings, Operators, export};
-
-const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -27,14 +28,14 @@ fn fixture(name: &str) -> PathBuf {
     root().join("fixtures").join(name)
 }
 
-/// The engines in the table's order, each with both models.
+/// The engines in the table's order, each with all models.
 fn engines(scratch: &Path) -> Vec<(&'static str, Vec<Box<dyn Backend>>)> {
     let mut engines: Vec<(&str, Vec<Box<dyn Backend>>)> =
         ["llama.cpp", "ONNX Runtime, fused", "ONNX Runtime, plain", "Burn"]
             .map(|name| (name, Vec::new()))
             .into();
     let threads = NonZeroU32::new(1);
-    for name in MODELS {
+    for name in TINY_MODELS {
         let model = Model::open(&fixture(name)).unwrap();
         let file = scratch.join(name).with_extension("gguf");
         convert(&model, &file, ConvertFormat::F32).unwrap();
@@ -51,7 +52,7 @@ fn engines(scratch: &Path) -> Vec<(&'static str, Vec<Box<dyn Backend>>)> {
     engines
 }
 
-/// `yes` where a case holds on both models.
+/// `yes` where a case holds on all models.
 fn held(case: impl FnMut()) -> &'static str {
     if catch_unwind(AssertUnwindSafe(case)).is_ok() { "yes" } else { "**no**" }
 }
@@ -75,7 +76,7 @@ fn the_table_in_the_documentation_is_what_a_run_gives() {
     }
     for case in conformance::LEARNER {
         let held = held(|| {
-            for name in MODELS {
+            for name in TINY_MODELS {
                 (case.run)(&mut || {
                     Box::new(BurnLearner::load(&fixture(name), &TrainSettings::default()).unwrap())
                 });

@@ -5,11 +5,14 @@
 
 use std::{
     num::NonZeroU32,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use lancer_backend::{
-    Backend, Collect, GenerateRequest, Learner, Message, Prompt, StepSettings, WeightFormat, conformance,
+    Backend, Collect, Continuation, GenerateRequest, Learner, Message, Prompt, ScoreRequest, StepSettings,
+    TokenId, WeightFormat,
+    conformance::{self, TINY_MODELS},
 };
 use lancer_burn::{BurnBackend, BurnLearner, LoraSettings, TrainSettings};
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
@@ -74,7 +77,7 @@ fn onnx(model: &Path, operators: Operators) -> OnnxRuntime {
 
 #[test]
 fn three_engines_agree() {
-    for name in ["tiny-llama", "tiny-qwen2"] {
+    for name in TINY_MODELS {
         let scratch = tempfile::tempdir().unwrap();
         let file = scratch.path().join("tiny.gguf");
         convert(&Model::open(&fixture(name)).unwrap(), &file, ConvertFormat::F32).unwrap();
@@ -93,7 +96,7 @@ fn three_engines_agree() {
 
 #[test]
 fn a_trained_model_is_the_same_in_every_engine() {
-    for name in ["tiny-llama", "tiny-qwen2"] {
+    for name in TINY_MODELS {
         for settings in [TrainSettings::default(), TrainSettings::lora(LoraSettings::default())] {
             let mut learner = trained(name, &settings);
             let scratch = tempfile::tempdir().unwrap();
@@ -113,6 +116,83 @@ fn a_trained_model_is_the_same_in_every_engine() {
 
             let mut before = BurnBackend::load(&fixture(name)).unwrap();
             assert_ne!(greedy(&mut before), greedy(&mut burn), "{name}: training changed nothing");
+        }
+    }
+}
+
+/// Texts on which tokenizers differ first.
+const TEXTS: [&str; 6] = [
+    "The capital of France is Paris, and that of Japan is Tokyo.",
+    "fn main() {\n    println!(\"{}\",  x  +  1);\n}\n\n\n\tend",
+    "naïve café 東京 🙂 \u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467} Ωmega",
+    " begins with a space, ends with two  ",
+    "1234567890 3.14 don't can't I'LL",
+    "<table><tr> &amp; ▁ <0x41> <unk> [multimodal]",
+];
+
+/// Log-probabilities of a text's last tokens, after its first.
+fn log_probs(engine: &mut dyn Backend, tokens: &[TokenId], text: &str) -> Vec<f32> {
+    let request = ScoreRequest {
+        prompt: Prompt::Tokens(tokens.to_vec()),
+        continuations: vec![Continuation::open(text)],
+    };
+    let mut scored = Vec::new();
+    engine
+        .score(&[request], &mut |_, mut continuations| {
+            scored = continuations.remove(0).log_probs;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    scored
+}
+
+/// `LANCER_MODEL=model.gguf cargo test --release -p lancer --test engines_agree -- --ignored --nocapture`
+#[test]
+#[ignore = "needs a GGUF file of a real model, named by LANCER_MODEL"]
+fn a_real_model_is_the_same_in_every_engine() {
+    let path = PathBuf::from(std::env::var("LANCER_MODEL").unwrap());
+    let scratch = tempfile::tempdir().unwrap();
+    let model = Model::open(&path).unwrap();
+    // By way of a folder, so that tokenizer and configuration go through both forms.
+    let (folder, file) = (scratch.path().join("folder"), scratch.path().join("model.gguf"));
+    convert(&model, &folder, ConvertFormat::F32).unwrap();
+    convert(&Model::open(&folder).unwrap(), &file, ConvertFormat::F32).unwrap();
+    let mut original = llama_cpp(&path);
+    let mut burn = BurnBackend::load(&path).unwrap();
+    let mut others: Vec<(&str, Box<dyn Backend>)> = vec![
+        ("llama.cpp, 32-bit floats", Box::new(llama_cpp(&file))),
+        ("ONNX Runtime", Box::new(onnx(&file, Operators::Fused))),
+        ("Burn, from the folder", Box::new(BurnBackend::load(&folder).unwrap())),
+    ];
+    let bos = model.tokenizer().beginning_of_text().map(TokenId);
+    let plain = |tokens: Vec<TokenId>| -> Vec<TokenId> {
+        tokens.into_iter().skip_while(|&token| Some(token) == bos).collect()
+    };
+    for text in TEXTS {
+        let expected = plain(original.tokenize(&Prompt::text(text)).unwrap());
+        assert_eq!(plain(burn.tokenize(&Prompt::text(text)).unwrap()), expected, "{text:?}");
+        for (name, engine) in &others {
+            assert_eq!(plain(engine.tokenize(&Prompt::text(text)).unwrap()), expected, "{name}: {text:?}");
+        }
+        assert_eq!(burn.detokenize(&expected).unwrap(), original.detokenize(&expected).unwrap());
+    }
+    // A thousand tokens: more than Gemma's window.
+    let long = include_str!("../docs/architecture.md");
+    let cut = |at: usize| long.char_indices().nth(at).map_or(long.len(), |(place, _)| place);
+    for (beginning, end) in [(300, 700), (4000, 4300)] {
+        let mut tokens: Vec<TokenId> = bos.into_iter().collect();
+        tokens.extend(plain(burn.tokenize(&Prompt::text(&long[..cut(beginning)])).unwrap()));
+        let text = &long[cut(beginning)..cut(end)];
+        let expected = log_probs(&mut burn, &tokens, text);
+        let mean = expected.iter().sum::<f32>() / expected.len() as f32;
+        println!("{} tokens, then {} of {mean:.3} on average", tokens.len(), expected.len());
+        for (name, engine) in &mut others {
+            let found = log_probs(engine.as_mut(), &tokens, text);
+            let differences = found.iter().zip(&expected).map(|(one, two)| (one - two).abs());
+            let (largest, sum) =
+                differences.fold((0.0_f32, 0.0), |(largest, sum), one| (largest.max(one), sum + one));
+            println!("{name}: largest difference {largest:.1e}, mean {:.1e}", sum / expected.len() as f32);
+            assert!(largest < 0.1, "{name}: {largest}");
         }
     }
 }

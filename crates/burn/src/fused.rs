@@ -6,9 +6,9 @@
 mod adapted;
 mod attention;
 mod autodiff;
+mod gated;
 mod rms_norm;
 mod rotary;
-mod swiglu;
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use burn::{
     backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
     tensor::{Tensor, TensorData},
 };
+use lancer_model::Activation;
 
 use self::adapted::Adapted;
 pub(crate) use self::{
@@ -31,7 +32,7 @@ const CHUNK: usize = 1 << 14;
 pub(crate) trait Fused: Backend {
     fn rms_norm(states: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self>;
     fn rotate(states: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self>;
-    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
     fn attend(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
@@ -60,9 +61,10 @@ pub(crate) fn rotate(states: Tensor<2>, turns: Arc<Turns>) -> Tensor<2> {
     Tensor::from_dispatch(<Dispatch as Fused>::rotate(states.into_dispatch(), turns))
 }
 
-/// `silu(gate) · up` (Shazeer 2020, arXiv 2002.05202), number by number.
-pub(crate) fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as Fused>::swiglu(gate.into_dispatch(), up.into_dispatch()))
+/// `activation(gate) · up` (Shazeer 2020, arXiv 2002.05202), number by number.
+pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, activation: Activation) -> Tensor<2> {
+    let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Fused>::gated(gate, up, activation))
 }
 
 /// Causal attention with grouped queries: `query: [rows, heads · head_dim]` over `key` and `value: [tokens, kv_heads ·
@@ -100,8 +102,8 @@ impl Fused for Flex {
         rotary::turn(states, &turns, rotary::Direction::Forward)
     }
 
-    fn swiglu(gate: Floats, up: Floats) -> Floats {
-        swiglu::forward(gate, up)
+    fn gated(gate: Floats, up: Floats, activation: Activation) -> Floats {
+        gated::forward(gate, up, activation)
     }
 
     fn attend(

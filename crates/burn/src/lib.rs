@@ -1,4 +1,4 @@
-//! Llama and Qwen2 transformers in [Burn](https://burn.dev), on the CPU (Burn's `flex` device), in 32-bit floats.
+//! Llama, Mistral, Qwen2, Qwen3 and Gemma 3 transformers in [Burn](https://burn.dev), on the CPU (Burn's `flex` device), in 32-bit floats.
 //!
 //! * [`BurnLearner`] trains a model, in full or through low-rank adapters ([`TrainSettings`]): a
 //!   [`Learner`](lancer_backend::Learner).

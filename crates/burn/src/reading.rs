@@ -23,6 +23,10 @@ impl Tokenizer for Reading<'_> {
         ids(self.model.tokenizer().encode(text, SpecialTokens::AsText))
     }
 
+    fn document(&self, text: &str) -> Vec<TokenId> {
+        ids(self.model.tokenizer().encode_document(text))
+    }
+
     fn bytes(&self, token: TokenId) -> Vec<u8> {
         self.model.tokenizer().bytes(token.0)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use lancer_backend::Seed;
+use lancer_model::{Bias, Config};
 use serde::{Deserialize, Serialize};
 
 /// The settings of a [`BurnLearner`](crate::BurnLearner).
@@ -143,8 +144,11 @@ impl Projection {
         }
     }
 
-    pub(crate) fn has_bias(self, config: &lancer_model::Config) -> bool {
-        matches!(self, Self::QProj | Self::KProj | Self::VProj) && config.family.has_attention_bias()
+    pub(crate) fn has_bias(self, config: &Config) -> bool {
+        match config.family.design().bias {
+            Bias::None => false,
+            Bias::QueryKeyValue => matches!(self, Self::QProj | Self::KProj | Self::VProj),
+        }
     }
 }
 

@@ -188,7 +188,10 @@ impl Learner for BurnLearner {
         };
         let by_embeddings =
             last.kept.backward(&self.transformer, by_states, &mut self.gradients, &self.device);
-        if let Some(by_embeddings) = by_embeddings {
+        if let Some(mut by_embeddings) = by_embeddings {
+            if let Some(scale) = self.transformer.config.embedding_scale() {
+                by_embeddings = by_embeddings * scale;
+            }
             self.gradients.add_to_rows(0, &self.transformer.embedding, &last.packed.tokens, &by_embeddings);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The transformer: Llama, and Qwen2 with its biases.
+//! The transformer: Llama, and where other families differ from it.
 //!
 //! Tensors are matrices `[rows, width]`, a row for each token of all sequences of a pass, one sequence after another.
 
@@ -67,17 +67,21 @@ impl Transformer {
             embedding: read("model.embed_tokens.weight")?,
             head,
             blocks,
-            norm: RmsNorm::new(read("model.norm.weight")?, &config),
+            norm: RmsNorm::load(model, "model.norm.weight", training, device)?,
             config,
         })
     }
 
-    /// The embeddings of tokens, `[tokens, hidden]`.
+    /// The embeddings of tokens, `[tokens, hidden]`, scaled as the family has it.
     pub(crate) fn embed(&self, tokens: &[TokenId]) -> Tensor<2> {
         let ids: Vec<i64> = tokens.iter().map(|token| i64::from(token.0)).collect();
         let ids = TensorData::new(ids, [tokens.len()]);
         let device = self.embedding.value.device();
-        self.embedding.value.clone().select(0, Tensor::<1, Int>::from_data(ids, &device))
+        let rows = self.embedding.value.clone().select(0, Tensor::<1, Int>::from_data(ids, &device));
+        match self.config.embedding_scale() {
+            Some(scale) => rows * scale,
+            None => rows,
+        }
     }
 
     /// All layers, without the last norm.

@@ -9,12 +9,10 @@ use std::{
 
 use lancer_backend::{
     Backend, BackendError, Collect, Finish, GenerateRequest, Prompt, Sampling, Seed, TokenId,
-    conformance::{self, Reference},
+    conformance::{self, Reference, TINY_MODELS},
 };
 use lancer_burn::BurnBackend;
 use lancer_model::{ConvertFormat, Model, convert};
-
-const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -22,7 +20,7 @@ fn fixture(name: &str) -> PathBuf {
 
 #[test]
 fn conforms() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         let mut engine = BurnBackend::load(&fixture(name)).unwrap();
         for case in conformance::BACKEND {
             println!("{name}: {}", case.name);
@@ -31,27 +29,39 @@ fn conforms() {
     }
 }
 
-fn compare(engine: &mut dyn Backend, name: &str) {
-    let references = Reference::read(&fixture(name).join("expected.json"));
+/// Holds an engine against what `folder` has of transformers.
+fn compare(engine: &mut dyn Backend, folder: &Path) {
+    let references = Reference::read(&folder.join("expected.json"));
     let difference = conformance::difference_of_scores(engine, &references);
-    assert!(difference < 1e-3, "{name}: {difference}");
+    println!("{}: {difference:.1e}", folder.display());
+    assert!(difference < 1e-3, "{}: {difference}", folder.display());
     conformance::greedy_is_the_same(engine, &references);
 }
 
 #[test]
 fn tokens_and_log_probabilities_are_those_of_transformers() {
-    for name in MODELS {
-        compare(&mut BurnBackend::load(&fixture(name)).unwrap(), name);
+    for name in TINY_MODELS {
+        compare(&mut BurnBackend::load(&fixture(name)).unwrap(), &fixture(name));
+    }
+}
+
+#[test]
+fn variants_are_those_of_transformers() {
+    for name in TINY_MODELS {
+        let scratch = tempfile::tempdir().unwrap();
+        for variant in conformance::variants(&fixture(name), scratch.path()).unwrap() {
+            compare(&mut BurnBackend::load(&variant).unwrap(), &variant);
+        }
     }
 }
 
 #[test]
 fn a_gguf_file_is_read_as_the_folder_it_was_made_from() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.gguf");
         convert(&Model::open(&fixture(name)).unwrap(), &path, ConvertFormat::F32).unwrap();
-        compare(&mut BurnBackend::load(&path).unwrap(), name);
+        compare(&mut BurnBackend::load(&path).unwrap(), &fixture(name));
     }
 }
 

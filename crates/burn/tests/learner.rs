@@ -8,11 +8,10 @@ use std::{
 };
 
 use lancer_backend::{
-    Learner, LearnerError, Message, Seed, StepSettings, TrainingSequence, WeightFormat, conformance,
+    Learner, LearnerError, Message, Seed, StepSettings, TrainingSequence, WeightFormat,
+    conformance::{self, TINY_MODELS},
 };
 use lancer_burn::{Activations, BurnBackend, BurnLearner, LoraSettings, Method, Projection, TrainSettings};
-
-const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -64,7 +63,7 @@ fn assert_close(found: &[Vec<f32>], expected: &[Vec<f32>], tolerance: f32) {
 
 #[test]
 fn conforms() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         for settings in all_settings() {
             for case in conformance::LEARNER {
                 println!("{name}, {settings:?}: {}", case.name);
@@ -76,7 +75,7 @@ fn conforms() {
 
 #[test]
 fn the_learner_reads_what_the_backend_reads() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         for settings in all_settings() {
             let mut backend = BurnBackend::load(&fixture(name)).unwrap();
             conformance::learner_agrees(&mut learner(name, &settings), &mut backend, 1e-4);
@@ -86,7 +85,7 @@ fn the_learner_reads_what_the_backend_reads() {
 
 #[test]
 fn a_shared_prompt_changes_nothing() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         let mut learner = learner(name, &TrainSettings::default());
         // An empty response is one token, which the prompt alone predicts.
         let batch: Vec<_> = ["Blue.", "A horse is an animal.", "", "Blue."]
@@ -103,7 +102,7 @@ fn a_shared_prompt_changes_nothing() {
 
 #[test]
 fn an_export_is_the_trained_model() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         for settings in &all_settings()[2..] {
             let folder = tempfile::tempdir().unwrap();
             let mut trained = learner(name, settings);

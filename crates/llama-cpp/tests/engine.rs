@@ -7,13 +7,11 @@ use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path};
 use lancer_backend::{
     Backend, BackendError, Collect, Completion, CompletionSink, Continuation, GenerateRequest, Prompt,
     Sampling, ScoreRequest, Seed, TokenId,
-    conformance::{self, Reference},
+    conformance::{self, Reference, TINY_MODELS},
 };
 use lancer_llama_cpp::{Attention, LlamaCpp, LlamaCppSettings};
 use lancer_model::{ConvertFormat, Model, convert};
 use tempfile::TempDir;
-
-const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -21,9 +19,14 @@ fn fixture(name: &str) -> std::path::PathBuf {
 
 /// The tiny model as GGUF, loaded with these settings.
 fn engine(name: &str, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
+    engine_of(&fixture(name), settings)
+}
+
+/// A Hugging Face folder's model as GGUF.
+fn engine_of(model: &Path, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
-    convert(&Model::open(&fixture(name)).unwrap(), &path, ConvertFormat::F32).unwrap();
+    convert(&Model::open(model).unwrap(), &path, ConvertFormat::F32).unwrap();
     (LlamaCpp::load(&path, &settings).unwrap(), folder)
 }
 
@@ -45,7 +48,7 @@ fn one_thread() -> LlamaCppSettings {
 
 #[test]
 fn conforms() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         let (mut engine, _folder) = engine(name, one_thread());
         for case in conformance::BACKEND {
             println!("{name}: {}", case.name);
@@ -56,7 +59,7 @@ fn conforms() {
 
 #[test]
 fn flash_attention_is_near_what_transformers_says() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         let settings = LlamaCppSettings { attention: Some(Attention::Flash), ..one_thread() };
         let (mut engine, _folder) = engine(name, settings);
         let references = Reference::read(&fixture(name).join("expected.json"));
@@ -78,12 +81,42 @@ fn conforms_in_little_memory() {
 
 #[test]
 fn tokens_and_log_probabilities_are_those_of_transformers() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         let references = Reference::read(&fixture(name).join("expected.json"));
         let (mut engine, _folder) = engine(name, one_thread());
         let difference = conformance::difference_of_scores(&mut engine, &references);
         assert!(difference < 1e-3, "{name}: {difference}");
         conformance::greedy_is_the_same(&mut engine, &references);
+    }
+}
+
+#[test]
+fn variants_are_those_of_transformers() {
+    for name in TINY_MODELS {
+        let scratch = tempfile::tempdir().unwrap();
+        for variant in conformance::variants(&fixture(name), scratch.path()).unwrap() {
+            let references = Reference::read(&variant.join("expected.json"));
+            let refused = Model::open(&variant).unwrap().config().query_pre_attn_scalar != 16.0;
+            if refused {
+                // GGUF has no place for it, and llama.cpp would compute something else.
+                let file = scratch.path().join("refused.gguf");
+                let error = convert(&Model::open(&variant).unwrap(), &file, ConvertFormat::F32).unwrap_err();
+                assert!(error.to_string().contains("query_pre_attn_scalar is 8"), "{error}");
+                assert!(!file.exists());
+                continue;
+            }
+            let (mut engine, _folder) = engine_of(&variant, one_thread());
+            if engine.info().context_length < 512 {
+                // A window that llama.cpp does not know: the file's context ends where it would matter.
+                let request = GenerateRequest::new(Prompt::user("Name a colour, and then another one."));
+                let error = engine.generate(&[request], &mut Collect::default()).unwrap_err();
+                assert!(matches!(error, BackendError::TooLong { context_length: 16, .. }), "{error}");
+                continue;
+            }
+            let difference = conformance::difference_of_scores(&mut engine, &references);
+            assert!(difference < 1e-3, "{}: {difference}", variant.display());
+            conformance::greedy_is_the_same(&mut engine, &references);
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use half::bf16;
 use safetensors::{Dtype, View};
 
 use crate::{
-    Config, Family, FolderType, Model, ModelError, Tensor,
-    gguf::{self, GgufFormat, GgufTensor, Metadata, Value},
-    names, rotary_layout, write_folder,
+    FolderType, Model, ModelError, Tensor,
+    config::ROPE_FREQS,
+    gguf::{self, GgufFormat, GgufTensor, Value},
+    gguf_weights, names, write_folder,
 };
 
 /// How weights are written. Norms and biases are always written as 32-bit floats in GGUF.
@@ -63,14 +64,19 @@ fn write_gguf(
     let config = model.config();
     let mut described = Vec::new();
     let mut hugging_face = BTreeMap::new();
-    for (name, part) in names::all(config.layers) {
-        if let (Some(shape), Some(gguf)) = (config.tensor_shape(part), names::to_gguf(&name)) {
+    for (name, part) in names::all(config) {
+        if let (Some(shape), Some(gguf)) = (config.tensor_shape(part), names::to_gguf(&name, config)) {
             described.push(GgufTensor { name: gguf.clone(), shape });
             hugging_face.insert(gguf, name);
         }
     }
-    let mut metadata = gguf_config(config, to);
-    metadata.0.extend(model.tokenizer().to_gguf(to)?);
+    let (mut metadata, rope_freqs) = config.to_gguf(to)?;
+    if let Some(rope_freqs) = &rope_freqs {
+        described.push(GgufTensor { name: ROPE_FREQS.into(), shape: vec![rope_freqs.len()] });
+    }
+    let name = to.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    metadata.0.insert("general.name".into(), Value::String(name));
+    metadata.0.extend(model.tokenizer().to_gguf(to, config.vocab_size)?);
     if let Some(template) = model.chat_template() {
         metadata.0.insert("tokenizer.chat_template".into(), Value::String(template.source().into()));
     }
@@ -79,37 +85,10 @@ fn write_gguf(
         ConvertFormat::Half => GgufFormat::F16,
         ConvertFormat::Q8_0 => GgufFormat::Q8_0,
     };
-    gguf::write(to, &metadata, &described, format, |described| {
-        let name = &hugging_face[&described.name];
-        let tensor = weights.tensor(name)?;
-        let interleaved = config.family == Family::Llama && rotary_layout::is_interleaved(name);
-        Ok(if interleaved { rotary_layout::to_neighbours(tensor, config.head_dim) } else { tensor })
+    gguf::write(to, &metadata, &described, format, |described| match hugging_face.get(&described.name) {
+        Some(name) => Ok(gguf_weights::written(weights.tensor(name)?, name, config)),
+        None => Ok(Tensor { shape: described.shape.clone(), data: rope_freqs.clone().unwrap_or_default() }),
     })
-}
-
-fn gguf_config(config: &Config, to: &Path) -> Metadata {
-    let family = config.family.name();
-    let count = |n: usize| Value::U32(n as u32);
-    let name = to.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let of_family = [
-        ("context_length", count(config.context_length)),
-        ("embedding_length", count(config.hidden_size)),
-        ("block_count", count(config.layers)),
-        ("feed_forward_length", count(config.intermediate_size)),
-        ("attention.head_count", count(config.heads)),
-        ("attention.head_count_kv", count(config.kv_heads)),
-        ("attention.key_length", count(config.head_dim)),
-        ("attention.value_length", count(config.head_dim)),
-        ("attention.layer_norm_rms_epsilon", Value::F32(config.rms_norm_eps as f32)),
-        ("rope.dimension_count", count(config.head_dim)),
-        ("rope.freq_base", Value::F32(config.rope_theta as f32)),
-        ("vocab_size", count(config.vocab_size)),
-    ];
-    let mut entries: BTreeMap<String, Value> =
-        of_family.into_iter().map(|(key, value)| (format!("{family}.{key}"), value)).collect();
-    entries.insert("general.architecture".into(), Value::String(family.into()));
-    entries.insert("general.name".into(), Value::String(name));
-    Metadata(entries)
 }
 
 fn write_safetensors_folder(
@@ -128,7 +107,7 @@ fn write_safetensors_folder(
     };
     write_folder(model, to, described, &mut |folder| {
         let failure = RefCell::new(None);
-        let views = names::all(model.config().layers).filter_map(|(name, part)| {
+        let views = names::all(model.config()).filter_map(|(name, part)| {
             let shape = model.config().tensor_shape(part)?;
             Some((name.clone(), LazyTensor { name, shape, kind, weights, failure: &failure }))
         });

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::{Family, Head, Model, ModelError};
+use crate::{Model, ModelError};
 
 /// What a folder's `config.json` says that its weights are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,29 +64,14 @@ fn pretty(json: &serde_json::Value) -> String {
 }
 
 fn config(model: &Model, kind: FolderType) -> serde_json::Value {
-    let config = model.config();
-    let architecture = match config.family {
-        Family::Llama => "LlamaForCausalLM",
-        Family::Qwen2 => "Qwen2ForCausalLM",
-    };
-    json!({
-        "architectures": [architecture],
-        "model_type": config.family.name(),
-        "dtype": kind.name(),
-        "torch_dtype": kind.name(),
-        "hidden_act": "silu",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "rope_theta": config.rope_theta,
-        "rms_norm_eps": config.rms_norm_eps,
-        "max_position_embeddings": config.context_length,
-        "tie_word_embeddings": config.head == Head::Tied,
-        "bos_token_id": model.tokenizer().beginning_of_text(),
-        "eos_token_id": model.tokenizer().end_of_turn(),
-    })
+    let mut fields = model.config().to_json();
+    let others = [
+        ("dtype", json!(kind.name())),
+        // The name that it had before transformers 4.56.
+        ("torch_dtype", json!(kind.name())),
+        ("bos_token_id", json!(model.tokenizer().beginning_of_text())),
+        ("eos_token_id", json!(model.tokenizer().end_of_turn())),
+    ];
+    fields.extend(others.map(|(name, value)| (name.to_owned(), value)));
+    fields.into()
 }

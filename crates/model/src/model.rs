@@ -6,7 +6,10 @@ use std::{
 };
 
 use crate::{
-    ChatTemplate, Config, Family, Head, ModelError, Tensor, Tokenizer, gguf::GgufFile, names, rotary_layout,
+    ChatTemplate, Config, Head, ModelError, Tensor, Tokenizer,
+    config::{GgufDescription, ROPE_FREQS},
+    gguf::GgufFile,
+    gguf_weights, names,
     safetensors_file::SafetensorsFiles,
 };
 
@@ -32,7 +35,7 @@ impl Model {
     /// `model.safetensors` (or its index), and checks that every tensor is there in its shape.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let model = if path.is_dir() { Self::open_folder(path)? } else { Self::open_gguf(path)? };
-        for (name, part) in names::all(model.config.layers) {
+        for (name, part) in names::all(&model.config) {
             let Some(expected) = model.config.tensor_shape(part) else { continue };
             match model.shape(&name) {
                 Some(found) if found == expected => {}
@@ -54,7 +57,14 @@ impl Model {
             .get("token_embd.weight")
             .ok_or_else(|| ModelError::NoTensor { path: path.into(), tensor: "token_embd.weight".into() })?;
         let head = if file.tensors().contains_key("output.weight") { Head::Separate } else { Head::Tied };
-        let config = Config::from_gguf(path, file.metadata(), embedding.shape[0], head)?;
+        let has_rope_freqs = file.tensors().contains_key(ROPE_FREQS);
+        let rope_freqs = has_rope_freqs.then(|| file.tensor(ROPE_FREQS)).transpose()?;
+        let description = GgufDescription {
+            vocab_size: embedding.shape[0],
+            head,
+            rope_freqs: rope_freqs.map(|tensor| tensor.data),
+        };
+        let config = Config::from_gguf(path, file.metadata(), &description)?;
         let tokenizer = Tokenizer::from_gguf(path, file.metadata())?;
         let source = file.metadata().text(path, "tokenizer.chat_template")?;
         let chat_template = source.map(|source| template(source, &tokenizer)).transpose()?;
@@ -92,7 +102,7 @@ impl Model {
 
     /// The Hugging Face names of all tensors.
     pub fn tensor_names(&self) -> Vec<String> {
-        names::all(self.config.layers)
+        names::all(&self.config)
             .filter(|(_, part)| self.config.tensor_shape(part).is_some())
             .map(|(name, _)| name)
             .collect()
@@ -103,11 +113,9 @@ impl Model {
         match &self.weights {
             Weights::Safetensors(files) => files.tensor(&self.path, name),
             Weights::Gguf(file) => {
-                let gguf = names::to_gguf(name)
+                let gguf = names::to_gguf(name, &self.config)
                     .ok_or_else(|| ModelError::NoTensor { path: self.path.clone(), tensor: name.into() })?;
-                let tensor = file.tensor(&gguf)?;
-                let interleaved = self.config.family == Family::Llama && rotary_layout::is_interleaved(name);
-                Ok(if interleaved { rotary_layout::to_halves(tensor, self.config.head_dim) } else { tensor })
+                Ok(gguf_weights::read(file.tensor(&gguf)?, name, &self.config))
             }
         }
     }
@@ -116,7 +124,7 @@ impl Model {
         match &self.weights {
             Weights::Safetensors(files) => files.shape(name),
             Weights::Gguf(file) => {
-                file.tensors().get(&names::to_gguf(name)?).map(|info| info.shape.as_slice())
+                file.tensors().get(&names::to_gguf(name, &self.config)?).map(|info| info.shape.as_slice())
             }
         }
     }

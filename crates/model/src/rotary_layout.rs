@@ -5,11 +5,6 @@
 
 use crate::Tensor;
 
-/// Whether a tensor of this Hugging Face name is interleaved in a Llama's GGUF file.
-pub(crate) fn is_interleaved(name: &str) -> bool {
-    name.ends_with("self_attn.q_proj.weight") || name.ends_with("self_attn.k_proj.weight")
-}
-
 /// From neighbours (GGUF) to halves (Hugging Face).
 pub(crate) fn to_halves(tensor: Tensor, head_dim: usize) -> Tensor {
     reorder(tensor, head_dim, |row| row / 2 + (row % 2) * (head_dim / 2))

@@ -1,16 +1,13 @@
 //! Tokenizers: `tokenizer.json`, or the vocabulary in a GGUF file.
 
+mod alphabet;
 mod gguf;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt, fs,
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use serde::Deserialize;
-use tokenizers::DecoderWrapper;
 
+use self::alphabet::Alphabet;
 use crate::{
     ChatTemplate, GenerationPrompt, ModelError,
     gguf::{Metadata, Value},
@@ -34,8 +31,9 @@ pub struct Tokenizer {
     eos: u32,
     bos_token: String,
     eos_token: String,
-    /// The characters that stand for bytes in a byte-level vocabulary; empty in another.
-    byte_of: HashMap<char, u8>,
+    alphabet: Alphabet,
+    /// The beginning-of-text token, where a text that is read from its beginning has it.
+    begins: Option<u32>,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -92,7 +90,7 @@ impl Tokenizer {
         )
     }
 
-    /// Builds the tokenizer that a GGUF file's metadata describes: byte-level BPE (`gpt2`).
+    /// Builds the tokenizer that a GGUF file's metadata describes: byte-level BPE (`gpt2`) or SentencePiece (`llama`).
     pub fn from_gguf(path: &Path, metadata: &Metadata) -> Result<Self, ModelError> {
         let described = gguf::describe(path, metadata)?;
         Self::new(path, &described.json, described.bos, described.eos)
@@ -112,15 +110,18 @@ impl Tokenizer {
         };
         let eos = id(&eos_token)?;
         let bos_id = bos.as_deref().map(id).transpose()?;
-        let byte_level = matches!(recognising.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
+        // What the tokenizer adds to an empty text.
+        let added = recognising.encode_fast("", true).map(|encoding| encoding.get_ids().to_vec());
+        let begins = bos_id.filter(|&bos| added.is_ok_and(|added| added.first() == Some(&bos)));
         Ok(Self {
             plain,
             bos: bos_id,
             eos,
             bos_token: bos.unwrap_or_default(),
             eos_token,
+            alphabet: Alphabet::of(&recognising),
+            begins,
             recognising,
-            byte_of: if byte_level { bytes_of_characters() } else { HashMap::new() },
         })
     }
 
@@ -132,6 +133,12 @@ impl Tokenizer {
         };
         // A byte-level BPE encodes any text; the library's error is for models with a missing unknown token.
         tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
+    }
+
+    /// The tokens of a text that is read from its beginning, in which nothing is a special token: after the
+    /// beginning-of-text token, where the tokenizer sets one.
+    pub fn encode_document(&self, text: &str) -> Vec<u32> {
+        self.begins.into_iter().chain(self.encode(text, SpecialTokens::AsText)).collect()
     }
 
     /// The tokens of a chat of `(role, content)` turns, rendered by the model's template with the model's turn opened.
@@ -150,11 +157,8 @@ impl Tokenizer {
             return if added.special { Vec::new() } else { added.content.clone().into_bytes() };
         }
         let text = self.recognising.id_to_token(token).unwrap_or_default();
-        match text.chars().map(|character| self.byte_of.get(&character).copied()).collect() {
-            Some(bytes) => bytes,
-            // No byte-level token: what it is by itself.
-            None => self.decode(&[token]).into_bytes(),
-        }
+        // No token of the alphabet: what it is by itself.
+        self.alphabet.bytes(&text).unwrap_or_else(|| self.decode(&[token]).into_bytes())
     }
 
     /// The text of tokens, special tokens left out; bytes that are not UTF-8 become U+FFFD.
@@ -206,20 +210,9 @@ impl Tokenizer {
         })
     }
 
-    /// The entries of GGUF metadata that describe this tokenizer. `path` is named in the error.
-    pub(crate) fn to_gguf(&self, path: &Path) -> Result<BTreeMap<String, Value>, ModelError> {
-        gguf::entries(path, &self.to_json(path)?, self.bos, self.eos)
+    /// The entries of GGUF metadata that describe this tokenizer, for an embedding of `rows` rows. `path` is named in the
+    /// error.
+    pub(crate) fn to_gguf(&self, path: &Path, rows: usize) -> Result<BTreeMap<String, Value>, ModelError> {
+        gguf::entries(path, &self.to_json(path)?, rows, self.bos, self.eos, self.begins.is_some())
     }
-}
-
-/// GPT-2's characters for bytes: those that can be seen stand for themselves, the others follow from U+0100 on.
-fn bytes_of_characters() -> HashMap<char, u8> {
-    let stands_for_itself = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-    let mut others = (0x100_u32..).filter_map(char::from_u32);
-    (0..=u8::MAX)
-        .map(|byte| {
-            let character = if stands_for_itself(byte) { Some(char::from(byte)) } else { others.next() };
-            (character.unwrap_or_default(), byte)
-        })
-        .collect()
 }

@@ -3,7 +3,9 @@
 mod attention;
 mod decoder;
 mod graph;
+mod mlp;
 mod settings;
+mod shared_inputs;
 mod weights;
 
 use std::{fs, io, path::Path};
@@ -83,7 +85,8 @@ fn size(config: &Config, kind: WeightType) -> u64 {
     let attention = config.hidden_size * (2 * query + 2 * key_value);
     let layer = attention + 3 * config.hidden_size * config.intermediate_size;
     let embedding = (config.vocab_size * config.hidden_size) as u64;
-    let rotary = (config.context_length * config.head_dim) as u64;
+    let tables = if config.sliding_window.is_some() { 2 } else { 1 };
+    let rotary = tables * (config.context_length * config.head_dim) as u64;
     let layers = (config.layers * layer) as u64;
     match kind {
         // A tied head is the embedding itself.

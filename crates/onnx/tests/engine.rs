@@ -13,13 +13,11 @@ use std::{
 use lancer_backend::{
     Backend, BackendError, Collect, Completion, CompletionSink, Continuation, Finish, GenerateRequest,
     Prompt, Sampling, ScoreRequest, Seed, TokenId,
-    conformance::{self, Reference},
+    conformance::{self, Reference, TINY_MODELS},
 };
 use lancer_model::Model;
 use lancer_onnx::{ExportSettings, OnnxRuntime, OnnxSettings, Operators, WeightType, export};
 use tempfile::TempDir;
-
-const MODELS: [&str; 2] = ["tiny-llama", "tiny-qwen2"];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -28,9 +26,13 @@ fn fixture(name: &str) -> PathBuf {
 /// A tiny model as lancer writes it.
 fn exported(name: &str, settings: ExportSettings) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let model = Model::open(&fixture(name)).unwrap();
-    export(&model, &model, &folder.path().join(name), &settings).unwrap();
+    write(&fixture(name), &folder.path().join(name), settings);
     folder
+}
+
+fn write(model: &Path, to: &Path, settings: ExportSettings) {
+    let model = Model::open(model).unwrap();
+    export(&model, &model, to, &settings).unwrap();
 }
 
 fn engine(name: &str, export: ExportSettings, settings: OnnxSettings) -> (OnnxRuntime, TempDir) {
@@ -80,7 +82,7 @@ fn conforms(what: &str, engine: &mut dyn Backend) {
 
 #[test]
 fn conforms_on_what_lancer_writes() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         for operators in [Operators::Fused, Operators::Plain] {
             let settings = ExportSettings { operators, external_above: 1000, ..ExportSettings::default() };
             let (mut engine, _folder) = engine(name, settings, one_thread());
@@ -98,7 +100,7 @@ fn conforms_on_what_optimum_writes() {
 
 #[test]
 fn conforms_in_8_bit_integers() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         let (mut engine, _folder) = engine(name, weights(WeightType::Int8), one_thread());
         assert_eq!(engine.info().format, "INT8");
         conforms(name, &mut engine);
@@ -120,13 +122,31 @@ fn expected(name: &str) -> Vec<Reference> {
 
 #[test]
 fn tokens_and_log_probabilities_are_those_of_transformers() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         let rows = expected(name);
         for way in [Operators::Fused, Operators::Plain] {
             let (mut engine, _folder) = engine(name, operators(way), one_thread());
             let difference = conformance::difference_of_scores(&mut engine, &rows);
             assert!(difference < 1e-3, "{name}, {way:?}: {difference}");
             conformance::greedy_is_the_same(&mut engine, &rows);
+        }
+    }
+}
+
+#[test]
+fn variants_are_those_of_transformers() {
+    for name in TINY_MODELS {
+        let scratch = tempfile::tempdir().unwrap();
+        for variant in conformance::variants(&fixture(name), scratch.path()).unwrap() {
+            let rows = Reference::read(&variant.join("expected.json"));
+            for way in [Operators::Fused, Operators::Plain] {
+                let to = variant.with_extension(format!("{way:?}"));
+                write(&variant, &to, operators(way));
+                let mut engine = OnnxRuntime::load(&to, &one_thread()).unwrap();
+                let difference = conformance::difference_of_scores(&mut engine, &rows);
+                assert!(difference < 1e-3, "{}, {way:?}: {difference}", variant.display());
+                conformance::greedy_is_the_same(&mut engine, &rows);
+            }
         }
     }
 }
@@ -153,7 +173,7 @@ fn a_model_of_optimum_is_read() {
 
 #[test]
 fn sixteen_and_eight_bits_are_close() {
-    for name in MODELS {
+    for name in TINY_MODELS {
         for (kind, tolerance) in [(WeightType::F16, 0.05), (WeightType::Int8, 0.5)] {
             let (mut engine, _folder) = engine(name, weights(kind), one_thread());
             let difference = conformance::difference_of_scores(&mut engine, &expected(name));

@@ -17,11 +17,13 @@ mod agreement;
 mod backend;
 mod learner;
 mod reference;
+mod tiny;
 
 pub use agreement::{backends_agree, learner_agrees};
 pub use backend::BACKEND;
 pub use learner::LEARNER;
 pub use reference::{Reference, difference_of_scores, greedy_is_the_same};
+pub use tiny::{TINY_MODELS, variants};
 
 /// One requirement and how it is tested.
 #[derive(Debug, Clone, Copy)]

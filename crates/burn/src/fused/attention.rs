@@ -1,7 +1,7 @@
 //! Causal attention with grouped queries (Ainslie et al. 2023, arXiv 2305.13245), forward and backward.
 //!
-//! With `S = Q Kᵀ / √head_dim`, `P = softmax(S)` row by row, `O = P V`, and `dO` the gradient by the output:
-//! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = dS K / √head_dim`, `dK = dSᵀ Q / √head_dim`. The queries that
+//! With `S = s Q Kᵀ` (`s` is the scale, mostly `1 / √head_dim`), `P = softmax(S)` row by row, `O = P V`, and `dO` the gradient by the output:
+//! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = s dS K`, `dK = s dSᵀ Q`. The queries that
 //! share a key-value head are rows of one product, so their gradients are summed by it.
 
 use std::{ops::Range, sync::Arc};
@@ -15,14 +15,18 @@ use crate::{
     numbers::{Floats, change, primitive, read},
 };
 
-/// The heads of an attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The heads of an attention, and how far back it reaches.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct AttentionShape {
     /// Number of query heads.
     pub(crate) heads: usize,
     /// Number of key and value heads, of which `heads` is a multiple.
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
+    /// By which scores are multiplied.
+    pub(crate) scale: f32,
+    /// A query sees so many keys at most, its own the last of them.
+    pub(crate) window: Option<usize>,
 }
 
 impl AttentionShape {
@@ -31,7 +35,8 @@ impl AttentionShape {
     }
 }
 
-/// Some queries, and the keys over which they go. A query sees all keys but those that come after its own.
+/// Some queries, and the keys over which they go. A query sees no keys that come after its own, and of those before as many
+/// as the window has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// Rows of the queries.
@@ -164,13 +169,14 @@ fn by_token(states: Tensor<3>) -> Tensor<2> {
     states.swap_dims(0, 1).reshape([keys, kv_heads * head_dim])
 }
 
-/// `softmax(scores / √head_dim)` over the keys that each query sees; 0 for the others. Of `[kv_heads, groups · rows, keys]`.
+/// `softmax(scale · scores)` over the keys that each query sees; 0 for the others. Of `[kv_heads, groups · rows, keys]`.
 fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3> {
-    let (rows, keys) = (reach.rows(), reach.keys());
-    let scale = (shape.head_dim as f32).sqrt().recip();
+    let (rows, keys, window) = (reach.rows(), reach.keys(), shape.window.unwrap_or(usize::MAX));
+    let scale = shape.scale;
     change(scores, |all| {
         for (place, row) in all.chunks_exact_mut(keys).enumerate() {
-            let (seen, unseen) = row.split_at_mut(keys - rows + place % rows + 1);
+            let (before, after) = row.split_at_mut(keys - rows + place % rows + 1);
+            let (too_far, seen) = before.split_at_mut(before.len().saturating_sub(window));
             let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let mut sum = 0.0;
             for score in seen.iter_mut() {
@@ -181,7 +187,8 @@ fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3>
             for probability in seen.iter_mut() {
                 *probability *= scale;
             }
-            unseen.fill(0.0);
+            too_far.fill(0.0);
+            after.fill(0.0);
         }
     })
 }
@@ -193,7 +200,7 @@ fn softmax_backward(
     shape: AttentionShape,
 ) -> Tensor<3> {
     let keys = probabilities.dims()[2];
-    let scale = (shape.head_dim as f32).sqrt().recip();
+    let scale = shape.scale;
     change(by_probabilities, |all| {
         read(probabilities, |probabilities| {
             for (by, probabilities) in all.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)) {

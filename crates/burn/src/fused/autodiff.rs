@@ -11,8 +11,9 @@ use burn::backend::{
     },
     tensor::FloatTensor,
 };
+use lancer_model::Activation;
 
-use super::{AttentionShape, Fused, Reach, Turns, adapted::Adapted, attention, rms_norm, rotary, swiglu};
+use super::{AttentionShape, Fused, Reach, Turns, adapted::Adapted, attention, gated, rms_norm, rotary};
 use crate::numbers::Floats;
 
 impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
@@ -39,15 +40,16 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         }
     }
 
-    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
         let guards = [gate.node(), up.node()];
-        match SwiGluBackward.prepare::<C>(guards).compute_bound().stateful() {
+        let prepared = GatedBackward.prepare::<C>(guards).compute_bound().stateful();
+        let (gate, up) = (gate.into_primitive(), up.into_primitive());
+        match prepared {
             OpsKind::Tracked(prep) => {
-                let (gate, up) = (gate.into_primitive(), up.into_primitive());
-                let output = swiglu::forward(gate.clone(), up.clone());
-                prep.finish((gate, up), output)
+                let output = gated::forward(gate.clone(), up.clone(), activation);
+                prep.finish((gate, up, activation), output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::swiglu(gate.into_primitive(), up.into_primitive())),
+            OpsKind::UnTracked(prep) => prep.finish(Flex::gated(gate, up, activation)),
         }
     }
 
@@ -135,15 +137,15 @@ impl Backward<Flex, 1> for RotateBackward {
 }
 
 #[derive(Debug)]
-struct SwiGluBackward;
+struct GatedBackward;
 
-impl Backward<Flex, 2> for SwiGluBackward {
-    type State = (Floats, Floats);
+impl Backward<Flex, 2> for GatedBackward {
+    type State = (Floats, Floats, Activation);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let by_output = grads.consume::<Flex>(&ops.node);
-        let (gate, up) = ops.state;
-        let (by_gate, by_up) = swiglu::backward(gate, up, by_output);
+        let (gate, up, activation) = ops.state;
+        let (by_gate, by_up) = gated::backward(gate, up, activation, by_output);
         let [gate_node, up_node] = ops.parents;
         for (node, gradient) in [(gate_node, by_gate), (up_node, by_up)] {
             if let Some(node) = node {

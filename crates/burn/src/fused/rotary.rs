@@ -1,7 +1,7 @@
 //! Rotary position embedding (Su et al. 2021, arXiv 2104.09864), in Hugging Face's layout: a head's number `i` and number
 //! `i + head_dim / 2` are turned together. The derivative turns back.
 
-use lancer_model::Config;
+use lancer_model::Rotary;
 use rayon::prelude::*;
 
 use super::CHUNK;
@@ -24,19 +24,15 @@ pub(super) enum Direction {
 
 impl Turns {
     /// The turns of rows at these positions.
-    pub(crate) fn new(config: &Config, positions: &[usize]) -> Self {
-        let half = config.head_dim / 2;
-        // In f32 step by step, as transformers computes it: at large positions the rounding shows.
-        let frequencies: Vec<f32> = (0..half)
-            .map(|i| 1.0 / (config.rope_theta as f32).powf((2 * i) as f32 / config.head_dim as f32))
-            .collect();
+    pub(crate) fn new(rotary: &Rotary, head_dim: usize, positions: &[usize]) -> Self {
+        let frequencies = rotary.frequencies(head_dim);
         let table = |of: fn(f32) -> f32| {
             let angles = positions
                 .iter()
                 .flat_map(|&position| frequencies.iter().map(move |&frequency| position as f32 * frequency));
             angles.map(of).collect()
         };
-        Self { cosine: table(f32::cos), sine: table(f32::sin), half }
+        Self { cosine: table(f32::cos), sine: table(f32::sin), half: head_dim / 2 }
     }
 }
 

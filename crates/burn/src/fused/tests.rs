@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, activation};
+use lancer_model::{Rotary, RotaryScaling};
 
 use super::*;
 
@@ -54,11 +55,20 @@ fn rms_norm_is_its_formula() {
 }
 
 #[test]
-fn swiglu_is_its_formula() {
+fn gated_activations_are_their_formulas() {
+    let inputs = [numbers([33, 24], 0.1) * 3.0, numbers([33, 24], 0.2)];
     compare(
-        &[numbers([33, 24], 0.1) * 3.0, numbers([33, 24], 0.2)],
-        |[gate, up]| swiglu(gate, up),
+        &inputs,
+        |[gate, up]| gated(gate, up, Activation::Silu),
         |[gate, up]| activation::silu(gate) * up,
+    );
+    compare(
+        &inputs,
+        |[gate, up]| gated(gate, up, Activation::GeluTanh),
+        |[gate, up]| {
+            let inner = gate.clone() + gate.clone().powi_scalar(3) * 0.044_715;
+            gate * 0.5 * ((inner * std::f32::consts::FRAC_2_PI.sqrt()).tanh() + 1.0) * up
+        },
     );
 }
 
@@ -79,27 +89,11 @@ fn composed_rotation(states: Tensor<2>, positions: &[usize], head_dim: usize, th
     states * table(f32::cos) + turned * table(f32::sin)
 }
 
-fn config() -> lancer_model::Config {
-    lancer_model::Config {
-        family: lancer_model::Family::Llama,
-        vocab_size: 7,
-        hidden_size: 32,
-        intermediate_size: 16,
-        layers: 1,
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 8,
-        rope_theta: 500.0,
-        rms_norm_eps: 1e-5,
-        context_length: 64,
-        head: lancer_model::Head::Tied,
-    }
-}
-
 #[test]
 fn the_rotary_embedding_is_its_formula() {
     let positions = [0, 1, 2, 7, 30, 2];
-    let turns = Arc::new(Turns::new(&config(), &positions));
+    let rotary = Rotary { theta: 500.0, scaling: RotaryScaling::None };
+    let turns = Arc::new(Turns::new(&rotary, 8, &positions));
     compare(
         &[numbers([6, 32], 0.3)],
         |[states]| rotate(states, turns.clone()),
@@ -114,11 +108,13 @@ fn composed_attention(
     reach: &Reach,
 ) -> Tensor<2> {
     let (rows, keys, width) = (reach.queries.len(), reach.prefix.len() + reach.keys.len(), heads.head_dim);
+    let window = heads.window.unwrap_or(keys);
+    let seen = |key, own| key <= own && key + window > own;
     let mask: Vec<f32> = (0..rows)
-        .flat_map(|row| (0..keys).map(move |key| if key > keys - rows + row { -1e9 } else { 0.0 }))
+        .flat_map(|row| (0..keys).map(move |key| if seen(key, keys - rows + row) { 0.0 } else { -1e9 }))
         .collect();
     let mask = Tensor::<2>::from_data(TensorData::new(mask, [rows, keys]), &Device::flex());
-    let seen = |all: &Tensor<2>, head: usize| {
+    let known = |all: &Tensor<2>, head: usize| {
         let of_head = all.clone().narrow(1, head * width, width);
         let part = |rows: &Range<usize>| of_head.clone().narrow(0, rows.start, rows.len());
         if reach.prefix.is_empty() {
@@ -130,15 +126,15 @@ fn composed_attention(
     let outputs = (0..heads.heads).map(|head| {
         let query = query.clone().narrow(0, reach.queries.start, rows).narrow(1, head * width, width);
         let kv_head = head / (heads.heads / heads.kv_heads);
-        let scores = query.matmul(seen(&key, kv_head).transpose()) / (width as f32).sqrt() + mask.clone();
-        activation::softmax(scores, 1).matmul(seen(&value, kv_head))
+        let scores = query.matmul(known(&key, kv_head).transpose()) * heads.scale + mask.clone();
+        activation::softmax(scores, 1).matmul(known(&value, kv_head))
     });
     Tensor::cat(outputs.collect(), 1)
 }
 
 #[test]
 fn attention_is_its_formula() {
-    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8 };
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
     let reaches: Arc<[Reach]> = [
         Reach { queries: 0..5, prefix: 0..0, keys: 0..5 },
         Reach { queries: 5..8, prefix: 0..5, keys: 5..8 },
@@ -146,25 +142,31 @@ fn attention_is_its_formula() {
         Reach { queries: 9..13, prefix: 0..0, keys: 9..13 },
     ]
     .into();
-    compare(
-        &[numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
-        |[query, key, value]| attend(query, key, value, heads, reaches.clone()),
-        |inputs| {
-            let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
-            Tensor::cat(parts.collect(), 0)
-        },
-    );
+    for window in [None, Some(1), Some(3), Some(6), Some(100)] {
+        let heads = AttentionShape { window, ..heads };
+        compare(
+            &[numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
+            |[query, key, value]| attend(query, key, value, heads, reaches.clone()),
+            |inputs| {
+                let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+                Tensor::cat(parts.collect(), 0)
+            },
+        );
+    }
 }
 
 #[test]
 fn attention_reaches_back_into_a_cache() {
-    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8 };
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
     let reach = Reach { queries: 0..3, prefix: 0..0, keys: 0..7 };
-    compare(
-        &[numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
-        |[query, key, value]| attend(query, key, value, heads, [reach.clone()].into()),
-        |inputs| composed_attention(inputs, heads, &reach),
-    );
+    for window in [None, Some(2), Some(6)] {
+        let heads = AttentionShape { window, ..heads };
+        compare(
+            &[numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
+            |[query, key, value]| attend(query, key, value, heads, [reach.clone()].into()),
+            |inputs| composed_attention(inputs, heads, &reach),
+        );
+    }
 }
 
 #[test]

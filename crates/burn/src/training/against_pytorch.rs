@@ -154,7 +154,9 @@ fn check(name: &str, run: &Run, expected: &Expected, activations: Activations) {
         let count = expected.samples.len();
         for (i, &expected) in expected.samples.iter().enumerate() {
             let found = found[i * found.len() / count];
-            assert!((found - expected).abs() < 1e-4, "{name}: {tensor}[{i}] is {found}, expected {expected}");
+            // AdamW divides a gradient by its own size: where it is nearly 0, rounding shows. At one weight PyTorch in 32-bit
+            // floats is 1.3e-4 from itself in 64.
+            assert!((found - expected).abs() < 3e-4, "{name}: {tensor}[{i}] is {found}, expected {expected}");
         }
     }
 }
@@ -167,7 +169,7 @@ fn check_all(method: &str, activations: Activations) {
         check(name, run, &expected, activations);
         checked += 1;
     }
-    assert_eq!(checked, 6, "three runs of each of two models");
+    assert_eq!(checked, 12, "three runs of each of four models");
 }
 
 #[test]

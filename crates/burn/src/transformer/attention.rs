@@ -1,9 +1,9 @@
 //! Causal self-attention with grouped queries (Ainslie et al. 2023, arXiv 2305.13245).
 
 use burn::tensor::{Device, Tensor};
-use lancer_model::{Config, Model, ModelError};
+use lancer_model::{Config, HeadNorm, Model, ModelError};
 
-use super::{Pass, Trained, Training, dropout::Dropout, linear::Linear};
+use super::{Parameter, Pass, Trained, Training, dropout::Dropout, linear::Linear, norm::RmsNorm};
 use crate::{
     fused::{self, AttentionShape, Reach},
     settings::Projection,
@@ -11,10 +11,12 @@ use crate::{
 
 #[derive(Clone)]
 pub(crate) struct Attention {
-    pub(crate) query: Linear,
-    pub(crate) key: Linear,
-    pub(crate) value: Linear,
-    pub(crate) output: Linear,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    /// Of queries and of keys, head by head, where the family has them.
+    head_norms: Option<[RmsNorm; 2]>,
     shape: AttentionShape,
 }
 
@@ -28,12 +30,27 @@ impl Attention {
     ) -> Result<Self, ModelError> {
         let linear = |projection| Linear::load(model, layer, projection, trained, training, device);
         let &Config { heads, kv_heads, head_dim, .. } = model.config();
+        let norm = |part: &str| {
+            let name = format!("model.layers.{layer}.self_attn.{part}.weight");
+            RmsNorm::load(model, &name, training, device)
+        };
+        let head_norms = match model.config().family.design().head_norm {
+            HeadNorm::None => None,
+            HeadNorm::QueryKey => Some([norm("q_norm")?, norm("k_norm")?]),
+        };
         Ok(Self {
             query: linear(Projection::QProj)?,
             key: linear(Projection::KProj)?,
             value: linear(Projection::VProj)?,
             output: linear(Projection::OProj)?,
-            shape: AttentionShape { heads, kv_heads, head_dim },
+            head_norms,
+            shape: AttentionShape {
+                heads,
+                kv_heads,
+                head_dim,
+                scale: model.config().attention_scale(),
+                window: model.config().window(layer).map(|window| window.tokens),
+            },
         })
     }
 
@@ -49,8 +66,13 @@ impl Attention {
         let query = self.query.forward(states.clone(), dropout.as_deref_mut());
         let key = self.key.forward(states.clone(), dropout.as_deref_mut());
         let value = self.value.forward(states, dropout.as_deref_mut());
-        let query = fused::rotate(query, layout.turns.clone());
-        let key = fused::rotate(key, layout.turns.clone());
+        let (query, key) = match &self.head_norms {
+            None => (query, key),
+            Some([of_query, of_key]) => (of_query.forward_heads(query), of_key.forward_heads(key)),
+        };
+        let turns = layout.turns(self.shape);
+        let query = fused::rotate(query, turns.clone());
+        let key = fused::rotate(key, turns);
         let attended = match &mut pass.caches {
             None => fused::attend(query, key, value, self.shape, layout.reaches.clone()),
             Some(caches) => {
@@ -68,11 +90,17 @@ impl Attention {
         self.output.forward(attended, dropout)
     }
 
-    pub(crate) fn linears(&self) -> [&Linear; 4] {
-        [&self.query, &self.key, &self.value, &self.output]
+    pub(crate) fn norm_weights(&self) -> impl Iterator<Item = &Parameter> {
+        self.head_norms.iter().flatten().map(|norm| &norm.weight)
     }
 
-    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 4] {
-        [&mut self.query, &mut self.key, &mut self.value, &mut self.output]
+    /// The matrices and the weights of the norms.
+    pub(crate) fn parts_mut(&mut self) -> ([&mut Linear; 4], impl Iterator<Item = &mut Parameter>) {
+        let linears = [&mut self.query, &mut self.key, &mut self.value, &mut self.output];
+        (linears, self.head_norms.iter_mut().flatten().map(|norm| &mut norm.weight))
+    }
+
+    pub(crate) fn linears(&self) -> [&Linear; 4] {
+        [&self.query, &self.key, &self.value, &self.output]
     }
 }

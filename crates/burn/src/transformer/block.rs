@@ -1,11 +1,10 @@
-//! One layer: attention and MLP, each after a norm and added to what came in.
+//! One layer: attention and MLP, each after a norm and added to what came in, in some families after another norm.
 
 use burn::tensor::{Device, Tensor};
-use lancer_model::{Model, ModelError};
+use lancer_model::{BlockNorms, Model, ModelError};
 
 use super::{
     Parameter, Pass, Trained, Training, attention::Attention, linear::Linear, mlp::Mlp, norm::RmsNorm,
-    parameter::Order,
 };
 
 #[derive(Clone)]
@@ -14,6 +13,14 @@ pub(crate) struct Block {
     attention: Attention,
     mlp_norm: RmsNorm,
     mlp: Mlp,
+    after: Option<AfterNorms>,
+}
+
+/// The norms of what attention and MLP give.
+#[derive(Clone)]
+struct AfterNorms {
+    attention: RmsNorm,
+    mlp: RmsNorm,
 }
 
 impl Block {
@@ -25,38 +32,56 @@ impl Block {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let norm = |name: &str| {
-            let name = format!("model.layers.{layer}.{name}.weight");
-            Ok::<_, ModelError>(RmsNorm::new(
-                Parameter::read(model, &name, Order::AsInFiles, training, device)?,
-                model.config(),
-            ))
+            RmsNorm::load(model, &format!("model.layers.{layer}.{name}.weight"), training, device)
+        };
+        let (mlp_norm, after) = match model.config().family.design().block_norms {
+            BlockNorms::Before => ("post_attention_layernorm", None),
+            BlockNorms::BeforeAndAfter => {
+                let (attention, mlp) =
+                    (norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?);
+                ("pre_feedforward_layernorm", Some(AfterNorms { attention, mlp }))
+            }
         };
         Ok(Self {
             attention_norm: norm("input_layernorm")?,
             attention: Attention::load(model, layer, trained, training, device)?,
-            mlp_norm: norm("post_attention_layernorm")?,
+            mlp_norm: norm(mlp_norm)?,
             mlp: Mlp::load(model, layer, trained, training, device)?,
+            after,
         })
     }
 
     pub(crate) fn forward(&self, states: Tensor<2>, layer: usize, pass: &mut Pass<'_>) -> Tensor<2> {
         let mut dropout = pass.dropping.in_layer(layer);
         let normed = self.attention_norm.forward(states.clone());
-        let states = states + self.attention.forward(normed, layer, pass, dropout.as_mut());
+        let mut attended = self.attention.forward(normed, layer, pass, dropout.as_mut());
+        if let Some(after) = &self.after {
+            attended = after.attention.forward(attended);
+        }
+        let states = states + attended;
         let normed = self.mlp_norm.forward(states.clone());
-        states + self.mlp.forward(normed, dropout.as_mut())
+        let mut changed = self.mlp.forward(normed, dropout.as_mut());
+        if let Some(after) = &self.after {
+            changed = after.mlp.forward(changed);
+        }
+        states + changed
     }
 
     pub(crate) fn parameters(&self) -> Vec<&Parameter> {
         let mut all = vec![&self.attention_norm.weight, &self.mlp_norm.weight];
+        all.extend(self.after.iter().flat_map(|after| [&after.attention.weight, &after.mlp.weight]));
+        all.extend(self.attention.norm_weights());
         all.extend(self.linears().flat_map(Linear::parameters));
         all
     }
 
     pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
         let mut all = vec![&mut self.attention_norm.weight, &mut self.mlp_norm.weight];
-        let linears = self.attention.linears_mut().into_iter().chain(self.mlp.linears_mut());
-        all.extend(linears.flat_map(Linear::parameters_mut));
+        let after = self.after.iter_mut();
+        all.extend(after.flat_map(|after| [&mut after.attention.weight, &mut after.mlp.weight]));
+        let (linears, norms) = self.attention.parts_mut();
+        all.extend(norms);
+        all.extend(linears.into_iter().chain(self.mlp.linears_mut()).flat_map(Linear::parameters_mut));
         all
     }
 

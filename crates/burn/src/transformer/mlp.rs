@@ -1,7 +1,7 @@
-//! `SwiGLU` (Shazeer 2020, arXiv 2002.05202): `down(silu(gate(x)) · up(x))`.
+//! A gated MLP (Shazeer 2020, arXiv 2002.05202): `down(activation(gate(x)) · up(x))`.
 
 use burn::tensor::{Device, Tensor};
-use lancer_model::{Model, ModelError};
+use lancer_model::{Activation, Model, ModelError};
 
 use super::{Trained, Training, dropout::Dropout, linear::Linear};
 use crate::{fused, settings::Projection};
@@ -11,6 +11,7 @@ pub(crate) struct Mlp {
     gate: Linear,
     up: Linear,
     down: Linear,
+    activation: Activation,
 }
 
 impl Mlp {
@@ -26,13 +27,14 @@ impl Mlp {
             gate: linear(Projection::GateProj)?,
             up: linear(Projection::UpProj)?,
             down: linear(Projection::DownProj)?,
+            activation: model.config().family.design().activation,
         })
     }
 
     pub(crate) fn forward(&self, states: Tensor<2>, mut dropout: Option<&mut Dropout>) -> Tensor<2> {
         let gate = self.gate.forward(states.clone(), dropout.as_deref_mut());
         let up = self.up.forward(states, dropout.as_deref_mut());
-        self.down.forward(fused::swiglu(gate, up), dropout)
+        self.down.forward(fused::gated(gate, up, self.activation), dropout)
     }
 
     pub(crate) fn linears(&self) -> [&Linear; 3] {

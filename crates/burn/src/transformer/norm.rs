@@ -1,23 +1,45 @@
-//! RMS norm (Zhang & Sennrich 2019, arXiv 1910.07467): `x / √(mean(x²) + ε) · w`, row by row.
+//! RMS norm (Zhang & Sennrich 2019, arXiv 1910.07467): `x / √(mean(x²) + ε) · w`, row by row; with `1 + w` in Gemma.
 
-use burn::tensor::Tensor;
-use lancer_model::Config;
+use burn::tensor::{Device, Tensor};
+use lancer_model::{Model, ModelError, NormWeight};
 
-use super::Parameter;
+use super::{Order, Parameter, Training};
 use crate::fused;
 
 #[derive(Clone)]
 pub(crate) struct RmsNorm {
     pub(crate) weight: Parameter,
+    meaning: NormWeight,
     epsilon: f64,
 }
 
 impl RmsNorm {
-    pub(crate) fn new(weight: Parameter, config: &Config) -> Self {
-        Self { weight, epsilon: config.rms_norm_eps }
+    /// Reads the weight of this name.
+    pub(crate) fn load(
+        model: &Model,
+        name: &str,
+        training: Training,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let weight = Parameter::read(model, name, Order::AsInFiles, training, device)?;
+        let meaning = model.config().family.design().norm_weight;
+        Ok(Self { weight, meaning, epsilon: model.config().rms_norm_eps })
     }
 
     pub(crate) fn forward(&self, states: Tensor<2>) -> Tensor<2> {
-        fused::rms_norm(states, self.weight.value.clone(), self.epsilon)
+        let weight = self.weight.value.clone();
+        let factor = match self.meaning {
+            NormWeight::Factor => weight,
+            NormWeight::FactorLessOne => weight + 1.0,
+        };
+        fused::rms_norm(states, factor, self.epsilon)
+    }
+
+    /// Norms each head of `[rows, heads · head_dim]` by itself; the weight is `[1, head_dim]`.
+    pub(crate) fn forward_heads(&self, states: Tensor<2>) -> Tensor<2> {
+        let [rows, width] = states.dims();
+        let head_dim = self.weight.size();
+        let heads = states.reshape([rows * width / head_dim, head_dim]);
+        self.forward(heads).reshape([rows, width])
     }
 }

@@ -6,7 +6,7 @@ use lancer_backend::Seed;
 use lancer_model::Config;
 
 use super::{Cache, dropout::Dropout};
-use crate::fused::{Reach, Turns};
+use crate::fused::{AttentionShape, Reach, Turns};
 
 /// Some tokens of one sequence that a pass reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,9 @@ pub(crate) struct Layout {
     pub(crate) rows: Vec<Range<usize>>,
     /// What each span's queries see, where nothing is in a cache.
     pub(crate) reaches: Arc<[Reach]>,
-    pub(crate) turns: Arc<Turns>,
+    turns: Arc<Turns>,
+    /// Of layers with a sliding window, where there are some.
+    windowed_turns: Option<Arc<Turns>>,
 }
 
 impl Layout {
@@ -53,7 +55,19 @@ impl Layout {
             rows.push(own);
             positions.extend(span.past..span.past + span.rows);
         }
-        Self { rows, reaches: reaches.into(), turns: Arc::new(Turns::new(config, &positions)) }
+        let turns = |rotary| Arc::new(Turns::new(rotary, config.head_dim, &positions));
+        Self {
+            rows,
+            reaches: reaches.into(),
+            turns: turns(&config.rotary),
+            windowed_turns: config.sliding_window.as_ref().map(|window| turns(&window.rotary)),
+        }
+    }
+
+    /// The turns of a layer with such an attention.
+    pub(crate) fn turns(&self, shape: AttentionShape) -> Arc<Turns> {
+        let windowed = self.windowed_turns.as_ref().filter(|_| shape.window.is_some());
+        windowed.unwrap_or(&self.turns).clone()
     }
 }
 

@@ -126,6 +126,21 @@ impl Metadata {
         })
     }
 
+    /// A list of numbers. `file` is named in the error.
+    pub fn floats(&self, file: &Path, key: &str) -> Result<Option<Vec<f64>>, ModelError> {
+        self.typed(file, key, "a list of numbers", |value| match value {
+            Value::Array(values) => values
+                .iter()
+                .map(|value| match *value {
+                    Value::F32(number) => Some(number.into()),
+                    Value::F64(number) => Some(number),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        })
+    }
+
     /// A list of whole numbers that are not negative. `file` is named in the error.
     pub fn counts(&self, file: &Path, key: &str) -> Result<Option<Vec<u64>>, ModelError> {
         self.typed(file, key, "a list of whole numbers", |value| match value {

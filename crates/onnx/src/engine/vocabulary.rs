@@ -40,6 +40,10 @@ impl Tokenizer for Vocabulary {
         self.tokenizer.encode(text, SpecialTokens::AsText).into_iter().map(TokenId).collect()
     }
 
+    fn document(&self, text: &str) -> Vec<TokenId> {
+        self.tokenizer.encode_document(text).into_iter().map(TokenId).collect()
+    }
+
     fn bytes(&self, token: TokenId) -> Vec<u8> {
         self.tokenizer.bytes(token.0)
     }

@@ -1,102 +1,11 @@
 //! Attention with rotary embedding and KV cache, in ONNX Runtime's operators or in ONNX's.
 
-use lancer_model::{Config, ModelError};
+use lancer_model::Config;
 
 use super::{
     graph::{Attribute, Graph, MICROSOFT, Value},
-    settings::Operators,
+    shared_inputs::{Mask, SharedInputs},
 };
-use crate::proto::ElementType;
-
-/// What all layers take.
-pub(super) struct SharedInputs {
-    positions: Value,
-    /// Cosines and sines by position, `[context, head size / 2]`.
-    cosines: Value,
-    sines: Value,
-    mask: Mask,
-}
-
-/// What a token may look at.
-enum Mask {
-    /// For `GroupQueryAttention`: the number of tokens of each sequence less one, `[batch]`, and of the longest, `[]`.
-    Lengths { each_less_one: Value, longest: Value },
-    /// True where a token may look, `[batch, 1, 1, sequence, whole sequence]`.
-    Pairs(Value),
-}
-
-impl SharedInputs {
-    /// `mask` is `[batch, whole sequence]`, `positions` `[batch, sequence]`.
-    pub(super) fn new(
-        graph: &mut Graph<'_>,
-        config: &Config,
-        operators: Operators,
-        mask: &str,
-        positions: &str,
-    ) -> Result<Self, ModelError> {
-        let (cosines, sines) = rotary_tables(config);
-        let shape = [config.context_length, config.head_dim / 2];
-        let mut table = |name: &str, data: &[f32]| {
-            let tensor = graph.weights.computed(name, &shape, data)?;
-            Ok::<_, ModelError>(graph.constant(tensor))
-        };
-        let (cosines, sines) = (table("cos_cache", &cosines)?, table("sin_cache", &sines)?);
-        let mask = match operators {
-            Operators::Fused => lengths(graph, mask),
-            Operators::Plain => pairs(graph, mask, positions),
-        };
-        Ok(Self { positions: positions.into(), cosines, sines, mask })
-    }
-
-    /// Turns queries or keys, `[batch, sequence, heads × head size]`, by their positions' angles, in one operator.
-    fn rotate(&self, graph: &mut Graph<'_>, states: &str) -> Value {
-        let inputs = [states, &self.positions, &self.cosines, &self.sines];
-        graph.add_fused("RotaryEmbedding", &inputs, &[Attribute::Int("interleaved", 0)])
-    }
-}
-
-fn lengths(graph: &mut Graph<'_>, mask: &str) -> Mask {
-    let int = [Attribute::Int("to", ElementType::Int32 as i64)];
-    let (one, axis) = (graph.integer(1), graph.integers(&[1]));
-    let lengths = graph.add("ReduceSum", &[mask, &axis], &[Attribute::Int("keepdims", 0)]);
-    let less_one = graph.add("Sub", &[&lengths, &one], &[]);
-    let each_less_one = graph.add("Cast", &[&less_one], &int);
-    let shape = graph.add("Shape", &[mask], &[]);
-    let longest = graph.add("Gather", &[&shape, &one], &[]);
-    let longest = graph.add("Cast", &[&longest], &int);
-    Mask::Lengths { each_less_one, longest }
-}
-
-/// A token looks at those that the mask shows, up to itself.
-fn pairs(graph: &mut Graph<'_>, mask: &str, positions: &str) -> Mask {
-    let (zero, one) = (graph.integer(0), graph.integer(1));
-    let length = |graph: &mut Graph<'_>, value: &str| {
-        let shape = graph.add("Shape", &[value], &[]);
-        graph.add("Gather", &[&shape, &one], &[])
-    };
-    let (whole, new) = (length(graph, mask), length(graph, positions));
-    let past = graph.add("Sub", &[&whole, &new], &[]);
-    let columns = graph.add("Range", &[&zero, &whole, &one], &[]);
-    let rows = graph.add("Range", &[&past, &whole, &one], &[]);
-    let axis = graph.integers(&[1]);
-    let rows = graph.add("Unsqueeze", &[&rows, &axis], &[]);
-    let causal = graph.add("LessOrEqual", &[&columns, &rows], &[]);
-    let shown = graph.add("Cast", &[mask], &[Attribute::Int("to", ElementType::Bool as i64)]);
-    let axes = graph.integers(&[1, 2, 3]);
-    let shown = graph.add("Unsqueeze", &[&shown, &axes], &[]);
-    Mask::Pairs(graph.add("And", &[&shown, &causal], &[]))
-}
-
-/// Cosines and sines of every position, as transformers computes them: angles in 32-bit floats.
-fn rotary_tables(config: &Config) -> (Vec<f32>, Vec<f32>) {
-    let half = config.head_dim / 2;
-    let frequencies: Vec<f32> = (0..half)
-        .map(|pair| config.rope_theta.powf(-2.0 * pair as f64 / config.head_dim as f64) as f32)
-        .collect();
-    let angles = (0..config.context_length)
-        .flat_map(|position| frequencies.iter().map(move |frequency| frequency * position as f32));
-    angles.map(|angle| (angle.cos(), angle.sin())).unzip()
-}
 
 /// One layer's attention.
 pub(super) struct Attention<'a> {
@@ -105,6 +14,11 @@ pub(super) struct Attention<'a> {
 }
 
 impl Attention<'_> {
+    /// Width of the layer's sliding window, where it has one.
+    fn window(&self) -> Option<usize> {
+        self.config.window(self.layer).map(|window| window.tokens)
+    }
+
     /// From queries, keys and values, `[batch, sequence, heads × head size]`, what each token takes from those it looks
     /// at, `[batch, sequence, heads × head size]`.
     pub(super) fn add(
@@ -117,12 +31,22 @@ impl Attention<'_> {
     ) -> Value {
         match &shared.mask {
             Mask::Lengths { each_less_one, longest } => {
-                let query = shared.rotate(graph, query);
-                let key = shared.rotate(graph, key);
+                let query = self.rotate_fused(graph, shared, query);
+                let key = self.rotate_fused(graph, shared, key);
                 self.attend_fused(graph, [&query, &key, value], each_less_one, longest)
             }
-            Mask::Pairs(pairs) => self.attend(graph, shared, [query, key, value], pairs),
+            Mask::Pairs { all, windowed } => {
+                let pairs = windowed.as_ref().filter(|_| self.window().is_some()).unwrap_or(all);
+                self.attend(graph, shared, [query, key, value], pairs)
+            }
         }
+    }
+
+    /// Turns queries or keys, `[batch, sequence, heads × head size]`, by their positions' angles, in one operator.
+    fn rotate_fused(&self, graph: &mut Graph<'_>, shared: &SharedInputs, states: &str) -> Value {
+        let tables = shared.tables(self.window());
+        let inputs = [states, &shared.positions, &tables.cosines, &tables.sines];
+        graph.add_fused("RotaryEmbedding", &inputs, &[Attribute::Int("interleaved", 0)])
     }
 
     fn attend_fused(
@@ -135,14 +59,18 @@ impl Attention<'_> {
         let mixed = format!("model.layers.{}.self_attn.output", self.layer);
         let [past_key, past_value] = self.past();
         let [present_key, present_value] = self.present();
+        let mut attributes = vec![
+            Attribute::Int("num_heads", self.config.heads as i64),
+            Attribute::Int("kv_num_heads", self.config.kv_heads as i64),
+        ];
+        // Without it, the operator takes 1 / √(head size).
+        attributes.extend([Attribute::Float("scale", self.config.attention_scale())]);
+        attributes.extend(self.window().map(|tokens| Attribute::Int("local_window_size", tokens as i64)));
         graph.add_named(
             MICROSOFT,
             "GroupQueryAttention",
             &[query, key, value, &past_key, &past_value, each_less_one, longest],
-            &[
-                Attribute::Int("num_heads", self.config.heads as i64),
-                Attribute::Int("kv_num_heads", self.config.kv_heads as i64),
-            ],
+            &attributes,
             &[&mixed, &present_key, &present_value],
         );
         mixed
@@ -174,7 +102,7 @@ impl Attention<'_> {
 
         let rows = graph.integers(&[0, kv_heads, -1, size]);
         let query = graph.add("Reshape", &[&query, &rows], &[]);
-        let scale = graph.number(1.0 / (size as f32).sqrt());
+        let scale = graph.number(self.config.attention_scale());
         let query = graph.add("Mul", &[&query, &scale], &[]);
         let key = graph.add("Transpose", &[key], &[Attribute::Ints("perm", &[0, 1, 3, 2])]);
         let scores = graph.add("MatMul", &[&query, &key], &[]);
@@ -213,7 +141,8 @@ impl Attention<'_> {
             let rows = graph.add("Gather", &[table, &shared.positions], &[]);
             graph.add("Unsqueeze", &[&rows, &one], &[])
         };
-        let (cosines, sines) = (angle(graph, &shared.cosines), angle(graph, &shared.sines));
+        let tables = shared.tables(self.window());
+        let (cosines, sines) = (angle(graph, &tables.cosines), angle(graph, &tables.sines));
         let (zero, middle, end) =
             (graph.integers(&[0]), graph.integers(&[half]), graph.integers(&[2 * half]));
         let last = graph.integers(&[3]);

@@ -1,11 +1,12 @@
-//! A Llama or Qwen2 as a graph, top to bottom.
+//! A model as a graph, top to bottom.
 
-use lancer_model::{Config, Head, ModelError};
+use lancer_model::{Bias, BlockNorms, Config, Head, HeadNorm, ModelError};
 
 use super::{
-    attention::{Attention, SharedInputs},
+    attention::Attention,
     graph::{Attribute, Graph, Length, NONE, Value},
     settings::{Operators, WeightType},
+    shared_inputs::SharedInputs,
     weights::{BLOCK, Weights},
 };
 use crate::proto::{ElementType, GraphProto};
@@ -33,10 +34,10 @@ struct Stream {
     normed: Value,
 }
 
-struct Decoder<'a> {
-    config: &'a Config,
-    operators: Operators,
-    graph: Graph<'a>,
+pub(super) struct Decoder<'a> {
+    pub(super) config: &'a Config,
+    pub(super) operators: Operators,
+    pub(super) graph: Graph<'a>,
 }
 
 impl Decoder<'_> {
@@ -78,9 +79,16 @@ impl Decoder<'_> {
         let table = self.graph.weights.table("model.embed_tokens.weight")?;
         let table = self.graph.constant(table);
         let states = self.graph.add("Gather", &[&table, tokens], &[]);
-        Ok(match self.graph.weights.kind() {
+        let states = match self.graph.weights.kind() {
             WeightType::Int8 => self.cast(&states, ElementType::Float),
             WeightType::F32 | WeightType::F16 => states,
+        };
+        Ok(match self.config.embedding_scale() {
+            Some(scale) => {
+                let scale = self.graph.number(scale);
+                self.graph.add("Mul", &[&states, &scale], &[])
+            }
+            None => states,
         })
     }
 
@@ -92,12 +100,26 @@ impl Decoder<'_> {
             ("v_proj", self.config.kv_heads),
         ]
         .map(|(part, heads)| self.projection(&stream.normed, &name(&format!("self_attn.{part}")), heads));
+        let query = self.head_norm(query?, &name("self_attn.q_norm.weight"), self.config.heads)?;
+        let key = self.head_norm(key?, &name("self_attn.k_norm.weight"), self.config.kv_heads)?;
         let attention = Attention { config: self.config, layer };
-        let mixed = attention.add(&mut self.graph, shared, &query?, &key?, &value?);
+        let mixed = attention.add(&mut self.graph, shared, &query, &key, &value?);
         let width = self.config.heads * self.config.head_dim;
         let mixed = self.linear(&mixed, &name("self_attn.o_proj.weight"), width, self.config.hidden_size)?;
-        let stream = self.add_and_norm(&stream.residual, &mixed, &name("post_attention_layernorm.weight"))?;
+        let norms = self.config.family.design().block_norms;
+        let (mixed, before_mlp) = match norms {
+            BlockNorms::Before => (mixed, "post_attention_layernorm.weight"),
+            BlockNorms::BeforeAndAfter => {
+                let mixed = self.norm(&mixed, &name("post_attention_layernorm.weight"))?;
+                (mixed, "pre_feedforward_layernorm.weight")
+            }
+        };
+        let stream = self.add_and_norm(&stream.residual, &mixed, &name(before_mlp))?;
         let changed = self.mlp(&stream.normed, &name("mlp"))?;
+        let changed = match norms {
+            BlockNorms::Before => changed,
+            BlockNorms::BeforeAndAfter => self.norm(&changed, &name("post_feedforward_layernorm.weight"))?,
+        };
         let next = match layer + 1 {
             next if next == self.config.layers => "model.norm.weight".to_owned(),
             next => format!("model.layers.{next}.input_layernorm.weight"),
@@ -109,7 +131,7 @@ impl Decoder<'_> {
     fn projection(&mut self, states: &str, name: &str, heads: usize) -> Result<Value, ModelError> {
         let width = heads * self.config.head_dim;
         let projected = self.linear(states, &format!("{name}.weight"), self.config.hidden_size, width)?;
-        if !self.config.family.has_attention_bias() {
+        if self.config.family.design().bias == Bias::None {
             return Ok(projected);
         }
         let bias = self.graph.weights.tensor(&format!("{name}.bias"))?;
@@ -117,27 +139,27 @@ impl Decoder<'_> {
         Ok(self.graph.add("Add", &[&projected, &bias], &[]))
     }
 
-    /// `down(silu(gate(x)) × up(x))`.
-    fn mlp(&mut self, states: &str, name: &str) -> Result<Value, ModelError> {
-        let (hidden, inner) = (self.config.hidden_size, self.config.intermediate_size);
-        let gate = self.linear(states, &format!("{name}.gate_proj.weight"), hidden, inner)?;
-        let up = self.linear(states, &format!("{name}.up_proj.weight"), hidden, inner)?;
-        let gate = match self.operators {
-            // x × sigmoid(alpha × x).
-            Operators::Fused => {
-                self.graph.add_fused("QuickGelu", &[&gate], &[Attribute::Float("alpha", 1.0)])
-            }
-            Operators::Plain => {
-                let sigmoid = self.graph.add("Sigmoid", &[&gate], &[]);
-                self.graph.add("Mul", &[&gate, &sigmoid], &[])
-            }
-        };
-        let product = self.graph.add("Mul", &[&gate, &up], &[]);
-        self.linear(&product, &format!("{name}.down_proj.weight"), inner, hidden)
+    /// The norm of each head of `[batch, sequence, heads × head size]`, where the family has one.
+    fn head_norm(&mut self, states: Value, name: &str, heads: usize) -> Result<Value, ModelError> {
+        if self.config.family.design().head_norm == HeadNorm::None {
+            return Ok(states);
+        }
+        let (heads, size) = (heads as i64, self.config.head_dim as i64);
+        let apart = self.graph.integers(&[0, 0, heads, size]);
+        let states = self.graph.add("Reshape", &[&states, &apart], &[]);
+        let normed = self.norm(&states, name)?;
+        let together = self.graph.integers(&[0, 0, heads * size]);
+        Ok(self.graph.add("Reshape", &[&normed, &together], &[]))
     }
 
     /// A product with a matrix of `[output, input]`.
-    fn linear(&mut self, states: &str, name: &str, input: usize, output: usize) -> Result<Value, ModelError> {
+    pub(super) fn linear(
+        &mut self,
+        states: &str,
+        name: &str,
+        input: usize,
+        output: usize,
+    ) -> Result<Value, ModelError> {
         if self.graph.weights.kind() == WeightType::Int8 {
             return self.linear_in_integers(states, name, input, output);
         }
@@ -174,7 +196,7 @@ impl Decoder<'_> {
             let normed = self.norm(&residual, name)?;
             return Ok(Stream { residual, normed });
         }
-        let weight = self.graph.weights.tensor(name)?;
+        let weight = self.graph.weights.norm(name, self.config.family.design().norm_weight)?;
         let weight = self.graph.constant(weight);
         let stream = Stream { residual: format!("{name}.residual"), normed: format!("{name}.normed") };
         self.graph.add_named(
@@ -189,7 +211,7 @@ impl Decoder<'_> {
 
     /// `x / √(mean(x²) + ε) × weight`, in ONNX's own operators and in 32-bit floats.
     fn norm(&mut self, states: &str, name: &str) -> Result<Value, ModelError> {
-        let weight = self.graph.weights.tensor(name)?;
+        let weight = self.graph.weights.norm(name, self.config.family.design().norm_weight)?;
         let weight = self.graph.constant(weight);
         let half = self.graph.weights.compute() == ElementType::Float16;
         let states = if half { self.cast(states, ElementType::Float) } else { states.to_owned() };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use half::f16;
-use lancer_model::{ModelError, Tensor, TensorSource};
+use lancer_model::{ModelError, NormWeight, Tensor, TensorSource};
 use rayon::prelude::*;
 
 use super::settings::WeightType;
@@ -70,6 +70,15 @@ impl<'a> Weights<'a> {
     /// A tensor as the model computes with it.
     pub(super) fn tensor(&mut self, name: &str) -> Result<TensorProto, ModelError> {
         let tensor = self.source.tensor(name)?;
+        self.floats(name, &tensor.shape, &tensor.data, self.compute())
+    }
+
+    /// By what a norm multiplies.
+    pub(super) fn norm(&mut self, name: &str, meaning: NormWeight) -> Result<TensorProto, ModelError> {
+        let mut tensor = self.source.tensor(name)?;
+        if meaning == NormWeight::FactorLessOne {
+            tensor.data.iter_mut().for_each(|weight| *weight += 1.0);
+        }
         self.floats(name, &tensor.shape, &tensor.data, self.compute())
     }
 
