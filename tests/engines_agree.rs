@@ -36,6 +36,12 @@ const PROMPTS: [&str; 10] = [
     "List three animals.",
 ];
 
+/// How far llama.cpp's log-probabilities may be from the others': ggml takes Gemma's activation from a table of 16-bit
+/// floats.
+fn tolerance(name: &str) -> f32 {
+    if name == "tiny-gemma3" { 1e-2 } else { 1e-3 }
+}
+
 fn greedy(engine: &mut dyn Backend) -> Vec<String> {
     let requests: Vec<_> =
         PROMPTS.iter().map(|&prompt| GenerateRequest::new(Prompt::user(prompt)).max_tokens(24)).collect();
@@ -87,10 +93,10 @@ fn three_engines_agree() {
             // From the GGUF file, so that its tokenizer and the order of its rows are held against the folder's too.
             let mut onnx = onnx(&file, operators);
             conformance::backends_agree(&mut onnx, &mut burn, 1e-3);
-            conformance::backends_agree(&mut onnx, &mut llama_cpp, 1e-3);
+            conformance::backends_agree(&mut onnx, &mut llama_cpp, tolerance(name));
             assert_eq!(greedy(&mut onnx), greedy(&mut burn), "{name}, {operators:?}");
         }
-        conformance::backends_agree(&mut llama_cpp, &mut burn, 1e-3);
+        conformance::backends_agree(&mut llama_cpp, &mut burn, tolerance(name));
     }
 }
 
@@ -107,12 +113,12 @@ fn a_trained_model_is_the_same_in_every_engine() {
             let mut llama_cpp = llama_cpp(&file);
             let mut onnx = onnx(&folder, Operators::Fused);
             let mut burn = BurnBackend::load(&folder).unwrap();
-            conformance::backends_agree(&mut llama_cpp, &mut burn, 1e-3);
-            conformance::learner_agrees(&mut learner, &mut llama_cpp, 1e-3);
+            conformance::backends_agree(&mut llama_cpp, &mut burn, tolerance(name));
+            conformance::learner_agrees(&mut learner, &mut llama_cpp, tolerance(name));
             conformance::backends_agree(&mut onnx, &mut burn, 1e-3);
             conformance::learner_agrees(&mut learner, &mut onnx, 1e-3);
-            assert_eq!(greedy(&mut llama_cpp), greedy(&mut burn), "{name}");
-            assert_eq!(greedy(&mut onnx), greedy(&mut burn), "{name}");
+            conformance::greedy_agrees(&mut llama_cpp, &mut burn, &PROMPTS, tolerance(name));
+            conformance::greedy_agrees(&mut onnx, &mut burn, &PROMPTS, 1e-3);
 
             let mut before = BurnBackend::load(&fixture(name)).unwrap();
             assert_ne!(greedy(&mut before), greedy(&mut burn), "{name}: training changed nothing");
@@ -157,7 +163,7 @@ fn a_real_model_is_the_same_in_every_engine() {
     let (folder, file) = (scratch.path().join("folder"), scratch.path().join("model.gguf"));
     convert(&model, &folder, ConvertFormat::F32).unwrap();
     convert(&Model::open(&folder).unwrap(), &file, ConvertFormat::F32).unwrap();
-    let mut original = llama_cpp(&path);
+    let original = llama_cpp(&path);
     let mut burn = BurnBackend::load(&path).unwrap();
     let mut others: Vec<(&str, Box<dyn Backend>)> = vec![
         ("llama.cpp, 32-bit floats", Box::new(llama_cpp(&file))),

@@ -25,6 +25,8 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 60.0;
+/// Room beside the frame for half of the last label.
+const MARGIN: f64 = 30.0;
 
 /// Told apart by people who see few colours too (Okabe and Ito).
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
@@ -64,9 +66,10 @@ impl Plot {
         let across = Axis::new(points().map(|point| point.0), LEFT, WIDTH - RIGHT);
         let up = Axis::new(points().map(|point| point.1), HEIGHT - BOTTOM, TOP);
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-             font-size=\"13\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {HEIGHT}\" font-family=\"sans-serif\" \
+             font-size=\"13\">\n<rect width=\"100%\" height=\"{HEIGHT}\" fill=\"white\"/>\n\
              <text x=\"{LEFT}\" y=\"24\" font-size=\"16\">{}</text>\n",
+            WIDTH + MARGIN,
             self.title
         );
         for (number, place) in across.ticks() {

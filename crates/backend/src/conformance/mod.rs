@@ -19,7 +19,7 @@ mod learner;
 mod reference;
 mod tiny;
 
-pub use agreement::{backends_agree, learner_agrees};
+pub use agreement::{backends_agree, greedy_agrees, learner_agrees};
 pub use backend::BACKEND;
 pub use learner::LEARNER;
 pub use reference::{Reference, difference_of_scores, greedy_is_the_same};

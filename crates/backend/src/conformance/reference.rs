@@ -16,8 +16,8 @@ pub struct Reference {
     response_tokens: Vec<TokenId>,
     /// Of the response's tokens.
     log_probs: Vec<f32>,
-    /// At most 24, without the end of the turn.
-    greedy_tokens: Vec<TokenId>,
+    /// What the other program writes greedily: at most 24, without the end of the turn.
+    pub greedy_tokens: Vec<TokenId>,
     greedy_text: String,
 }
 
