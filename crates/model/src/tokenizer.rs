@@ -90,7 +90,7 @@ impl Tokenizer {
         )
     }
 
-    /// Builds the tokenizer that a GGUF file's metadata describes: byte-level BPE (`gpt2`) or SentencePiece (`llama`).
+    /// Builds the tokenizer that a GGUF file's metadata describes: byte-level BPE (`gpt2`) or `SentencePiece` (`llama`).
     pub fn from_gguf(path: &Path, metadata: &Metadata) -> Result<Self, ModelError> {
         let described = gguf::describe(path, metadata)?;
         Self::new(path, &described.json, described.bos, described.eos)

@@ -14,6 +14,7 @@ fn read(json: &Value) -> Result<Config, ModelError> {
 }
 
 /// A configuration with some fields changed.
+#[allow(clippy::needless_pass_by_value, reason = "changes are written where they are made")]
 fn changed(json: &Value, changes: Value) -> Value {
     let mut json = json.clone();
     for (field, value) in changes.as_object().unwrap() {

@@ -86,7 +86,8 @@ pub fn greedy_agrees(one: &mut dyn Backend, two: &mut dyn Backend, prompts: &[&s
         let (mut one, mut two) = (first(one), first(two));
         let length = one.len().min(two.len());
         assert!(length >= common, "too few log-probabilities: {texts}");
-        (one.truncate(length), two.truncate(length));
+        one.truncate(length);
+        two.truncate(length);
         assert_close(&format!("greedy answers of two engines, {texts}"), &one, &two, tolerance);
     }
     assert!(2 * same >= prompts.len(), "only {same} of {} greedy answers are the same", prompts.len());

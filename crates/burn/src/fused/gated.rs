@@ -33,7 +33,7 @@ impl Slope for Silu {
 struct GeluTanh;
 
 /// `2 √(2/π)`.
-const LINEAR: f32 = 1.595_769_1;
+const LINEAR: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 
 impl Slope for GeluTanh {

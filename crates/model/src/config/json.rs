@@ -29,9 +29,8 @@ struct Json {
     rope_local_base_freq: Option<f64>,
     rope_parameters: Option<Ropes>,
     rope_scaling: Option<Ropes>,
-    /// `Some(None)` where the file says that there is none.
-    #[serde(default, deserialize_with = "given")]
-    sliding_window: Option<Option<usize>>,
+    #[serde(default, deserialize_with = "window")]
+    sliding_window: Window,
     #[serde(default)]
     use_sliding_window: bool,
     sliding_window_pattern: Option<usize>,
@@ -169,7 +168,11 @@ impl Json {
             Family::Mistral => (Some(WindowedLayers::All), rotary),
             Family::Gemma3 => (self.windowed_layers()?, self.local_rotary()?),
         };
-        let tokens = self.sliding_window.unwrap_or(Some(DEFAULT_WINDOW));
+        let tokens = match self.sliding_window {
+            Window::Default => Some(DEFAULT_WINDOW),
+            Window::None => None,
+            Window::Tokens(tokens) => Some(tokens),
+        };
         Ok(layers.zip(tokens).map(|(layers, tokens)| SlidingWindow { tokens, layers, rotary }))
     }
 
@@ -205,7 +208,19 @@ impl Json {
     }
 }
 
+/// What a file says of a sliding window.
+#[derive(Debug, Clone, Copy, Default)]
+enum Window {
+    /// Nothing: there is one of the default size.
+    #[default]
+    Default,
+    /// That there is none.
+    None,
+    /// That it has so many tokens.
+    Tokens(usize),
+}
+
 /// A field that is there, `null` or not.
-fn given<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<usize>>, D::Error> {
-    Option::deserialize(field).map(Some)
+fn window<'de, D: Deserializer<'de>>(field: D) -> Result<Window, D::Error> {
+    Ok(Option::deserialize(field)?.map_or(Window::None, Window::Tokens))
 }

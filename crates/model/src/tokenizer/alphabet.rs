@@ -9,7 +9,7 @@ use tokenizers::{DecoderWrapper, ModelWrapper, Tokenizer};
 pub(super) enum Alphabet {
     /// By the characters that stand for bytes.
     ByteLevel(HashMap<char, u8>),
-    /// `▁` is a space, `<0x0A>` a byte (SentencePiece).
+    /// `▁` is a space, `<0x0A>` a byte (`SentencePiece`).
     ByteFallback,
     /// As the decoder has it.
     Other,

@@ -17,6 +17,7 @@ pub(super) enum Ropes {
 
 /// One rotary embedding.
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names, reason = "they are the file's names")]
 pub(super) struct Rope {
     pub(super) rope_theta: Option<f64>,
     rope_type: Option<String>,

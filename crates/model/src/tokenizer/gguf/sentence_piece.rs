@@ -1,4 +1,4 @@
-//! SentencePiece's byte-pair tokenizers (Kudo & Richardson 2018, arXiv 1808.06226), those of Gemma and of Mistral before Nemo.
+//! `SentencePiece`'s byte-pair tokenizers (Kudo & Richardson 2018, arXiv 1808.06226), those of Gemma and of Mistral before Nemo.
 //!
 //! GGUF has a score for each piece: of two neighbours, those are merged first whose whole has the highest score. A
 //! `tokenizer.json` has merges in their order instead. Spaces are `▁`, and characters without a piece become bytes.
