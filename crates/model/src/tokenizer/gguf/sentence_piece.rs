@@ -52,10 +52,12 @@ pub(super) fn space_before(json: &Json) -> Option<SpaceBefore> {
 }
 
 /// The merges that give the same pieces as the scores: all ways to put a piece together from two, the pieces of the highest
-/// score first.
+/// score first. A piece with a space in it, as Gemma's runs of spaces are, has none: it is found in the text before spaces are
+/// replaced, and never comes of a merge.
 pub(super) fn merges(pieces: &[&str], scores: &[f64], is_normal: impl Fn(usize) -> bool) -> Vec<String> {
     let known: HashMap<&str, usize> = pieces.iter().enumerate().map(|(id, &piece)| (piece, id)).collect();
-    let mut by_score: Vec<usize> = (0..pieces.len()).filter(|&id| is_normal(id)).collect();
+    let mut by_score: Vec<usize> =
+        (0..pieces.len()).filter(|&id| is_normal(id) && !pieces[id].contains(' ')).collect();
     by_score.sort_by(|&one, &two| scores[two].total_cmp(&scores[one]));
     let mut merges = Vec::new();
     for id in by_score {
@@ -86,8 +88,8 @@ mod tests {
 
     #[test]
     fn scores_become_merges_and_merges_scores() {
-        let pieces = ["a", "b", "c", "ab", "bc", "abc"];
-        let scores_of_pieces = [0.0, 0.0, 0.0, -2.0, -1.0, -3.0];
+        let pieces = ["a", "b", "c", "ab", "bc", "abc", " ", "  "];
+        let scores_of_pieces = [0.0, 0.0, 0.0, -2.0, -1.0, -3.0, 0.0, -1.0];
         let merged = merges(&pieces, &scores_of_pieces, |_| true);
         assert_eq!(merged, ["b c", "a b", "a bc", "ab c"]);
         let again = scores(merged.iter().map(|merge| merge.split_once(' ').unwrap()));
