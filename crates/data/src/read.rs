@@ -68,15 +68,8 @@ const PREFERENCE_FIELDS: [&str; 11] = [
 /// A pair's key is the text or whole number under `key` or `id`; without one it is the file's name without its ending,
 /// `-`, and the line. What cannot be read, or has the key of an earlier pair, is a [`Reject`]. Empty lines are skipped.
 pub fn read_pairs(path: &Path) -> Result<Pairs, DataError> {
-    let mut read = Pairs::default();
-    each_pair(path, &mut |pair| {
-        match pair {
-            Ok(pair) => read.pairs.push(pair),
-            Err(reject) => read.rejects.push(reject),
-        }
-        Ok(())
-    })?;
-    Ok(read)
+    let (pairs, rejects) = gathered(|sink| each_pair(path, sink))?;
+    Ok(Pairs { pairs, rejects })
 }
 
 /// Reads as [`read_pairs`] does, and hands each pair and reject to `sink` as it comes, for files larger than memory. Only
@@ -94,15 +87,27 @@ pub fn each_pair(
 /// `instruction` or `conversations`; or two conversations that are the same up to their last turns, as turns or as the
 /// marked text of `hh-rlhf`. Keys and rejects are as [`read_pairs`] has them.
 pub fn read_preferences(path: &Path) -> Result<PreferencePairs, DataError> {
-    let mut read = PreferencePairs::default();
-    each_with_key(path, &PREFERENCE_FIELDS, schema::preference, |pair| &pair.key, &mut |pair| {
-        match pair {
-            Ok(pair) => read.pairs.push(pair),
-            Err(reject) => read.rejects.push(reject),
+    let (pairs, rejects) =
+        gathered(|sink| each_with_key(path, &PREFERENCE_FIELDS, schema::preference, |pair| &pair.key, sink))?;
+    Ok(PreferencePairs { pairs, rejects })
+}
+
+/// Where records and rejects go as they come.
+type Sink<'s, T> = dyn FnMut(Result<T, Reject>) -> Result<(), DataError> + 's;
+
+/// All that `each` hands over, and the rejects apart.
+fn gathered<T>(
+    each: impl FnOnce(&mut Sink<'_, T>) -> Result<(), DataError>,
+) -> Result<(Vec<T>, Vec<Reject>), DataError> {
+    let (mut records, mut rejects) = (Vec::new(), Vec::new());
+    each(&mut |record| {
+        match record {
+            Ok(record) => records.push(record),
+            Err(reject) => rejects.push(reject),
         }
         Ok(())
     })?;
-    Ok(read)
+    Ok((records, rejects))
 }
 
 /// Hands every record to `sink` as what `of_row` makes of it; one whose key was there before is a reject.
@@ -111,7 +116,7 @@ fn each_with_key<T>(
     fields: &[&str],
     of_row: fn(Map<String, Value>, &str) -> Result<T, String>,
     key: fn(&T) -> &str,
-    sink: &mut dyn FnMut(Result<T, Reject>) -> Result<(), DataError>,
+    sink: &mut Sink<'_, T>,
 ) -> Result<(), DataError> {
     let mut keys = HashSet::new();
     each_record(path, Some(fields), &mut |file, record| {
@@ -135,15 +140,8 @@ fn each_with_key<T>(
 /// Nulls of a Parquet file are left out of its rows, so that rows with different fields come back as they were. All values
 /// of a `.csv` file are text.
 pub fn read_rows(path: &Path) -> Result<Rows, DataError> {
-    let mut read = Rows::default();
-    each_row(path, &mut |row| {
-        match row {
-            Ok(row) => read.rows.push(row.fields),
-            Err(reject) => read.rejects.push(reject),
-        }
-        Ok(())
-    })?;
-    Ok(read)
+    let (rows, rejects) = gathered(|sink| each_row(path, sink))?;
+    Ok(Rows { rows: rows.into_iter().map(|row| row.fields).collect(), rejects })
 }
 
 /// Reads as [`read_rows`] does, and hands each row and each reject to `sink` as it comes, for files larger than memory; of a

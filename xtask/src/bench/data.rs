@@ -100,8 +100,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text)
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    programs::write(path, text)?;
     println!("{}", path.display());
     Ok(())
 }

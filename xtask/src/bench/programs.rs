@@ -66,11 +66,15 @@ pub(crate) fn scratch(environment: &Environment, name: &str) -> PathBuf {
     environment.target().join("bench").join(name)
 }
 
+/// Writes a file.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
+}
+
 /// Writes lines of JSON.
 pub(crate) fn write_lines(path: &Path, lines: &[serde_json::Value]) -> Result<(), Failure> {
     let text = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    fs::write(path, text + "\n")
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
+    write(path, &(text + "\n"))
 }
 
 /// Reads lines of JSON.

@@ -1,10 +1,10 @@
 //! What a benchmark found: a table for people, and JSON.
 
-use std::{fmt::Write as _, fs};
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::measure::median;
+use super::{measure::median, programs::write};
 use crate::{process::Failure, setup::Environment};
 
 /// One program in one setting.
@@ -44,8 +44,7 @@ pub(crate) fn finish(environment: &Environment, name: &str, unit: &str, rows: &[
     println!("{}", table(unit, rows));
     let path = environment.target().join("bench").join(format!("{name}.json"));
     let text = serde_json::to_string_pretty(rows).map_err(|error| Failure::new(error.to_string()))?;
-    fs::write(&path, text)
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    write(&path, &text)?;
     println!("{}", path.display());
     Ok(())
 }

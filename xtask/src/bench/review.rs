@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{
     measure::{Measured, in_turn},
-    programs::{Programs, read_lines, rival, scratch, write_lines},
+    programs::{Programs, read_lines, rival, scratch, write, write_lines},
     result::{Row, finish},
     rivals,
 };
@@ -32,8 +32,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
     let asked = scratch(&environment, "review-requests.jsonl");
     let requests = output(programs.example("rubric_requests").arg(&pairs).arg(LENGTH))
         .ok_or_else(|| Failure::new("the example rubric_requests failed"))?;
-    std::fs::write(&asked, requests + "\n")
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", asked.display())))?;
+    write(&asked, &(requests + "\n"))?;
 
     let reviewed = scratch(&environment, "reviewed.jsonl");
     let review = |mode: &str| {

@@ -70,25 +70,18 @@ pub fn backends_agree(one: &mut dyn Backend, two: &mut dyn Backend, tolerance: f
 pub fn greedy_agrees(one: &mut dyn Backend, two: &mut dyn Backend, prompts: &[&str], tolerance: f32) {
     let mut same = 0;
     for (one, two) in greedy(one, prompts).iter().zip(&greedy(two, prompts)) {
-        let common = one.tokens.iter().zip(&two.tokens).take_while(|(one, two)| one == two).count();
-        let texts = format!("{:?} and {:?}", one.text, two.text);
-        let compared = if one.tokens == two.tokens {
+        let what = format!("greedy answers of two engines, {:?} and {:?}", one.text, two.text);
+        if one.tokens == two.tokens {
             assert_eq!((&one.text, one.finish), (&two.text, two.finish));
+            assert_close(&what, &one.log_probs, &two.log_probs, tolerance);
             same += 1;
-            common
-        } else {
-            common + 1
-        };
+            continue;
+        }
+        let common = one.tokens.iter().zip(&two.tokens).take_while(|(one, two)| one == two).count();
         // Where one ends, the token that ends it is not among its tokens.
-        let first = |completion: &Completion| {
-            completion.log_probs[..compared.min(completion.log_probs.len())].to_vec()
-        };
-        let (mut one, mut two) = (first(one), first(two));
-        let length = one.len().min(two.len());
-        assert!(length >= common, "too few log-probabilities: {texts}");
-        one.truncate(length);
-        two.truncate(length);
-        assert_close(&format!("greedy answers of two engines, {texts}"), &one, &two, tolerance);
+        let compared = (common + 1).min(one.log_probs.len()).min(two.log_probs.len());
+        assert!(compared >= common, "{what}: too few log-probabilities");
+        assert_close(&what, &one.log_probs[..compared], &two.log_probs[..compared], tolerance);
     }
     assert!(2 * same >= prompts.len(), "only {same} of {} greedy answers are the same", prompts.len());
 }

@@ -2,7 +2,8 @@
 //!
 //! An engine's tests call each [`Case`] of [`BACKEND`] with an engine that has loaded a small model, each of
 //! [`LEARNER`] with a function that loads one afresh, [`backends_agree`] and [`learner_agrees`] where two engines have the
-//! same weights, and [`difference_of_scores`] and [`greedy_is_the_same`] with what another program has said of the model. A case panics with what it expected and what it found.
+//! same weights, and [`difference_of_scores`] and [`greedy_is_the_same`] with what another program has said of the
+//! model. A case panics with what it expected and what it found.
 //!
 //! ```
 //! use lancer_backend::{conformance, scripted::ScriptedBackend};

@@ -9,6 +9,7 @@ use crate::{
     bench::{
         measure::measure as measure_one,
         plot::{Plot, Series},
+        programs::write,
     },
     process::Failure,
 };
@@ -52,8 +53,8 @@ pub(super) fn measure(workplace: &Workplace, docs: &Path) -> Result<Section, Fai
         up: "seconds".into(),
         series,
     };
-    let failed = |error| Failure::new(format!("cannot write into {}: {error}", docs.display()));
-    fs::create_dir_all(docs).map_err(failed)?;
-    fs::write(docs.join("data-growth.svg"), plot.svg()).map_err(failed)?;
+    fs::create_dir_all(docs)
+        .map_err(|error| Failure::new(format!("cannot make {}: {error}", docs.display())))?;
+    write(&docs.join("data-growth.svg"), &plot.svg())?;
     Ok(Section { text, found: found.into() })
 }
