@@ -3,6 +3,7 @@
 mod data;
 mod engines;
 mod generate;
+mod growth;
 mod measure;
 mod plot;
 mod programs;
@@ -24,6 +25,8 @@ enum Benchmark {
     Engines,
     /// Sampling, against llama.cpp's own programs.
     Generate,
+    /// Training by length, batch and model.
+    Growth,
     /// A review of pairs, against a llama.cpp server.
     Review,
     /// Fine-tuning and DPO, against TRL.
@@ -32,13 +35,14 @@ enum Benchmark {
 
 impl Benchmark {
     /// Their names, as they are asked for.
-    const NAMES: &str = "data, engines, generate, review, train";
+    const NAMES: &str = "data, engines, generate, growth, review, train";
 
     fn named(name: &str) -> Option<Self> {
         match name {
             "data" => Some(Self::Data),
             "engines" => Some(Self::Engines),
             "generate" => Some(Self::Generate),
+            "growth" => Some(Self::Growth),
             "review" => Some(Self::Review),
             "train" => Some(Self::Train),
             _ => None,
@@ -56,6 +60,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         Benchmark::Data => data::run(rounds(arguments)?),
         Benchmark::Engines => engines::run(arguments),
         Benchmark::Generate => generate::run(rounds(arguments)?),
+        Benchmark::Growth => growth::run(rounds(arguments)?),
         Benchmark::Review => review::run(rounds(arguments)?),
         Benchmark::Train => train::run(rounds(arguments)?),
     }

@@ -1,11 +1,13 @@
-//! Measures training steps: tokens a second of `log_probs` and of whole steps, and the largest memory use.
+//! Measures training steps: tokens a second of `log_probs` and of whole steps. The last line is JSON: medians of the rounds,
+//! and the FLOP that a step needs by the usual count, 6 a weight and token (Kaplan et al. 2020, arXiv 2001.08361).
 //!
-//! `cargo run --release -p lancer-burn --example train_speed -- MODEL [full|lora|full-recompute|lora-recompute] [SEQUENCES] [TOKENS]`
+//! `cargo run --release -p lancer-burn --example train_speed -- MODEL [full|lora|full-recompute|lora-recompute] [SEQUENCES]
+//! [TOKENS] [f32|bf16] [ROUNDS]`
 
-use std::{env, error::Error, fs, path::Path, time::Instant};
+use std::{env, error::Error, path::Path, time::Instant};
 
-use lancer_backend::{Learner, StepSettings, TokenId, TrainingSequence};
-use lancer_burn::{Activations, BurnLearner, LoraSettings, TrainSettings};
+use lancer_backend::{Backend, Learner, StepSettings, TokenId, TrainingSequence};
+use lancer_burn::{Activations, BurnBackend, BurnLearner, LoraSettings, Products, TrainSettings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -21,10 +23,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     if method.ends_with("recompute") {
         settings.activations = Activations::Recompute;
     }
+    if argument(4, "f32") == "bf16" {
+        settings.products = Products::Bf16;
+    }
+    let rounds: usize = argument(5, "3").parse()?;
 
-    let start = Instant::now();
+    let weights = BurnBackend::load(Path::new(&model))?.info().parameters;
     let mut learner = BurnLearner::load(Path::new(&model), &settings)?;
-    println!("loaded in {:.1} s", start.elapsed().as_secs_f64());
     // A third of each sequence is prompt.
     let batch: Vec<TrainingSequence> = (0..sequences)
         .map(|sequence| TrainingSequence {
@@ -34,64 +39,42 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     let all = (sequences * tokens) as f64;
 
-    for _ in 0..3 {
-        let start = Clock::now();
+    let (mut log_probs, mut steps) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let start = Instant::now();
         learner.log_probs(&batch)?;
-        let log_probs = start.elapsed();
-        let start = Clock::now();
+        log_probs.push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
         let forward = learner.forward(&batch)?;
-        let forward_time = start.elapsed();
+        let after_forward = start.elapsed();
         let weights: Vec<Vec<f32>> =
             forward.iter().map(|row| vec![-1.0 / row.len() as f32; row.len()]).collect();
         learner.backward(&weights)?;
-        let backward_time = start.elapsed();
+        let after_backward = start.elapsed();
         learner.step(&StepSettings { learning_rate: 1e-6, ..StepSettings::default() })?;
         let step = start.elapsed();
+        steps.push(step.as_secs_f64());
         println!(
-            "{method}, in time (in processor time of all threads, which other programs do not lengthen):"
-        );
-        println!("  log_probs {:.0} tokens/s ({:.0})", all / log_probs.0, all / log_probs.1);
-        println!("  step {:.0} tokens/s ({:.0})", all / step.0, all / step.1);
-        println!(
-            "  forward {:.2} s ({:.2}), backward {:.2} s ({:.2}), optimizer {:.2} s ({:.2})",
-            forward_time.0,
-            forward_time.1,
-            backward_time.0 - forward_time.0,
-            backward_time.1 - forward_time.1,
-            step.0 - backward_time.0,
-            step.1 - backward_time.1,
+            "step {:.2} s: forward {:.2}, backward {:.2}, optimizer {:.2}",
+            step.as_secs_f64(),
+            after_forward.as_secs_f64(),
+            (after_backward - after_forward).as_secs_f64(),
+            (step - after_backward).as_secs_f64()
         );
     }
-    if let Ok(status) = fs::read_to_string("/proc/self/status")
-        && let Some(peak) = status.lines().find(|line| line.starts_with("VmHWM"))
-    {
-        println!("{peak}");
-    }
+    let (step, log_probs) = (median(steps), median(log_probs));
+    let flop = if method.starts_with("lora") { 4.0 } else { 6.0 } * weights as f64 * all;
+    println!(
+        "{{\"weights\": {weights}, \"tokens\": {all}, \"tokens_per_second\": {:.1}, \"gflop_per_second\": {:.1}, \
+         \"log_probs_tokens_per_second\": {:.1}}}",
+        all / step,
+        flop / step / 1e9,
+        all / log_probs
+    );
     Ok(())
 }
 
-/// Time and processor time since a moment.
-struct Clock {
-    start: Instant,
-    processor: f64,
-}
-
-impl Clock {
-    fn now() -> Self {
-        Self { start: Instant::now(), processor: processor_time() }
-    }
-
-    /// Both in seconds.
-    fn elapsed(&self) -> (f64, f64) {
-        (self.start.elapsed().as_secs_f64(), processor_time() - self.processor)
-    }
-}
-
-/// Processor time of this process in seconds, where the system tells it in Linux's way; otherwise 0.
-fn processor_time() -> f64 {
-    let Ok(text) = fs::read_to_string("/proc/self/stat") else { return 0.0 };
-    // After the name in parentheses: user and system time are the 12th and 13th fields, in hundredths of a second.
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-    ticks / 100.0
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
 }

@@ -7,6 +7,7 @@ mod adapted;
 mod attention;
 mod autodiff;
 mod gated;
+mod product;
 mod rms_norm;
 mod rotary;
 
@@ -18,12 +19,12 @@ use burn::{
 };
 use lancer_model::Activation;
 
-use self::adapted::Adapted;
+use self::{adapted::Adapted, product::Factor};
 pub(crate) use self::{
     attention::{AttentionShape, Reach},
     rotary::Turns,
 };
-use crate::numbers::Floats;
+use crate::{numbers::Floats, settings::Products};
 
 /// Numbers that one thread takes at a time.
 const CHUNK: usize = 1 << 14;
@@ -46,7 +47,9 @@ pub(crate) trait Fused: Backend {
         down: FloatTensor<Self>,
         up: FloatTensor<Self>,
         scale: f64,
+        products: Products,
     ) -> FloatTensor<Self>;
+    fn rounded_product(states: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// RMS norm (Zhang & Sennrich 2019, arXiv 1910.07467) of each row of `states: [rows, width]`:
@@ -88,9 +91,21 @@ pub(crate) fn adapted(
     down: Tensor<2>,
     up: Tensor<2>,
     scale: f64,
+    products: Products,
 ) -> Tensor<2> {
     let [states, weight, down, up] = [states, weight, down, up].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(<Dispatch as Fused>::adapted(states, weight, down, up, scale))
+    Tensor::from_dispatch(<Dispatch as Fused>::adapted(states, weight, down, up, scale, products))
+}
+
+/// `states · weight` in these numbers, for `states: [rows, input]` and `weight: [input, output]`.
+pub(crate) fn product(states: Tensor<2>, weight: Tensor<2>, products: Products) -> Tensor<2> {
+    match products {
+        Products::F32 => states.matmul(weight),
+        Products::Bf16 => {
+            let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
+            Tensor::from_dispatch(<Dispatch as Fused>::rounded_product(states, weight))
+        }
+    }
 }
 
 impl Fused for Flex {
@@ -116,8 +131,19 @@ impl Fused for Flex {
         attention::forward(query, key, value, shape, &reaches).0
     }
 
-    fn adapted(states: Floats, weight: Floats, down: Floats, up: Floats, scale: f64) -> Floats {
-        Adapted { states, weight, down, up, scale }.forward()
+    fn adapted(
+        states: Floats,
+        weight: Floats,
+        down: Floats,
+        up: Floats,
+        scale: f64,
+        products: Products,
+    ) -> Floats {
+        Adapted { states, weight, down, up, scale, products }.forward()
+    }
+
+    fn rounded_product(states: Floats, weight: Floats) -> Floats {
+        product::product(Factor::new(states).plain(), Factor::new(weight).plain())
     }
 }
 

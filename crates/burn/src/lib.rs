@@ -11,7 +11,8 @@
 //! time, so the logits of a batch never stand in memory. What is neither a matrix product nor a lookup is a kernel of this
 //! crate with a derivative of its own, an extension of Burn; frozen weights have no gradient at any time.
 //!
-//! Most of a step is matrix products at the speed of the processor. `examples/train_speed.rs` measures it.
+//! Most of a step is matrix products at the speed of the processor, in 32-bit floats or with factors rounded to bf16
+//! ([`Products`]). `examples/train_speed.rs` measures it.
 //!
 //! ```
 //! use std::path::Path;
@@ -43,5 +44,5 @@ mod training;
 mod transformer;
 
 pub use engine::BurnBackend;
-pub use settings::{Activations, LoraSettings, Method, Projection, SettingError, TrainSettings};
+pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
 pub use training::BurnLearner;

@@ -135,7 +135,7 @@ impl Learner for BurnLearner {
             return Ok(Vec::new());
         }
         let packed = Packed::new(batch);
-        let states = kept::without_graph(&self.transformer, &packed, &self.device);
+        let states = kept::without_graph(&self.transformer, &packed, self.settings.products, &self.device);
         let scored = self.transformer.head().score(&states, &packed.targets);
         Ok(packed.by_sequence(scored.iter().map(|scored| scored.log_prob)))
     }
@@ -147,9 +147,8 @@ impl Learner for BurnLearner {
             return Ok(Vec::new());
         }
         let packed = Packed::new(batch);
-        let activations = self.settings.activations;
         let (kept, states) =
-            Kept::forward(&self.transformer, &packed, activations, self.dropping(), &self.device);
+            Kept::forward(&self.transformer, &packed, &self.settings, self.dropping(), &self.device);
         self.passes += 1;
         let head = self.transformer.head();
         let (scored, head) = if self.transformer.head_is_trained() {
@@ -157,7 +156,8 @@ impl Learner for BurnLearner {
             let normalisers = scored.iter().map(|scored| scored.normaliser).collect();
             (scored, HeadPass::Trained { states, normalisers })
         } else {
-            let (scored, derivative) = head.score_with_derivative(&states, &packed.targets);
+            let (scored, derivative) =
+                head.score_with_derivative(&states, &packed.targets, self.settings.products);
             (scored, HeadPass::Frozen { derivative })
         };
         let log_probs = packed.by_sequence(scored.iter().map(|scored| scored.log_prob));
@@ -177,7 +177,13 @@ impl Learner for BurnLearner {
         let by_states = match last.head {
             HeadPass::Trained { states, normalisers } => {
                 let head = self.transformer.head();
-                let found = head.backward(&states, &last.packed.targets, &normalisers, &weights);
+                let found = head.backward(
+                    &states,
+                    &last.packed.targets,
+                    &normalisers,
+                    &weights,
+                    self.settings.products,
+                );
                 self.gradients.add(self.transformer.head_index(), found.weight);
                 found.states
             }

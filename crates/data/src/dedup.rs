@@ -1,5 +1,7 @@
 //! Deduplication: of texts that are too alike, one is kept.
 
+mod frame;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use crate::{
     minhash::{Keep, MinHashError, MinHashJoin, MinHashSettings},
     near::{Earlier, NearCopy, NearScope, Nearness, near},
 };
+
+pub use frame::dedup_frame;
 
 /// How texts that are too alike are found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

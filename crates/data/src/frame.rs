@@ -48,6 +48,12 @@ pub fn to_frame<T: Serialize>(rows: &[T]) -> Result<DataFrame, DataError> {
     Ok(DataFrame::new(rows.len(), columns)?)
 }
 
+/// The texts of a column; what is no text is written as one.
+pub(crate) fn texts(frame: &DataFrame, column: &str) -> Result<Vec<Option<String>>, DataError> {
+    let column = frame.column(column)?.cast(&DataType::String)?;
+    Ok(column.str()?.iter().map(|text| text.map(str::to_owned)).collect())
+}
+
 /// The rows of a frame as JSON objects. Nulls are left out; a row with bytes that are not UTF-8 is a reject.
 pub fn from_frame(frame: &DataFrame) -> Rows {
     let mut rows = Rows::default();

@@ -4,7 +4,9 @@
 //!   data comes in; what is none becomes a [`Reject`] and does not end the reading. [`read_preferences`] reads pairs of a
 //!   better and a worse response, [`read_rows`] any records, and [`write_rows`] writes them.
 //! * [`clean`] says of each generated [`Candidate`] whether it is kept, and if not, by which [`Rule`] and which record it
-//!   resembles: length, keywords, exact duplicates, near copies. [`clean_frame`] does it for a Polars frame.
+//!   resembles: length, keywords, exact duplicates, near copies.
+//! * [`clean_frame`], [`quality_frame`], [`dedup_frame`] and [`personal_data_frame`] work on columns of a Polars frame; with
+//!   the feature `lazy`, `lazy` has the same for a `LazyFrame`.
 //! * [`write_export`] lays training data out for TRL, LLaMA-Factory and Axolotl, with a dataset card.
 //! * [`rouge`] gives ROUGE-L as the field's Python packages compute it, to the last digit; [`near`] finds the texts
 //!   that are near copies of others by it.
@@ -49,6 +51,8 @@ mod export;
 mod format;
 mod frame;
 mod hub;
+#[cfg(feature = "lazy")]
+pub mod lazy;
 mod minhash;
 mod near;
 mod personal;
@@ -64,14 +68,15 @@ pub use clean::{
     rule_counts,
 };
 pub use contamination::{Contamination, DecontaminationSettings, EvaluationTexts};
-pub use dedup::{Alikeness, duplicates};
+pub use dedup::{Alikeness, dedup_frame, duplicates};
 pub use error::{DataError, SettingError};
 pub use export::{Card, Count, Export, PreferenceRow, SftRow, write_export};
 pub use frame::{from_frame, to_frame};
 pub use minhash::{Bands, Clusters, Keep, MinHash, MinHashError, MinHashJoin, MinHashSettings};
 pub use near::{Earlier, Measure, NearCopy, NearScope, Nearness, near, near_counts};
 pub use personal::{
-    Handling, PersonalData, PersonalDataSettings, PersonalKind, Treated, personal_data, treat_personal_data,
+    Handling, PersonalData, PersonalDataSettings, PersonalKind, Treated, personal_data, personal_data_frame,
+    treat_personal_data,
 };
 pub use polars;
 pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_frame};

@@ -3,10 +3,14 @@
 //! What is found is what looks like it. A name or an address is not found, and a phone number that is written in an unusual
 //! way is not either.
 
+mod frame;
+
 use std::{ops::Range, sync::LazyLock};
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
+
+pub use frame::personal_data_frame;
 
 /// What is done with each kind of personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

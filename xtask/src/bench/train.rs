@@ -70,7 +70,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         let data = scratch(&environment, &format!("train-{}.jsonl", kind.name()));
         write_lines(&data, &kind.rows(&seeds))?;
         let trained = scratch(&environment, "trained");
-        let mut lancer = || lancer(&programs, kind, &data, &trained);
+        let lancer = |products| lancer(&programs, kind, &data, &trained, products);
         let trl = |precision: &str| {
             let mut command = Command::new(&python);
             command.arg(rival("train.py")).arg(&programs.hugging_face).arg(&data);
@@ -80,8 +80,9 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         let measured = in_turn(
             rounds,
             &mut [
-                ("lancer", &mut lancer),
+                ("lancer, f32", &mut || lancer("f32")),
                 ("TRL, f32", &mut || trl("float32")),
+                ("lancer, bf16", &mut || lancer("bf16")),
                 ("TRL, bf16", &mut || trl("bfloat16")),
             ],
         )?;
@@ -91,23 +92,27 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         let memory = |runs: &[Measured]| runs.iter().map(|run| run.peak_memory as f64).collect();
         let tokens = measured[0][0].number("tokens")? / ROWS as f64;
         let setting = format!("{}, {tokens:.0} tokens an example", kind.name());
-        let ours = rate(&measured[0])?;
-        rows.push(Row::new(setting.clone(), "lancer, f32", ours.clone()).memory(memory(&measured[0])));
-        for (place, program) in [(1, "TRL, f32"), (2, "TRL, bf16 autocast")] {
-            let row = Row::against(setting.clone(), program, rate(&measured[place])?, &ours);
-            rows.push(row.memory(memory(&measured[place])));
+        for (place, [ours, theirs]) in
+            [["lancer, f32", "TRL, f32"], ["lancer, bf16", "TRL, bf16 autocast"]].into_iter().enumerate()
+        {
+            let [of_ours, of_theirs] = [&measured[2 * place], &measured[2 * place + 1]];
+            let rates = rate(of_ours)?;
+            let row = Row::against(setting.clone(), theirs, rate(of_theirs)?, &rates);
+            rows.push(Row::new(setting.clone(), ours, rates).memory(memory(of_ours)));
+            rows.push(row.memory(memory(of_theirs)));
         }
     }
     finish(&environment, "train", "examples/s", &rows)
 }
 
-fn lancer(programs: &Programs, kind: Kind, data: &Path, trained: &Path) -> Command {
+fn lancer(programs: &Programs, kind: Kind, data: &Path, trained: &Path, products: &str) -> Command {
     let mut command = programs.lancer();
     command.args(["train", kind.name()]).arg(data).arg(trained).args(["--json", "--model"]);
     command.arg(&programs.hugging_face);
     for setting in [
         format!("train.batch.examples={BATCH}"),
         format!("train.max_length={MAX_LENGTH}"),
+        format!("learner.products={products}"),
         "held_out=0".into(),
     ] {
         command.args(["--set", &setting]);

@@ -3,7 +3,10 @@
 use burn::tensor::Tensor;
 use lancer_backend::{TokenId, Usage};
 
-use crate::transformer::{Before, Cache, Dropping, Layout, Pass, Span, Transformer};
+use crate::{
+    settings::Products,
+    transformer::{Before, Cache, Dropping, Layout, Pass, Span, Transformer},
+};
 
 /// The transformer with the last prompt that it read. A prompt that begins alike is read from where it differs.
 pub(crate) struct Reader {
@@ -64,7 +67,12 @@ impl Reader {
         self.usage.read += all.len() as u64;
         let embeddings = self.transformer.embed(&all);
         let layout = Layout::new(&self.transformer.config, &spans);
-        let mut pass = Pass { layout: &layout, caches: Some(caches), dropping: Dropping::Never };
+        let mut pass = Pass {
+            layout: &layout,
+            caches: Some(caches),
+            products: Products::F32,
+            dropping: Dropping::Never,
+        };
         self.transformer.norm.forward(self.transformer.layers(embeddings, &mut pass))
     }
 }

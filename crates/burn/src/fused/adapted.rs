@@ -1,14 +1,18 @@
 //! A frozen linear layer with an adapter (LoRA; Hu et al. 2021, arXiv 2106.09685): `y = x W + s · x A B`.
 //!
-//! Over many rows it is cheaper to add `s · A B` to the weights, which takes one pass over them, than to the outputs. With
+//! Over many rows it is cheaper to add `s · A B` to the weights, which takes one pass over them, than to the outputs; not
+//! where weights are rounded, which would take the digits of what is added. With
 //! `dy` the gradient by `y` and `h = s · dy Bᵀ`: `dx = dy (W + s A B)ᵀ`, `dA = xᵀ h`, `dB = s · (x A)ᵀ dy`. The gradient of
 //! `W` is never formed.
 
 use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
-use super::CHUNK;
-use crate::numbers::{Floats, change, primitive, read};
+use super::{CHUNK, product};
+use crate::{
+    numbers::{Floats, change, primitive, read},
+    settings::Products,
+};
 
 /// From so many rows on the adapter is added to the weights.
 const MERGE_ROWS: usize = 256;
@@ -26,15 +30,16 @@ pub(super) struct Adapted {
     pub(super) up: Floats,
     /// `s`.
     pub(super) scale: f64,
+    pub(super) products: Products,
 }
 
 impl Adapted {
     /// `[rows, output]`.
     pub(super) fn forward(self) -> Floats {
-        let Self { states, weight, down, up, scale } = self;
+        let Self { states, weight, down, up, scale, products } = self;
         let [states, weight, down, up] = [states, weight, down, up].map(matrix);
-        primitive(if states.dims()[0] < MERGE_ROWS {
-            states.clone().matmul(weight) + (states.matmul(down) * scale).matmul(up)
+        primitive(if is_beside(&states, products) {
+            product(states.clone(), weight, products) + (states.matmul(down) * scale).matmul(up)
         } else {
             states.matmul(merged(&weight, down, up, scale))
         })
@@ -42,22 +47,27 @@ impl Adapted {
 
     /// The gradients by `x`, where it is wanted, `A` and `B`.
     pub(super) fn backward(self, by_output: Floats, wants_states: bool) -> (Option<Floats>, Floats, Floats) {
-        let Self { states, weight, down, up, scale } = self;
+        let Self { states, weight, down, up, scale, products } = self;
         let [states, weight, down, up, by_output] = [states, weight, down, up, by_output].map(matrix);
         let by_low = by_output.clone().matmul(up.clone().transpose()) * scale;
         let low = states.clone().matmul(down.clone()) * scale;
         let by_up = low.transpose().matmul(by_output.clone());
-        let rows = states.dims()[0];
+        let is_beside = is_beside(&states, products);
         let by_down = states.transpose().matmul(by_low.clone());
         let by_states = wants_states.then(|| {
-            primitive(if rows < MERGE_ROWS {
-                by_output.matmul(weight.transpose()) + by_low.matmul(down.transpose())
+            primitive(if is_beside {
+                product(by_output, weight.transpose(), products) + by_low.matmul(down.transpose())
             } else {
                 by_output.matmul(merged(&weight, down, up, scale).transpose())
             })
         });
         (by_states, primitive(by_down), primitive(by_up))
     }
+}
+
+/// Whether `s · A B` is computed beside `W`, and not added to it.
+fn is_beside(states: &Tensor<2>, products: Products) -> bool {
+    products == Products::Bf16 || states.dims()[0] < MERGE_ROWS
 }
 
 /// `W + s A B`.

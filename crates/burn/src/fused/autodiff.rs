@@ -13,8 +13,14 @@ use burn::backend::{
 };
 use lancer_model::Activation;
 
-use super::{AttentionShape, Fused, Reach, Turns, adapted::Adapted, attention, gated, rms_norm, rotary};
-use crate::numbers::Floats;
+use super::{
+    AttentionShape, Fused, Reach, Turns,
+    adapted::Adapted,
+    attention, gated,
+    product::{Factor, product},
+    rms_norm, rotary,
+};
+use crate::{numbers::Floats, settings::Products};
 
 impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
     fn rms_norm(states: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
@@ -80,6 +86,7 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         down: FloatTensor<Self>,
         up: FloatTensor<Self>,
         scale: f64,
+        products: Products,
     ) -> FloatTensor<Self> {
         let guards = [states.node(), down.node(), up.node()];
         let prepared = AdaptedBackward.prepare::<C>(guards).compute_bound().stateful();
@@ -89,6 +96,7 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
             down: down.into_primitive(),
             up: up.into_primitive(),
             scale,
+            products,
         };
         match prepared {
             OpsKind::Tracked(prep) => {
@@ -96,6 +104,19 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
                 prep.finish(layer, output)
             }
             OpsKind::UnTracked(prep) => prep.finish(layer.forward()),
+        }
+    }
+
+    fn rounded_product(states: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let guards = [states.node(), weight.node()];
+        let prepared = ProductBackward.prepare::<C>(guards).compute_bound().stateful();
+        let (states, weight) = (states.into_primitive(), weight.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prep) => {
+                let output = Flex::rounded_product(states.clone(), weight.clone());
+                prep.finish((states, weight), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::rounded_product(states, weight)),
         }
     }
 }
@@ -186,6 +207,29 @@ impl Backward<Flex, 3> for AdaptedBackward {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<Flex>(node.id, gradient);
             }
+        }
+    }
+}
+
+/// With `y = x W`: `dx = dy Wᵀ`, `dW = xᵀ dy`. The factors are kept as 32-bit floats, which other steps keep too, and are
+/// rounded again.
+#[derive(Debug)]
+struct ProductBackward;
+
+impl Backward<Flex, 2> for ProductBackward {
+    type State = (Floats, Floats);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (states, weight) = ops.state;
+        let [states_node, weight_node] = ops.parents;
+        let by_output = Factor::new(grads.consume::<Flex>(&ops.node));
+        if let Some(node) = states_node {
+            let by_states = product(by_output.plain(), Factor::new(weight).transposed());
+            grads.register::<Flex>(node.id, by_states);
+        }
+        if let Some(node) = weight_node {
+            let by_weight = product(Factor::new(states).transposed(), by_output.plain());
+            grads.register::<Flex>(node.id, by_weight);
         }
     }
 }

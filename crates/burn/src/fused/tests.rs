@@ -176,8 +176,40 @@ fn an_adapted_layer_is_its_formula() {
     for rows in [5, 300] {
         compare(
             &[numbers([rows, 12], 0.1), numbers([12, 3], 0.2), numbers([3, 10], 0.3) * 0.1],
-            |[states, down, up]| adapted(states, weight.clone(), down, up, 1.5),
+            |[states, down, up]| adapted(states, weight.clone(), down, up, 1.5, Products::F32),
             |[states, down, up]| states.clone().matmul(weight.clone()) + states.matmul(down).matmul(up) * 1.5,
         );
+    }
+}
+
+/// Products of factors that bf16 holds exactly: what is left is the rounding of what comes out, 2⁻⁸ of it at most.
+#[test]
+fn a_rounded_product_is_the_product_of_rounded_factors() {
+    let exact = |shape, phase| (numbers(shape, phase) * 64.0).round() / 64.0;
+    let inputs = [exact([70, 33], 0.1), exact([33, 50], 0.2)];
+    let [of_rounded, of_plain] = [Products::Bf16, Products::F32].map(|products| {
+        let [states, weight] = inputs.clone().map(|input| input.autodiff().require_grad());
+        let output = product(states.clone(), weight.clone(), products);
+        let weights = exact([70, 50], 0.9);
+        let gradients = (output.clone() * weights).sum().backward();
+        [output.inner(), states.grad(&gradients).unwrap(), weight.grad(&gradients).unwrap()]
+    });
+    for (found, expected) in of_rounded.into_iter().zip(of_plain) {
+        let largest = expected.clone().abs().max().into_scalar::<f32>();
+        assert_close(found.clone(), expected.clone(), largest / 256.0);
+        assert!((found - expected).abs().max().into_scalar::<f32>() > 0.0, "nothing was rounded");
+    }
+}
+
+#[test]
+fn an_adapter_beside_rounded_weights_keeps_its_digits() {
+    let weight = numbers([12, 10], 0.8);
+    for rows in [5, 300] {
+        let [states, down, up] =
+            [numbers([rows, 12], 0.1), numbers([12, 3], 0.2) * 1e-3, numbers([3, 10], 0.3)];
+        let of =
+            |up: Tensor<2>| adapted(states.clone(), weight.clone(), down.clone(), up, 1.5, Products::Bf16);
+        let added = of(up.clone()) - of(up.clone() * 0.0);
+        assert_close(added, states.clone().matmul(down.clone()).matmul(up) * 1.5, 1e-6);
     }
 }

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use super::BurnLearner;
 use crate::{
     LoraSettings, TrainSettings,
-    settings::{Activations, Method},
+    settings::{Activations, Method, Products},
     transformer::{Order, Parameter, Training},
 };
 
@@ -64,14 +64,14 @@ fn wave(count: usize, phase: f64) -> Vec<f32> {
     (0..count).map(|i| ((0.7 * i as f64 + phase).sin() / 8.0) as f32).collect()
 }
 
-fn learner(run: &Run, lora: &Lora, activations: Activations) -> BurnLearner {
+fn learner(run: &Run, lora: &Lora, activations: Activations, products: Products) -> BurnLearner {
     let method = match run.method.as_str() {
         "lora" => {
             Method::Lora(LoraSettings { rank: lora.rank, alpha: lora.alpha, ..LoraSettings::default() })
         }
         _ => Method::Full,
     };
-    let settings = TrainSettings { method, activations, seed: Seed(1) };
+    let settings = TrainSettings { method, activations, products, seed: Seed(1) };
     let mut learner = BurnLearner::load(&fixtures().join(&run.model), &settings).unwrap();
     let device = learner.device.clone();
     let adapters = learner
@@ -135,7 +135,7 @@ fn train(learner: &mut BurnLearner, expected: &Expected, run: &Run) -> TrainingR
 }
 
 fn check(name: &str, run: &Run, expected: &Expected, activations: Activations) {
-    let mut learner = learner(run, &expected.lora, activations);
+    let mut learner = learner(run, &expected.lora, activations, Products::F32);
     let report = train(&mut learner, expected, run);
     assert_eq!(report.steps.len(), run.losses.len(), "{name}");
     for (step, (loss, norm)) in report.steps.iter().zip(run.losses.iter().zip(&run.gradient_norms)) {
@@ -161,9 +161,13 @@ fn check(name: &str, run: &Run, expected: &Expected, activations: Activations) {
     }
 }
 
-fn check_all(method: &str, activations: Activations) {
+fn expected() -> Expected {
     let text = fs::read_to_string(fixtures().join("burn/expected.json")).unwrap();
-    let expected: Expected = serde_json::from_str(&text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn check_all(method: &str, activations: Activations) {
+    let expected = expected();
     let mut checked = 0;
     for (name, run) in expected.runs.iter().filter(|(_, run)| run.method == method) {
         check(name, run, &expected, activations);
@@ -186,4 +190,20 @@ fn adapters_are_pytorchs() {
 fn recomputed_activations_change_nothing() {
     check_all("full", Activations::Recompute);
     check_all("lora", Activations::Recompute);
+}
+
+/// The curve of 32-bit floats, within what factors of eight bits leave of it.
+#[test]
+fn losses_of_rounded_products_follow_pytorchs() {
+    let expected = expected();
+    for (name, run) in &expected.runs {
+        let mut learner = learner(run, &expected.lora, Activations::Keep, Products::Bf16);
+        let report = train(&mut learner, &expected, run);
+        for (step, (loss, norm)) in report.steps.iter().zip(run.losses.iter().zip(&run.gradient_norms)) {
+            let error = (step.loss / loss - 1.0).abs();
+            assert!(error < 1.5e-2, "{name}: loss {}, expected {loss}", step.loss);
+            let found = step.gradient_norm;
+            assert!((found / norm - 1.0).abs() < 5e-2, "{name}: gradient norm {found}, expected {norm}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Gradients as BurnGradients, Int, Tensor, TensorData};
 
 use super::{gradients::Gradients, packed::Packed};
 use crate::{
-    settings::Activations,
+    settings::{Activations, Products, TrainSettings},
     transformer::{Dropping, Layout, Parameter, Pass, Transformer},
 };
 
@@ -27,14 +27,20 @@ pub(crate) enum Kept {
         last: Tensor<2>,
         predicting: Vec<usize>,
         layout: Layout,
+        products: Products,
         dropping: Dropping,
     },
 }
 
 /// The normed states of the rows that predict targets, `[targets, hidden]`, without a graph.
-pub(crate) fn without_graph(transformer: &Transformer, packed: &Packed, device: &Device) -> Tensor<2> {
+pub(crate) fn without_graph(
+    transformer: &Transformer,
+    packed: &Packed,
+    products: Products,
+    device: &Device,
+) -> Tensor<2> {
     let layout = layout(transformer, packed);
-    let mut pass = Pass { layout: &layout, caches: None, dropping: Dropping::Never };
+    let mut pass = Pass { layout: &layout, caches: None, products, dropping: Dropping::Never };
     let states = transformer.layers(transformer.embed(&packed.tokens), &mut pass);
     transformer.norm.forward(rows(states, &packed.predicting, device))
 }
@@ -44,14 +50,15 @@ impl Kept {
     pub(crate) fn forward(
         transformer: &Transformer,
         packed: &Packed,
-        activations: Activations,
+        settings: &TrainSettings,
         dropping: Dropping,
         device: &Device,
     ) -> (Self, Tensor<2>) {
+        let products = settings.products;
         let layout = layout(transformer, packed);
-        let mut pass = Pass { layout: &layout, caches: None, dropping };
+        let mut pass = Pass { layout: &layout, caches: None, products, dropping };
         let embeddings = transformer.embed(&packed.tokens);
-        match activations {
+        match settings.activations {
             Activations::Keep => {
                 let watched = Box::new(transformer.watched());
                 let embeddings =
@@ -70,7 +77,7 @@ impl Kept {
                 }
                 let normed = transformer.norm.forward(rows(states.clone(), &packed.predicting, device));
                 let predicting = packed.predicting.clone();
-                (Self::Inputs { inputs, last: states, predicting, layout, dropping }, normed)
+                (Self::Inputs { inputs, last: states, predicting, layout, products, dropping }, normed)
             }
         }
     }
@@ -91,7 +98,7 @@ impl Kept {
                 add(gradients, outer, &watched.parameters()[outer..], &mut found);
                 if embeddings.is_autodiff() { embeddings.grad_remove(&mut found) } else { None }
             }
-            Self::Inputs { mut inputs, last, predicting, layout, dropping } => {
+            Self::Inputs { mut inputs, last, predicting, layout, products, dropping } => {
                 let mut norm = transformer.norm.clone();
                 norm.weight.watch();
                 let last = leaf(last);
@@ -109,7 +116,7 @@ impl Kept {
                     for parameter in block.parameters_mut() {
                         parameter.watch();
                     }
-                    let mut pass = Pass { layout: &layout, caches: None, dropping };
+                    let mut pass = Pass { layout: &layout, caches: None, products, dropping };
                     let output = block.forward(input.clone(), layer, &mut pass);
                     let mut found = backward(output, by);
                     add(gradients, transformer.first_parameter(layer), &block.parameters(), &mut found);

@@ -62,10 +62,10 @@ impl Attention {
         pass: &mut Pass<'_>,
         mut dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
-        let layout = pass.layout;
-        let query = self.query.forward(states.clone(), dropout.as_deref_mut());
-        let key = self.key.forward(states.clone(), dropout.as_deref_mut());
-        let value = self.value.forward(states, dropout.as_deref_mut());
+        let (layout, products) = (pass.layout, pass.products);
+        let query = self.query.forward(states.clone(), products, dropout.as_deref_mut());
+        let key = self.key.forward(states.clone(), products, dropout.as_deref_mut());
+        let value = self.value.forward(states, products, dropout.as_deref_mut());
         let (query, key) = match &self.head_norms {
             None => (query, key),
             Some([of_query, of_key]) => (of_query.forward_heads(query), of_key.forward_heads(key)),
@@ -87,7 +87,7 @@ impl Attention {
                 Tensor::cat(attended.collect(), 0)
             }
         };
-        self.output.forward(attended, dropout)
+        self.output.forward(attended, products, dropout)
     }
 
     pub(crate) fn norm_weights(&self) -> impl Iterator<Item = &Parameter> {

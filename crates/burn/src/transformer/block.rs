@@ -60,7 +60,7 @@ impl Block {
         }
         let states = states + attended;
         let normed = self.mlp_norm.forward(states.clone());
-        let mut changed = self.mlp.forward(normed, dropout.as_mut());
+        let mut changed = self.mlp.forward(normed, pass.products, dropout.as_mut());
         if let Some(after) = &self.after {
             changed = after.mlp.forward(changed);
         }

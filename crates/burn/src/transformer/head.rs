@@ -13,7 +13,9 @@ use rayon::prelude::*;
 
 use crate::{
     exp::exp,
+    fused,
     numbers::{change, read, to_vec},
+    settings::Products,
 };
 
 /// Tokens of the vocabulary whose logits are in memory at once: of 1,000 rows they are 16 MB.
@@ -81,13 +83,14 @@ impl<'a> Head<'a> {
     }
 
     /// The gradient of `Σ weight · log-probability` over the rows. `normalisers` are those of
-    /// [`score`](Self::score).
+    /// [`score`](Self::score). Logits are 32-bit floats, whatever `products` says of what is made of them.
     pub(crate) fn backward(
         &self,
         states: &Tensor<2>,
         targets: &[TokenId],
         normalisers: &[f32],
         weights: &[f32],
+        products: Products,
     ) -> HeadGradients {
         let mut by_states: Option<Tensor<2>> = None;
         let mut by_weight = Vec::new();
@@ -101,8 +104,8 @@ impl<'a> Head<'a> {
                     },
                 );
             });
-            by_weight.push(by_logits.clone().transpose().matmul(states.clone()));
-            let more = by_logits.matmul(weight);
+            by_weight.push(fused::product(by_logits.clone().transpose(), states.clone(), products));
+            let more = fused::product(by_logits, weight, products);
             by_states = Some(match by_states {
                 Some(known) => known + more,
                 None => more,
@@ -239,7 +242,7 @@ mod tests {
         let head = Head { weight: &tensors.1, tokens: 4 };
         let normalisers: Vec<f32> =
             head.score(&tensors.0, &targets).iter().map(|scored| scored.normaliser).collect();
-        let found = head.backward(&tensors.0, &targets, &normalisers, &weights);
+        let found = head.backward(&tensors.0, &targets, &normalisers, &weights, Products::F32);
         let (by_states, by_weight) = (to_vec(&found.states), to_vec(&found.weight));
         let step = 1e-2;
         let moved = |numbers: &[f32], place: usize, by: f32| {
@@ -259,7 +262,7 @@ mod tests {
             let expected = difference / f64::from(2.0 * step);
             assert!((f64::from(found) - expected).abs() < 1e-3, "{found}, expected {expected}");
         }
-        let (scored, derivative) = head.score_with_derivative(&tensors.0, &targets);
+        let (scored, derivative) = head.score_with_derivative(&tensors.0, &targets, Products::F32);
         assert_eq!(scored, head.score(&tensors.0, &targets));
         for (place, derivative) in to_vec(&derivative).iter().enumerate() {
             let (found, expected) = (derivative * weights[place / hidden], by_states[place]);

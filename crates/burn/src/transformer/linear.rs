@@ -9,7 +9,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
 use crate::{
     fused,
-    settings::{LoraSettings, Projection},
+    settings::{LoraSettings, Products, Projection},
 };
 
 #[derive(Clone)]
@@ -55,17 +55,22 @@ impl Linear {
     }
 
     /// `dropout` is `None` outside of training.
-    pub(crate) fn forward(&self, states: Tensor<2>, dropout: Option<&mut Dropout>) -> Tensor<2> {
+    pub(crate) fn forward(
+        &self,
+        states: Tensor<2>,
+        products: Products,
+        dropout: Option<&mut Dropout>,
+    ) -> Tensor<2> {
         let weight = self.weight.value.clone();
         let output = match (&self.adapter, dropout) {
-            (None, _) => states.matmul(weight),
+            (None, _) => fused::product(states, weight, products),
             (Some(adapter), Some(dropout)) => {
                 let dropped = dropout.apply(states.clone(), adapter.dropout);
-                states.matmul(weight) + adapter.forward(dropped)
+                fused::product(states, weight, products) + adapter.forward(dropped)
             }
             (Some(adapter), None) => {
                 let (down, up) = (adapter.down.value.clone(), adapter.up.value.clone());
-                fused::adapted(states, weight, down, up, adapter.scale)
+                fused::adapted(states, weight, down, up, adapter.scale, products)
             }
         };
         match &self.bias {

@@ -4,7 +4,10 @@ use burn::tensor::{Device, Tensor};
 use lancer_model::{Activation, Model, ModelError};
 
 use super::{Trained, Training, dropout::Dropout, linear::Linear};
-use crate::{fused, settings::Projection};
+use crate::{
+    fused,
+    settings::{Products, Projection},
+};
 
 #[derive(Clone)]
 pub(crate) struct Mlp {
@@ -31,10 +34,15 @@ impl Mlp {
         })
     }
 
-    pub(crate) fn forward(&self, states: Tensor<2>, mut dropout: Option<&mut Dropout>) -> Tensor<2> {
-        let gate = self.gate.forward(states.clone(), dropout.as_deref_mut());
-        let up = self.up.forward(states, dropout.as_deref_mut());
-        self.down.forward(fused::gated(gate, up, self.activation), dropout)
+    pub(crate) fn forward(
+        &self,
+        states: Tensor<2>,
+        products: Products,
+        mut dropout: Option<&mut Dropout>,
+    ) -> Tensor<2> {
+        let gate = self.gate.forward(states.clone(), products, dropout.as_deref_mut());
+        let up = self.up.forward(states, products, dropout.as_deref_mut());
+        self.down.forward(fused::gated(gate, up, self.activation), products, dropout)
     }
 
     pub(crate) fn linears(&self) -> [&Linear; 3] {

@@ -6,7 +6,10 @@ use lancer_backend::Seed;
 use lancer_model::Config;
 
 use super::{Cache, dropout::Dropout};
-use crate::fused::{AttentionShape, Reach, Turns};
+use crate::{
+    fused::{AttentionShape, Reach, Turns},
+    settings::Products,
+};
 
 /// Some tokens of one sequence that a pass reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,5 +96,6 @@ pub(crate) struct Pass<'a> {
     pub(crate) layout: &'a Layout,
     /// One for each span; `None` where nothing is read on later.
     pub(crate) caches: Option<&'a mut [Cache]>,
+    pub(crate) products: Products,
     pub(crate) dropping: Dropping,
 }

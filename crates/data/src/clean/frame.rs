@@ -1,11 +1,12 @@
 //! Cleaning for users of Polars.
 
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::{Column, DataFrame};
 
 use crate::{
     DataError,
     clean::{Candidate, CleanSettings, Drop, Origin, Rule, clean},
     contamination::EvaluationTexts,
+    frame::texts,
     record::Pair,
 };
 
@@ -71,14 +72,14 @@ pub fn counts_by_rule(frame: &DataFrame) -> Result<DataFrame, DataError> {
 }
 
 fn candidates(frame: &DataFrame) -> Result<Vec<Candidate>, DataError> {
-    let texts = |name: &str| -> Result<Vec<Option<String>>, DataError> {
-        let column = frame.column(name)?.cast(&DataType::String)?;
-        Ok(column.str()?.iter().map(|text| text.map(str::to_owned)).collect())
-    };
     let optional = |name: &str| {
-        if frame.get_column_index(name).is_some() { texts(name) } else { Ok(vec![None; frame.height()]) }
+        if frame.get_column_index(name).is_some() {
+            texts(frame, name)
+        } else {
+            Ok(vec![None; frame.height()])
+        }
     };
-    let (prompts, responses) = (texts("prompt")?, texts("response")?);
+    let (prompts, responses) = (texts(frame, "prompt")?, texts(frame, "response")?);
     let (keys, families, origins) = (optional("key")?, optional("family")?, optional("origin")?);
     let rows = prompts.into_iter().zip(responses).zip(keys).zip(families).zip(origins);
     Ok((1_u64..)

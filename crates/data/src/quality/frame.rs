@@ -1,18 +1,17 @@
 //! Quality rules for users of Polars.
 
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::{Column, DataFrame};
 use rayon::prelude::*;
 
 use super::{QualitySettings, TextPart};
-use crate::DataError;
+use crate::{DataError, frame::texts};
 
 /// Measures a frame by its columns `prompt` and `response`: every row comes back, with a column for each rule, such as
 /// `response_refusals` (what was measured), and the column `broken` (text: the rules that the row breaks, null where it
 /// breaks none). A null is an empty text.
 pub fn quality_frame(mut frame: DataFrame, settings: &QualitySettings) -> Result<DataFrame, DataError> {
     let texts = |name: &str| -> Result<Vec<String>, DataError> {
-        let column = frame.column(name)?.cast(&DataType::String)?;
-        Ok(column.str()?.iter().map(|text| text.unwrap_or_default().to_owned()).collect())
+        Ok(texts(&frame, name)?.into_iter().map(Option::unwrap_or_default).collect())
     };
     let (prompts, responses) = (texts("prompt")?, texts("response")?);
     let parts = [

@@ -11,16 +11,19 @@ use rayon::prelude::*;
 use super::{Head, Row, Scored};
 use crate::{
     exp::exp,
+    fused,
     numbers::{change, read},
+    settings::Products,
 };
 
 impl Head<'_> {
     /// The log-probability of a target for each row of `states: [rows, hidden]`, and its derivative by that row, `[rows,
-    /// hidden]`.
+    /// hidden]`. Logits are 32-bit floats, whatever `products` says of what is made of them.
     pub(crate) fn score_with_derivative(
         &self,
         states: &Tensor<2>,
         targets: &[TokenId],
+        products: Products,
     ) -> (Vec<Scored>, Tensor<2>) {
         let hidden = states.dims()[1];
         let mut rows = vec![Row::START; targets.len()];
@@ -40,7 +43,7 @@ impl Head<'_> {
                     }
                 });
             });
-            let more = exponentials.matmul(weight);
+            let more = fused::product(exponentials, weight, products);
             sum = change(sum, |sum| {
                 read(&more, |more| {
                     for ((sum, more), scale) in

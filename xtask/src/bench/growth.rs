@@ -1,0 +1,189 @@
+//! `cargo xtask bench growth`: training's tokens a second by the length of sequences, the size of a batch and the size of the
+//! model, and how much of the machine's arithmetic that is.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    measure::measure,
+    plot::{Plot, Series},
+    programs::{Programs, scratch, write},
+};
+use crate::{
+    process::{Failure, run as run_program},
+    setup::{Environment, root},
+};
+
+/// Tokens of a step where lengths are compared.
+const TOKENS: usize = 2048;
+const LENGTHS: [usize; 5] = [128, 256, 512, 1024, 2048];
+const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// Tokens of a sequence where batches and models are compared.
+const SHORT: usize = 128;
+
+/// A way of training: what `train_speed` calls it, and the numbers of its products.
+const WAYS: [(&str, &str); 4] = [("full", "f32"), ("full", "bf16"), ("lora", "f32"), ("lora", "bf16")];
+
+/// What is measured with.
+struct Workplace {
+    programs: Programs,
+    rounds: usize,
+    /// GFLOP/s of the best matrix product, by the numbers of its factors.
+    ceilings: Value,
+    found: Vec<Value>,
+}
+
+pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
+    let environment = Environment::prepare()?;
+    let programs = Programs::prepare(&environment)?;
+    let larger = scratch(&environment, "random-0.5b");
+    if !larger.join("model.safetensors").exists() {
+        let tokenizer = root().join("fixtures/tiny-qwen2");
+        run_program(programs.example("random_model").args([&larger, &tokenizer]))?;
+    }
+    let ceilings = measure(&mut programs.example("product_speed"))?.report;
+    let mut workplace = Workplace { programs, rounds, ceilings, found: Vec::new() };
+    let docs = root().join("docs/bench");
+    let text = [
+        workplace.introduction(),
+        workplace.lengths(&docs)?,
+        workplace.batches(&docs)?,
+        workplace.sizes(&larger)?,
+    ]
+    .concat();
+    fs::create_dir_all(&docs)
+        .map_err(|error| Failure::new(format!("cannot make {}: {error}", docs.display())))?;
+    write(&docs.join("growth.md"), &text)?;
+    let json =
+        serde_json::to_string_pretty(&workplace.found).map_err(|error| Failure::new(error.to_string()))?;
+    write(&scratch(&environment, "growth.json"), &json)?;
+    println!("{text}");
+    Ok(())
+}
+
+/// What a way gave.
+struct Rate {
+    tokens_per_second: f64,
+    /// Part of the best product's FLOP/s that 6 FLOP a weight and token (4 with adapters) come to.
+    utilisation: f64,
+}
+
+impl Workplace {
+    fn introduction(&self) -> String {
+        format!(
+            "# How training's cost grows\n\nWritten by `cargo xtask bench growth --rounds {}`: tokens a second of whole steps (forward, \
+             backward, optimizer), medians of the rounds, a third of each sequence being prompt. In parentheses the part of the best \
+             matrix product's FLOP/s ({} GFLOP/s in f32, {} in bf16, 2048 × 2048) that 6 FLOP a weight and token come to, 4 with \
+             adapters. It counts the head for every token, though only responses go through it, and leaves attention out.\n\n",
+            self.rounds, self.ceilings["f32"], self.ceilings["bf16"]
+        )
+    }
+
+    fn rate(
+        &mut self,
+        model: &Path,
+        way: (&str, &str),
+        sequences: usize,
+        length: usize,
+    ) -> Result<Rate, Failure> {
+        let (method, products) = way;
+        let mut command = self.programs.example("train_speed");
+        command.arg(model).args([method, &sequences.to_string(), &length.to_string(), products]);
+        let run = measure(command.arg(self.rounds.to_string()))?;
+        eprintln!("{method} {products}, {sequences} of {length} tokens: {}", run.report);
+        let ceiling = self.ceilings[products].as_f64().unwrap_or(f64::NAN);
+        let rate = Rate {
+            tokens_per_second: run.number("tokens_per_second")?,
+            utilisation: run.number("gflop_per_second")? / ceiling,
+        };
+        self.found.push(json!({
+            "model": model.file_name().map(|name| name.to_string_lossy()), "method": method, "products": products,
+            "sequences": sequences, "length": length, "tokens_per_second": rate.tokens_per_second,
+            "utilisation": rate.utilisation, "peak_memory": run.peak_memory,
+        }));
+        Ok(rate)
+    }
+
+    /// A table with a row for each number, a column for each way, and the same as a plot.
+    fn table(
+        &mut self,
+        across: &str,
+        numbers: &[usize],
+        step: impl Fn(usize) -> (usize, usize),
+        plot: &Path,
+    ) -> Result<String, Failure> {
+        let model = self.programs.hugging_face.clone();
+        let mut text = format!("| {across} |");
+        for (method, products) in WAYS {
+            let _ = write!(text, " {method}, {products} |");
+        }
+        text += "\n|---|---|---|---|---|\n";
+        let mut series: Vec<Series> = WAYS
+            .iter()
+            .map(|(method, products)| Series { name: format!("{method}, {products}"), points: Vec::new() })
+            .collect();
+        for &number in numbers {
+            let (sequences, length) = step(number);
+            let _ = write!(text, "| {number} |");
+            for (way, series) in WAYS.into_iter().zip(&mut series) {
+                let rate = self.rate(&model, way, sequences, length)?;
+                series.points.push((number as f64, rate.tokens_per_second));
+                let _ = write!(text, " {} |", cell(&rate));
+            }
+            text += "\n";
+        }
+        let plot_of = Plot {
+            title: format!("Training SmolLM2-135M, by {across}"),
+            across: across.into(),
+            up: "tokens/s".into(),
+            series,
+        };
+        write(plot, &plot_of.svg())?;
+        Ok(text)
+    }
+
+    fn lengths(&mut self, docs: &Path) -> Result<String, Failure> {
+        let table = self.table(
+            "tokens of a sequence",
+            &LENGTHS,
+            |length| (TOKENS / length, length),
+            &docs.join("growth-length.svg"),
+        )?;
+        Ok(format!(
+            "## Length of the sequences\n\nSmolLM2-135M, {TOKENS} tokens a step.\n\n![by length](growth-length.svg)\n\n{table}\n"
+        ))
+    }
+
+    fn batches(&mut self, docs: &Path) -> Result<String, Failure> {
+        let table = self.table(
+            "sequences of a step",
+            &BATCHES,
+            |sequences| (sequences, SHORT),
+            &docs.join("growth-batch.svg"),
+        )?;
+        Ok(format!(
+            "## Size of the batch\n\nSmolLM2-135M, sequences of {SHORT} tokens.\n\n![by batch](growth-batch.svg)\n\n{table}\n"
+        ))
+    }
+
+    fn sizes(&mut self, larger: &Path) -> Result<String, Failure> {
+        let smaller = self.programs.hugging_face.clone();
+        let mut text = format!(
+            "## Size of the model\n\n8 sequences of {SHORT} tokens a step; the larger model has Qwen2-0.5B's shape and random weights.\n\n\
+             | model | full, f32 | full, bf16 | lora, f32 | lora, bf16 |\n|---|---|---|---|---|\n"
+        );
+        for (name, model) in [("SmolLM2-135M", smaller.as_path()), ("0.5B", larger)] {
+            let _ = write!(text, "| {name} |");
+            for way in WAYS {
+                let _ = write!(text, " {} |", cell(&self.rate(model, way, 8, SHORT)?));
+            }
+            text += "\n";
+        }
+        Ok(text)
+    }
+}
+
+fn cell(rate: &Rate) -> String {
+    format!("{:.0} ({:.0} %)", rate.tokens_per_second, 100.0 * rate.utilisation)
+}
