@@ -6,6 +6,7 @@
 mod adapted;
 mod attention;
 mod autodiff;
+pub(crate) mod dot;
 mod gated;
 mod rms_norm;
 mod rotary;
@@ -113,7 +114,7 @@ impl Fused for Flex {
         shape: AttentionShape,
         reaches: Arc<[Reach]>,
     ) -> Floats {
-        attention::forward(query, key, value, shape, &reaches).0
+        attention::output(query, key, value, shape, &reaches)
     }
 
     fn adapted(states: Floats, weight: Floats, down: Floats, up: Floats, scale: f64) -> Floats {

@@ -34,7 +34,7 @@ pub(crate) enum Kept {
 /// The normed states of the rows that predict targets, `[targets, hidden]`, without a graph.
 pub(crate) fn without_graph(transformer: &Transformer, packed: &Packed, device: &Device) -> Tensor<2> {
     let layout = layout(transformer, packed);
-    let mut pass = Pass { layout: &layout, caches: None, dropping: Dropping::Never };
+    let mut pass = Pass { layout: &layout, cache: None, dropping: Dropping::Never };
     let states = transformer.layers(transformer.embed(&packed.tokens), &mut pass);
     transformer.norm.forward(rows(states, &packed.predicting, device))
 }
@@ -49,7 +49,7 @@ impl Kept {
         device: &Device,
     ) -> (Self, Tensor<2>) {
         let layout = layout(transformer, packed);
-        let mut pass = Pass { layout: &layout, caches: None, dropping };
+        let mut pass = Pass { layout: &layout, cache: None, dropping };
         let embeddings = transformer.embed(&packed.tokens);
         match activations {
             Activations::Keep => {
@@ -109,7 +109,7 @@ impl Kept {
                     for parameter in block.parameters_mut() {
                         parameter.watch();
                     }
-                    let mut pass = Pass { layout: &layout, caches: None, dropping };
+                    let mut pass = Pass { layout: &layout, cache: None, dropping };
                     let output = block.forward(input.clone(), layer, &mut pass);
                     let mut found = backward(output, by);
                     add(gradients, transformer.first_parameter(layer), &block.parameters(), &mut found);
@@ -122,7 +122,7 @@ impl Kept {
 }
 
 fn layout(transformer: &Transformer, packed: &Packed) -> Layout {
-    Layout::new(&transformer.config, &packed.spans)
+    Layout::packed(&transformer.config, &packed.spans)
 }
 
 fn leaf(states: Tensor<2>) -> Tensor<2> {

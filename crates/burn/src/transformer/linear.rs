@@ -9,6 +9,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
 use crate::{
     fused,
+    product::product,
     settings::{LoraSettings, Projection},
 };
 
@@ -58,7 +59,7 @@ impl Linear {
     pub(crate) fn forward(&self, states: Tensor<2>, dropout: Option<&mut Dropout>) -> Tensor<2> {
         let weight = self.weight.value.clone();
         let output = match (&self.adapter, dropout) {
-            (None, _) => states.matmul(weight),
+            (None, _) => product(states, weight),
             (Some(adapter), Some(dropout)) => {
                 let dropped = dropout.apply(states.clone(), adapter.dropout);
                 states.matmul(weight) + adapter.forward(dropped)

@@ -1,6 +1,7 @@
 //! One weight matrix or vector.
 
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use lancer_backend::TokenId;
 use lancer_model::{Model, ModelError};
 
 use crate::numbers::{self, matrix, to_vec};
@@ -18,8 +19,8 @@ pub(crate) enum Order {
     /// As in files: `[output, input]` for a linear layer, `[vocabulary, hidden]` for an embedding; `[1, width]` for a
     /// vector.
     AsInFiles,
-    /// `[input, output]`. A linear layer is then `x W`, and its gradient `xᵀ dy` comes out in the order of the weights,
-    /// so the optimizer reads both without a transposed copy.
+    /// `[input, output]`, for a head `[hidden, vocabulary]`. A linear layer is then `x W`, which is fastest for few rows; and
+    /// its gradient `xᵀ dy` comes out in the order of the weights, so the optimizer reads both without a transposed copy.
     Transposed,
 }
 
@@ -101,6 +102,25 @@ impl Parameter {
                 let [columns, rows] = self.value.dims();
                 numbers::read(&self.value, |weights| transposed(weights, columns, rows))
             }
+        }
+    }
+
+    /// As the matrix `[input, output]` or `[hidden, vocabulary]` of a product, whatever its order.
+    pub(crate) fn factor(&self) -> Tensor<2> {
+        match self.order {
+            Order::AsInFiles => self.value.clone().transpose(),
+            Order::Transposed => self.value.clone(),
+        }
+    }
+
+    /// The rows of these tokens in a matrix `[vocabulary, hidden]`, whatever its order.
+    pub(crate) fn rows_of(&self, tokens: &[TokenId]) -> Tensor<2> {
+        let ids: Vec<i64> = tokens.iter().map(|token| i64::from(token.0)).collect();
+        let ids = TensorData::new(ids, [tokens.len()]);
+        let ids = Tensor::<1, Int>::from_data(ids, &self.value.device());
+        match self.order {
+            Order::AsInFiles => self.value.clone().select(0, ids),
+            Order::Transposed => self.value.clone().select(1, ids).transpose(),
         }
     }
 

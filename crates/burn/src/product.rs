@@ -1,0 +1,209 @@
+//! The product `x W` of few rows, such as a token each of some samples: nearly as fast as the weights come from memory.
+//!
+//! Burn's own takes one thread for so few rows. Here each thread takes some of the outputs, with the same matrix product
+//! (`gemm`) inside; for one row with a loop of its own, as that of `gemm` waits for memory twice as long.
+
+use burn::{backend::Flex, tensor::Tensor};
+use rayon::prelude::*;
+
+use crate::{
+    fused::dot::multiply_add,
+    numbers::{Floats, matrix, primitive, slice},
+};
+
+/// From more rows on Burn's own product is as fast.
+const FEW_ROWS: usize = 128;
+
+/// Outputs of a thread are a multiple of this: whole cache lines.
+const OUTPUTS: usize = 64;
+
+/// Outputs of one row whose sums are in the first cache together.
+const SUMS: usize = 2048;
+
+/// Rows of weights that are added at once to the sums of one row.
+const AT_ONCE: usize = 8;
+
+/// `x W: [rows, outputs]` for `x: [rows, inputs]` and `W: [inputs, outputs]`.
+pub(crate) fn product(states: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let rows = states.dims()[0];
+    if rows == 0 || rows > FEW_ROWS || states.is_autodiff() || weight.is_autodiff() {
+        return states.matmul(weight);
+    }
+    let device = states.device();
+    let (states, weight) = (primitive(states), weight.try_into_primitive::<Flex>());
+    // Holds since all tensors of this crate are on flex, and this one is outside of autodiff.
+    let weight = Weight::new(weight.expect("weights of the flex backend outside of autodiff"));
+    let output = of_few(slice(&states), &weight, rows);
+    matrix(output, [rows, weight.outputs], &device)
+}
+
+/// `W`, which may be a part of a tensor or stand transposed in it.
+struct Weight {
+    numbers: Floats,
+    /// Where it begins in its memory.
+    start: usize,
+    inputs: usize,
+    outputs: usize,
+    /// Steps in memory from one input to the next, and from one output to the next.
+    strides: [isize; 2],
+}
+
+impl Weight {
+    fn new(numbers: Floats) -> Self {
+        let layout = numbers.layout();
+        let (start, shape, strides) = (layout.start_offset(), layout.shape(), layout.strides());
+        let (inputs, outputs, strides) = (shape[0], shape[1], [strides[0], strides[1]]);
+        // All of it is within the memory, whichever way the steps go.
+        let reach = |count: usize, stride: isize| (count.saturating_sub(1) as isize) * stride;
+        let steps = [reach(inputs, strides[0]), reach(outputs, strides[1])];
+        let least = start as isize + steps.iter().map(|&step| step.min(0)).sum::<isize>();
+        let most = start as isize + steps.iter().map(|&step| step.max(0)).sum::<isize>();
+        assert!(least >= 0 && (most as usize) < numbers.storage::<f32>().len().max(1), "a layout in its memory");
+        Self { numbers, start, inputs, outputs, strides }
+    }
+}
+
+/// Where some threads write, each its own outputs.
+#[derive(Clone, Copy)]
+struct Output(*mut f32);
+
+#[allow(unsafe_code, reason = "threads write to different outputs")]
+unsafe impl Sync for Output {}
+
+impl Output {
+    /// The row `0` of an output.
+    fn at(&self, output: usize) -> *mut f32 {
+        self.0.wrapping_add(output)
+    }
+}
+
+fn of_few(states: &[f32], weight: &Weight, rows: usize) -> Vec<f32> {
+    let (inputs, outputs) = (weight.inputs, weight.outputs);
+    assert_eq!(states.len(), rows * inputs, "as many states as the weights have inputs");
+    let mut all = vec![0.0; rows * outputs];
+    let of_thread = outputs.div_ceil(rayon::current_num_threads()).next_multiple_of(OUTPUTS);
+    if rows == 1 && weight.strides[1] == 1 {
+        all.par_chunks_mut(of_thread)
+            .enumerate()
+            .for_each(|(thread, output)| of_one(states, weight, thread * of_thread, output));
+        return all;
+    }
+    let output = Output(all.as_mut_ptr());
+    (0..outputs.div_ceil(of_thread)).into_par_iter().for_each(|thread| {
+        let first = thread * of_thread;
+        let count = of_thread.min(outputs - first);
+        let [next_input, next_output] = weight.strides;
+        let weights: &[f32] = weight.numbers.storage();
+        let start = weight.start as isize + first as isize * next_output;
+        // The pointers and strides are those of `rows · inputs` states, of `inputs · count` weights from `first` on, all in
+        // their memory as checked, and of the columns `first..first + count` of the output, which no other thread has.
+        #[allow(unsafe_code, reason = "a product on strides, with checked sizes")]
+        unsafe {
+            gemm::gemm(
+                rows,
+                count,
+                inputs,
+                output.at(first),
+                1,
+                outputs as isize,
+                false,
+                states.as_ptr(),
+                1,
+                inputs as isize,
+                weights.as_ptr().offset(start),
+                next_output,
+                next_input,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    });
+    all
+}
+
+/// The outputs from `first` on of one row, over weights whose outputs stand side by side.
+fn of_one(states: &[f32], weight: &Weight, first: usize, output: &mut [f32]) {
+    let weights: &[f32] = weight.numbers.storage();
+    for (part, sums) in output.chunks_mut(SUMS).enumerate() {
+        let start = weight.start as isize + (first + part * SUMS) as isize;
+        let count = sums.len();
+        let of_input = |input: usize| {
+            let start = start + input as isize * weight.strides[0];
+            &weights[start as usize..][..count]
+        };
+        let whole = states.len() / AT_ONCE * AT_ONCE;
+        for input in (0..whole).step_by(AT_ONCE) {
+            let states: [f32; AT_ONCE] = std::array::from_fn(|i| states[input + i]);
+            let weights: [&[f32]; AT_ONCE] = std::array::from_fn(|i| of_input(input + i));
+            add(sums, states, weights);
+        }
+        for input in whole..states.len() {
+            add(sums, [states[input]], [of_input(input)]);
+        }
+    }
+}
+
+/// Adds the weights of some inputs to the sums.
+fn add<const N: usize>(sums: &mut [f32], states: [f32; N], weights: [&[f32]; N]) {
+    // As long as the sums, and known to be, so that the loop has no checks.
+    let weights = weights.map(|weights| &weights[..sums.len()]);
+    for (place, sum) in sums.iter_mut().enumerate() {
+        for i in 0..N {
+            *sum = multiply_add(states[i], weights[i][place], *sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::numbers::to_vec;
+
+    fn numbers(shape: [usize; 2], phase: f32) -> Tensor<2> {
+        let numbers = (0..shape[0] * shape[1]).map(|i| (i as f32 * 1.7 + phase).sin()).collect();
+        matrix(numbers, shape, &Device::flex())
+    }
+
+    fn assert_is_matmul(states: Tensor<2>, weight: Tensor<2>) {
+        let expected = to_vec(&states.clone().matmul(weight.clone()));
+        let found = to_vec(&product(states, weight));
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-4, "{found}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn it_is_burns_product() {
+        for rows in [0, 1, 2, 7, FEW_ROWS, FEW_ROWS + 1] {
+            for (inputs, outputs) in [(32, 64), (5, 3), (37, 130), (16, 1), (9, 2 * SUMS + 500)] {
+                assert_is_matmul(numbers([rows, inputs], 0.1), numbers([inputs, outputs], 0.2));
+            }
+        }
+    }
+
+    #[test]
+    fn weights_may_be_a_part_or_transposed() {
+        let weight = numbers([40, 24], 0.2);
+        for rows in [1, 3] {
+            assert_is_matmul(numbers([rows, 20], 0.1), weight.clone().narrow(0, 7, 20));
+            assert_is_matmul(numbers([rows, 40], 0.1), weight.clone().narrow(1, 5, 12));
+            assert_is_matmul(numbers([rows, 24], 0.1), weight.clone().transpose());
+            assert_is_matmul(numbers([rows, 24], 0.1), weight.clone().narrow(0, 7, 20).transpose());
+        }
+    }
+
+    #[test]
+    fn it_is_differentiated_as_burns() {
+        let states = numbers([2, 5], 0.1).autodiff().require_grad();
+        let output = product(states.clone(), numbers([5, 3], 0.2));
+        let gradients = output.sum().backward();
+        assert!(states.grad(&gradients).is_some());
+    }
+}
