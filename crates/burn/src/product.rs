@@ -3,6 +3,8 @@
 //! Burn's own takes one thread for so few rows. Here each thread takes some of the outputs, with the same matrix product
 //! (`gemm`) inside; for one row with a loop of its own, as that of `gemm` waits for memory twice as long.
 
+use std::ops::Range;
+
 use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
@@ -15,7 +17,7 @@ use crate::{
 const FEW_ROWS: usize = 128;
 
 /// Outputs of a thread are a multiple of this: whole cache lines.
-const OUTPUTS: usize = 64;
+const OUTPUTS: usize = 16;
 
 /// Outputs of one row whose sums are in the first cache together.
 const SUMS: usize = 2048;
@@ -25,16 +27,27 @@ const AT_ONCE: usize = 8;
 
 /// `x W: [rows, outputs]` for `x: [rows, inputs]` and `W: [inputs, outputs]`.
 pub(crate) fn product(states: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let [output] = products(states, [weight]);
+    output
+}
+
+/// The products of the same states with several weights: threads are started once for all.
+pub(crate) fn products<const N: usize>(states: Tensor<2>, weights: [Tensor<2>; N]) -> [Tensor<2>; N] {
     let rows = states.dims()[0];
-    if rows == 0 || rows > FEW_ROWS || states.is_autodiff() || weight.is_autodiff() {
-        return states.matmul(weight);
+    let is_differentiated = states.is_autodiff() || weights.iter().any(Tensor::is_autodiff);
+    if rows == 0 || rows > FEW_ROWS || is_differentiated {
+        return weights.map(|weight| states.clone().matmul(weight));
     }
     let device = states.device();
-    let (states, weight) = (primitive(states), weight.try_into_primitive::<Flex>());
-    // Holds since all tensors of this crate are on flex, and this one is outside of autodiff.
-    let weight = Weight::new(weight.expect("weights of the flex backend outside of autodiff"));
-    let output = of_few(slice(&states), &weight, rows);
-    matrix(output, [rows, weight.outputs], &device)
+    let states = primitive(states);
+    let weights = weights.map(|weight| {
+        // Holds since all tensors of this crate are on flex, and this one is outside of autodiff.
+        Weight::new(weight.try_into_primitive::<Flex>().expect("weights of the flex backend outside of autodiff"))
+    });
+    let mut outputs = weights.each_ref().map(|weight| vec![0.0; rows * weight.outputs]);
+    of_few(slice(&states), rows, &weights, &mut outputs);
+    let mut outputs = outputs.into_iter();
+    weights.map(|weight| matrix(outputs.next().unwrap_or_default(), [rows, weight.outputs], &device))
 }
 
 /// `W`, which may be a part of a tensor or stand transposed in it.
@@ -68,61 +81,68 @@ impl Weight {
 struct Output(*mut f32);
 
 #[allow(unsafe_code, reason = "threads write to different outputs")]
+unsafe impl Send for Output {}
+
+#[allow(unsafe_code, reason = "threads write to different outputs")]
 unsafe impl Sync for Output {}
 
-impl Output {
-    /// The row `0` of an output.
-    fn at(&self, output: usize) -> *mut f32 {
-        self.0.wrapping_add(output)
-    }
-}
-
-fn of_few(states: &[f32], weight: &Weight, rows: usize) -> Vec<f32> {
-    let (inputs, outputs) = (weight.inputs, weight.outputs);
-    assert_eq!(states.len(), rows * inputs, "as many states as the weights have inputs");
-    let mut all = vec![0.0; rows * outputs];
-    let of_thread = outputs.div_ceil(rayon::current_num_threads()).next_multiple_of(OUTPUTS);
-    if rows == 1 && weight.strides[1] == 1 {
-        all.par_chunks_mut(of_thread)
-            .enumerate()
-            .for_each(|(thread, output)| of_one(states, weight, thread * of_thread, output));
-        return all;
-    }
-    let output = Output(all.as_mut_ptr());
-    (0..outputs.div_ceil(of_thread)).into_par_iter().for_each(|thread| {
-        let first = thread * of_thread;
-        let count = of_thread.min(outputs - first);
-        let [next_input, next_output] = weight.strides;
-        let weights: &[f32] = weight.numbers.storage();
-        let start = weight.start as isize + first as isize * next_output;
-        // The pointers and strides are those of `rows · inputs` states, of `inputs · count` weights from `first` on, all in
-        // their memory as checked, and of the columns `first..first + count` of the output, which no other thread has.
-        #[allow(unsafe_code, reason = "a product on strides, with checked sizes")]
-        unsafe {
-            gemm::gemm(
-                rows,
-                count,
-                inputs,
-                output.at(first),
-                1,
-                outputs as isize,
-                false,
-                states.as_ptr(),
-                1,
-                inputs as isize,
-                weights.as_ptr().offset(start),
-                next_output,
-                next_input,
-                0.0,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
+/// Fills `outputs`, `[rows, outputs]` of each of the weights.
+fn of_few(states: &[f32], rows: usize, weights: &[Weight], outputs: &mut [Vec<f32>]) {
+    let threads = rayon::current_num_threads();
+    let outputs: Vec<Output> = outputs.iter_mut().map(|output| Output(output.as_mut_ptr())).collect();
+    (0..threads).into_par_iter().for_each(|thread| {
+        for (weight, output) in weights.iter().zip(&outputs) {
+            assert_eq!(states.len(), rows * weight.inputs, "as many states as the weights have inputs");
+            let of_thread = weight.outputs.div_ceil(threads).next_multiple_of(OUTPUTS);
+            let first = (thread * of_thread).min(weight.outputs);
+            let range = first..(first + of_thread).min(weight.outputs);
+            if !range.is_empty() {
+                of_thread_alone(states, rows, weight, range, *output);
+            }
         }
     });
-    all
+}
+
+/// The outputs of one thread, at least one.
+fn of_thread_alone(states: &[f32], rows: usize, weight: &Weight, range: Range<usize>, output: Output) {
+    // `[rows, outputs]` numbers are there, and `range` is within the outputs.
+    let output = output.0.wrapping_add(range.start);
+    if rows == 1 && weight.strides[1] == 1 {
+        // Outputs of one row stand side by side, and no other thread has these.
+        #[allow(unsafe_code, reason = "a part of a vector that no other thread has")]
+        let output = unsafe { std::slice::from_raw_parts_mut(output, range.len()) };
+        of_one(states, weight, range.start, output);
+        return;
+    }
+    let [next_input, next_output] = weight.strides;
+    let weights: &[f32] = weight.numbers.storage();
+    let start = weight.start as isize + range.start as isize * next_output;
+    // The pointers and strides are those of `rows · inputs` states, of the weights of these outputs, all in their memory as
+    // checked, and of these columns of the output, which no other thread has.
+    #[allow(unsafe_code, reason = "a product on strides, with checked sizes")]
+    unsafe {
+        gemm::gemm(
+            rows,
+            range.len(),
+            weight.inputs,
+            output,
+            1,
+            weight.outputs as isize,
+            false,
+            states.as_ptr(),
+            1,
+            weight.inputs as isize,
+            weights.as_ptr().offset(start),
+            next_output,
+            next_input,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
 }
 
 /// The outputs from `first` on of one row, over weights whose outputs stand side by side.
@@ -141,8 +161,8 @@ fn of_one(states: &[f32], weight: &Weight, first: usize, output: &mut [f32]) {
             let weights: [&[f32]; AT_ONCE] = std::array::from_fn(|i| of_input(input + i));
             add(sums, states, weights);
         }
-        for input in whole..states.len() {
-            add(sums, [states[input]], [of_input(input)]);
+        for (input, &state) in states.iter().enumerate().skip(whole) {
+            add(sums, [state], [of_input(input)]);
         }
     }
 }
@@ -196,6 +216,17 @@ mod tests {
             assert_is_matmul(numbers([rows, 40], 0.1), weight.clone().narrow(1, 5, 12));
             assert_is_matmul(numbers([rows, 24], 0.1), weight.clone().transpose());
             assert_is_matmul(numbers([rows, 24], 0.1), weight.clone().narrow(0, 7, 20).transpose());
+        }
+    }
+
+    #[test]
+    fn several_weights_are_multiplied_at_once() {
+        for rows in [1, 3, FEW_ROWS + 1] {
+            let states = numbers([rows, 9], 0.1);
+            let weights = [numbers([9, 40], 0.2), numbers([9, 3], 0.3), numbers([9, 70], 0.4)];
+            for (found, weight) in products(states.clone(), weights.clone()).into_iter().zip(weights) {
+                assert_eq!(to_vec(&found), to_vec(&product(states.clone(), weight)));
+            }
         }
     }
 

@@ -93,9 +93,13 @@ impl Reader {
 
     /// Reads what was planned, at least one token: the normed states, `[rows, hidden]`.
     pub(crate) fn read(&mut self, plan: Plan) -> Tensor<2> {
-        let embeddings = self.transformer.embed(&plan.tokens);
-        let layout = Layout::new(&self.transformer.config, &plan.positions, plan.reaches, plan.places);
-        let mut pass = Pass { layout: &layout, cache: Some(&mut self.cache), dropping: Dropping::Never };
-        self.transformer.norm.forward(self.transformer.layers(embeddings, &mut pass))
+        let (transformer, cache) = (&self.transformer, &mut self.cache);
+        // In a thread of rayon's, from which each operation starts at once; from another it would wait for one to wake up.
+        rayon::scope(move |_| {
+            let embeddings = transformer.embed(&plan.tokens);
+            let layout = Layout::new(&transformer.config, &plan.positions, plan.reaches, plan.places);
+            let mut pass = Pass { layout: &layout, cache: Some(cache), dropping: Dropping::Never };
+            transformer.norm.forward(transformer.layers(embeddings, &mut pass))
+        })
     }
 }

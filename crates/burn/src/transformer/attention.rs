@@ -63,9 +63,8 @@ impl Attention {
         mut dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
         let layout = pass.layout;
-        let query = self.query.forward(states.clone(), dropout.as_deref_mut());
-        let key = self.key.forward(states.clone(), dropout.as_deref_mut());
-        let value = self.value.forward(states, dropout.as_deref_mut());
+        let linears = [&self.query, &self.key, &self.value];
+        let [query, key, value] = Linear::forward_all(linears, states, dropout.as_deref_mut());
         let (query, key) = match &self.head_norms {
             None => (query, key),
             Some([of_query, of_key]) => (of_query.forward_heads(query), of_key.forward_heads(key)),

@@ -9,7 +9,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
 use crate::{
     fused,
-    product::product,
+    product::{product, products},
     settings::{LoraSettings, Projection},
 };
 
@@ -55,6 +55,19 @@ impl Linear {
         Ok(Self { weight, bias, adapter })
     }
 
+    /// The outputs of several layers of the same states. `dropout` is `None` outside of training.
+    pub(crate) fn forward_all<const N: usize>(
+        linears: [&Self; N],
+        states: Tensor<2>,
+        mut dropout: Option<&mut Dropout>,
+    ) -> [Tensor<2>; N] {
+        if linears.iter().any(|linear| linear.adapter.is_some()) {
+            return linears.map(|linear| linear.forward(states.clone(), dropout.as_deref_mut()));
+        }
+        let outputs = products(states, linears.map(|linear| linear.weight.value.clone()));
+        std::array::from_fn(|place| linears[place].biased(outputs[place].clone()))
+    }
+
     /// `dropout` is `None` outside of training.
     pub(crate) fn forward(&self, states: Tensor<2>, dropout: Option<&mut Dropout>) -> Tensor<2> {
         let weight = self.weight.value.clone();
@@ -69,6 +82,10 @@ impl Linear {
                 fused::adapted(states, weight, down, up, adapter.scale)
             }
         };
+        self.biased(output)
+    }
+
+    fn biased(&self, output: Tensor<2>) -> Tensor<2> {
         match &self.bias {
             Some(bias) => output + bias.value.clone(),
             None => output,

@@ -32,8 +32,7 @@ impl Mlp {
     }
 
     pub(crate) fn forward(&self, states: Tensor<2>, mut dropout: Option<&mut Dropout>) -> Tensor<2> {
-        let gate = self.gate.forward(states.clone(), dropout.as_deref_mut());
-        let up = self.up.forward(states, dropout.as_deref_mut());
+        let [gate, up] = Linear::forward_all([&self.gate, &self.up], states, dropout.as_deref_mut());
         self.down.forward(fused::gated(gate, up, self.activation), dropout)
     }
 

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use lancer_backend::TokenId;
 use lancer_model::{Model, ModelError};
+use rayon::prelude::*;
 
 use crate::numbers::{self, matrix, to_vec};
 
@@ -141,15 +142,16 @@ fn transposed(data: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     /// Squares of this side fit into the first cache.
     const SIDE: usize = 32;
     let mut result = vec![0.0; data.len()];
-    for top in (0..rows).step_by(SIDE) {
-        for left in (0..columns).step_by(SIDE) {
-            for row in top..rows.min(top + SIDE) {
-                for column in left..columns.min(left + SIDE) {
-                    result[column * rows + row] = data[row * columns + column];
+    result.par_chunks_mut(SIDE * rows).enumerate().for_each(|(band, result)| {
+        for top in (0..rows).step_by(SIDE) {
+            for (column, result) in result.chunks_exact_mut(rows).enumerate() {
+                let column = band * SIDE + column;
+                for row in top..rows.min(top + SIDE) {
+                    result[row] = data[row * columns + column];
                 }
             }
         }
-    }
+    });
     result
 }
 
