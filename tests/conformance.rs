@@ -15,7 +15,7 @@ use lancer_backend::{
     Backend,
     conformance::{self, TINY_MODELS},
 };
-use lancer_burn::{BurnBackend, BurnLearner, TrainSettings};
+use lancer_burn::{BurnBackend, BurnLearner, BurnSettings, TrainSettings};
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
 use lancer_model::{ConvertFormat, Model, convert};
 use lancer_onnx::{ExportSettings, OnnxRuntime, OnnxSettings, Operators, export};
@@ -47,7 +47,7 @@ fn engines(scratch: &Path) -> Vec<(&'static str, Vec<Box<dyn Backend>>)> {
             let settings = OnnxSettings { threads, ..OnnxSettings::default() };
             engines[1 + place].1.push(Box::new(OnnxRuntime::load(&to, &settings).unwrap()));
         }
-        engines[3].1.push(Box::new(BurnBackend::load(&fixture(name)).unwrap()));
+        engines[3].1.push(Box::new(BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap()));
     }
     engines
 }

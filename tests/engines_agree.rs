@@ -14,7 +14,7 @@ use lancer_backend::{
     TokenId, WeightFormat,
     conformance::{self, TINY_MODELS},
 };
-use lancer_burn::{BurnBackend, BurnLearner, LoraSettings, TrainSettings};
+use lancer_burn::{BurnBackend, BurnLearner, BurnSettings, LoraSettings, TrainSettings};
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
 use lancer_model::{ConvertFormat, Model, convert};
 use lancer_onnx::{ExportSettings, OnnxRuntime, OnnxSettings, Operators, export};
@@ -87,7 +87,7 @@ fn three_engines_agree() {
         let scratch = tempfile::tempdir().unwrap();
         let file = scratch.path().join("tiny.gguf");
         convert(&Model::open(&fixture(name)).unwrap(), &file, ConvertFormat::F32).unwrap();
-        let mut burn = BurnBackend::load(&fixture(name)).unwrap();
+        let mut burn = BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap();
         let mut llama_cpp = llama_cpp(&file);
         for operators in [Operators::Fused, Operators::Plain] {
             // From the GGUF file, so that its tokenizer and the order of its rows are held against the folder's too.
@@ -112,7 +112,7 @@ fn a_trained_model_is_the_same_in_every_engine() {
 
             let mut llama_cpp = llama_cpp(&file);
             let mut onnx = onnx(&folder, Operators::Fused);
-            let mut burn = BurnBackend::load(&folder).unwrap();
+            let mut burn = BurnBackend::load(&folder, &BurnSettings::default()).unwrap();
             conformance::backends_agree(&mut llama_cpp, &mut burn, tolerance(name));
             conformance::learner_agrees(&mut learner, &mut llama_cpp, tolerance(name));
             conformance::backends_agree(&mut onnx, &mut burn, 1e-3);
@@ -120,7 +120,7 @@ fn a_trained_model_is_the_same_in_every_engine() {
             conformance::greedy_agrees(&mut llama_cpp, &mut burn, &PROMPTS, tolerance(name));
             conformance::greedy_agrees(&mut onnx, &mut burn, &PROMPTS, 1e-3);
 
-            let mut before = BurnBackend::load(&fixture(name)).unwrap();
+            let mut before = BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap();
             assert_ne!(greedy(&mut before), greedy(&mut burn), "{name}: training changed nothing");
         }
     }
@@ -164,11 +164,11 @@ fn a_real_model_is_the_same_in_every_engine() {
     convert(&model, &folder, ConvertFormat::F32).unwrap();
     convert(&Model::open(&folder).unwrap(), &file, ConvertFormat::F32).unwrap();
     let original = llama_cpp(&path);
-    let mut burn = BurnBackend::load(&path).unwrap();
+    let mut burn = BurnBackend::load(&path, &BurnSettings::default()).unwrap();
     let mut others: Vec<(&str, Box<dyn Backend>)> = vec![
         ("llama.cpp, 32-bit floats", Box::new(llama_cpp(&file))),
         ("ONNX Runtime", Box::new(onnx(&file, Operators::Fused))),
-        ("Burn, from the folder", Box::new(BurnBackend::load(&folder).unwrap())),
+        ("Burn, from the folder", Box::new(BurnBackend::load(&folder, &BurnSettings::default()).unwrap())),
     ];
     let bos = model.tokenizer().beginning_of_text().map(TokenId);
     let plain = |tokens: Vec<TokenId>| -> Vec<TokenId> {

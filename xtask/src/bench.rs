@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let arguments = &arguments[1..];
     match benchmark {
         Benchmark::Data => data::run(rounds(arguments)?),
-        Benchmark::Engines => engines::run(arguments),
+        Benchmark::Engines => engines::run(rounds(arguments)?),
         Benchmark::Generate => generate::run(rounds(arguments)?),
         Benchmark::Growth => growth::run(rounds(arguments)?),
         Benchmark::Review => review::run(rounds(arguments)?),

@@ -1,9 +1,10 @@
 //! How fast an engine is: the same work for every engine, so that they can be put side by side.
 //!
-//! An example of each engine's crate calls [`measure`] and prints what it gives, a row of the table that
-//! `cargo xtask bench engines` makes.
+//! An example of each engine's crate calls [`measure`] and prints what it gives, for `cargo xtask bench engines`.
 
 use std::{fmt, ops::ControlFlow, time::Instant};
+
+use serde::Serialize;
 
 use crate::{
     Backend, BackendError, Completion, CompletionSink, GenerateRequest, Prompt, Sampling, Seed, TokenId,
@@ -21,7 +22,7 @@ const SAMPLE: usize = 64;
 const BATCHES: [(usize, usize); 3] = [(1, 3), (8, 2), (32, 1)];
 
 /// How fast an engine is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Speed {
     /// Seconds from nothing to an engine that can be asked.
     pub load_seconds: f64,
@@ -34,7 +35,7 @@ pub struct Speed {
 }
 
 /// How fast samples are written.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DecodeSpeed {
     /// Samples side by side.
     pub samples: usize,
@@ -43,16 +44,10 @@ pub struct DecodeSpeed {
 }
 
 impl fmt::Display for Speed {
-    /// The cells of a row in Markdown: load time in seconds, prompt and each decoding in tokens a second, peak memory in MB.
+    /// One line of JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2} | {:.0}", self.load_seconds, self.prompt_tokens_per_second)?;
-        for decode in &self.decode {
-            write!(f, " | {:.0}", decode.tokens_per_second)?;
-        }
-        match self.peak_memory {
-            Some(bytes) => write!(f, " | {}", bytes / 1_000_000),
-            None => write!(f, " | "),
-        }
+        let line = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&line)
     }
 }
 
@@ -150,6 +145,7 @@ mod tests {
         assert_eq!(speed.decode.iter().map(|decode| decode.samples).collect::<Vec<_>>(), [1, 8, 32]);
         assert!(speed.prompt_tokens_per_second > 0.0);
         assert!(speed.decode.iter().all(|decode| decode.tokens_per_second > 0.0), "{speed:?}");
-        assert_eq!(speed.to_string().matches(" | ").count(), 5, "{speed}");
+        let printed: serde_json::Value = serde_json::from_str(&speed.to_string()).unwrap();
+        assert_eq!(printed["decode"][1]["samples"], 8, "{speed}");
     }
 }

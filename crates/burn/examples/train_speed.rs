@@ -7,7 +7,9 @@
 use std::{env, error::Error, path::Path, time::Instant};
 
 use lancer_backend::{Backend, Learner, StepSettings, TokenId, TrainingSequence};
-use lancer_burn::{Activations, BurnBackend, BurnLearner, LoraSettings, Products, TrainSettings};
+use lancer_burn::{
+    Activations, BurnBackend, BurnLearner, BurnSettings, LoraSettings, Products, TrainSettings,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -28,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let rounds: usize = argument(5, "3").parse()?;
 
-    let weights = BurnBackend::load(Path::new(&model))?.info().parameters;
+    let weights = BurnBackend::load(Path::new(&model), &BurnSettings::default())?.info().parameters;
     let mut learner = BurnLearner::load(Path::new(&model), &settings)?;
     // A third of each sequence is prompt.
     let batch: Vec<TrainingSequence> = (0..sequences)

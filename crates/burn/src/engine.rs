@@ -3,6 +3,7 @@
 mod generate;
 mod reader;
 mod score;
+mod settings;
 
 use std::{ops::ControlFlow, path::Path};
 
@@ -14,6 +15,7 @@ use lancer_backend::{
 use lancer_model::Model;
 
 use self::reader::Reader;
+pub use self::settings::BurnSettings;
 use crate::{
     reading::Reading,
     transformer::{Trained, Transformer},
@@ -24,16 +26,18 @@ pub struct BurnBackend {
     model: Model,
     grammars: Grammars,
     reader: Reader,
+    settings: BurnSettings,
 }
 
 impl BurnBackend {
     /// Loads a GGUF file or a Hugging Face folder, on the CPU. Quantised weights become 32-bit floats.
-    pub fn load(path: &Path) -> Result<Self, BackendError> {
+    pub fn load(path: &Path, settings: &BurnSettings) -> Result<Self, BackendError> {
         let failed = |source| BackendError::Load { path: path.into(), source };
         let model = Model::open(path).map_err(|error| failed(error.into()))?;
         let transformer = Transformer::load(&model, &Trained::None, &Device::flex())
             .map_err(|error| failed(error.into()))?;
-        Ok(Self { model, grammars: Grammars::default(), reader: Reader::new(transformer) })
+        let (grammars, reader) = (Grammars::default(), Reader::new(transformer));
+        Ok(Self { model, grammars, reader, settings: *settings })
     }
 }
 
@@ -66,7 +70,7 @@ impl Backend for BurnBackend {
         sink: &mut dyn CompletionSink,
     ) -> Result<Usage, BackendError> {
         let reading = Reading { model: &self.model, grammars: &self.grammars };
-        generate::generate(reading, &mut self.reader, requests, sink)
+        generate::generate(reading, &mut self.reader, self.settings, requests, sink)
     }
 
     fn score(
@@ -75,6 +79,6 @@ impl Backend for BurnBackend {
         sink: &mut dyn FnMut(usize, Vec<ScoredContinuation>) -> ControlFlow<()>,
     ) -> Result<Usage, BackendError> {
         let reading = Reading { model: &self.model, grammars: &self.grammars };
-        score::score(reading, &mut self.reader, requests, sink)
+        score::score(reading, &mut self.reader, self.settings, requests, sink)
     }
 }

@@ -6,10 +6,11 @@
 mod adapted;
 mod attention;
 mod autodiff;
+pub(crate) mod dot;
 mod gated;
-mod product;
 mod rms_norm;
 mod rotary;
+mod rounded;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use burn::{
 };
 use lancer_model::Activation;
 
-use self::{adapted::Adapted, product::Factor};
+use self::{adapted::Adapted, rounded::Factor};
 pub(crate) use self::{
     attention::{AttentionShape, Reach},
     rotary::Turns,
@@ -97,15 +98,10 @@ pub(crate) fn adapted(
     Tensor::from_dispatch(<Dispatch as Fused>::adapted(states, weight, down, up, scale, products))
 }
 
-/// `states · weight` in these numbers, for `states: [rows, input]` and `weight: [input, output]`.
-pub(crate) fn product(states: Tensor<2>, weight: Tensor<2>, products: Products) -> Tensor<2> {
-    match products {
-        Products::F32 => states.matmul(weight),
-        Products::Bf16 => {
-            let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
-            Tensor::from_dispatch(<Dispatch as Fused>::rounded_product(states, weight))
-        }
-    }
+/// `states · weight` with both rounded to bf16, for `states: [rows, input]` and `weight: [input, output]`.
+pub(crate) fn rounded_product(states: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Fused>::rounded_product(states, weight))
 }
 
 impl Fused for Flex {
@@ -128,7 +124,7 @@ impl Fused for Flex {
         shape: AttentionShape,
         reaches: Arc<[Reach]>,
     ) -> Floats {
-        attention::forward(query, key, value, shape, &reaches).0
+        attention::output(query, key, value, shape, &reaches)
     }
 
     fn adapted(
@@ -143,7 +139,7 @@ impl Fused for Flex {
     }
 
     fn rounded_product(states: Floats, weight: Floats) -> Floats {
-        product::product(Factor::new(states).plain(), Factor::new(weight).plain())
+        rounded::product(Factor::new(states).plain(), Factor::new(weight).plain())
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! * [`BurnLearner`] trains a model, in full or through low-rank adapters ([`TrainSettings`]): a
 //!   [`Learner`](lancer_backend::Learner).
-//! * [`BurnBackend`] generates text and scores it: a [`Backend`](lancer_backend::Backend). It is simple rather than fast;
-//!   its use is to check other engines and to read a model between training steps.
+//! * [`BurnBackend`] generates text and scores it: a [`Backend`](lancer_backend::Backend). Samples of any requests are
+//!   written side by side, and what prompts have in common is read once and kept once.
 //!
 //! Sequences are packed as rows of one matrix for the linear layers, and attention is done for each by itself, so nothing
 //! is computed for padding. Sequences that follow each other with the same prompt, such as the two sides of a preference
@@ -38,11 +38,12 @@ mod engine;
 mod exp;
 mod fused;
 mod numbers;
+mod product;
 mod reading;
 mod settings;
 mod training;
 mod transformer;
 
-pub use engine::BurnBackend;
+pub use engine::{BurnBackend, BurnSettings};
 pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
 pub use training::BurnLearner;

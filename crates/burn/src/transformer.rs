@@ -13,17 +13,17 @@ mod norm;
 mod parameter;
 mod pass;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use lancer_backend::{Seed, TokenId};
 use lancer_model::{Config, Model, ModelError};
 
 use self::norm::RmsNorm;
 pub(crate) use self::{
     block::Block,
-    cache::Cache,
+    cache::{Cache, Place, Sequence},
     head::Head,
     parameter::{Order, Parameter, Training},
-    pass::{Before, Dropping, Layout, Pass, Span},
+    pass::{Dropping, Layout, Pass, Span},
 };
 use crate::settings::LoraSettings;
 
@@ -31,9 +31,9 @@ use crate::settings::LoraSettings;
 #[derive(Clone)]
 pub(crate) struct Transformer {
     pub(crate) config: Config,
-    /// `[vocabulary, hidden]`; also the head where they are tied.
+    /// Of `[vocabulary, hidden]` in files; also the head where they are tied.
     pub(crate) embedding: Parameter,
-    /// `[vocabulary, hidden]`, where the head has weights of its own.
+    /// Of `[vocabulary, hidden]` in files, where the head has weights of its own.
     pub(crate) head: Option<Parameter>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) norm: RmsNorm,
@@ -55,16 +55,21 @@ impl Transformer {
             Trained::All => Training::Trained,
             Trained::None | Trained::Adapters(..) => Training::Frozen,
         };
-        let read = |name: &str| Parameter::read(model, name, Order::AsInFiles, training, device);
-        let head = match config.head {
-            lancer_model::Head::Tied => None,
-            lancer_model::Head::Separate => Some(read("lm_head.weight")?),
+        // Training makes the head's gradient in parts, which are rows of this order.
+        let order_of_head = match trained {
+            Trained::None => Order::Transposed,
+            Trained::All | Trained::Adapters(..) => Order::AsInFiles,
+        };
+        let read = |name: &str, order| Parameter::read(model, name, order, training, device);
+        let (head, order_of_embedding) = match config.head {
+            lancer_model::Head::Tied => (None, order_of_head),
+            lancer_model::Head::Separate => (Some(read("lm_head.weight", order_of_head)?), Order::AsInFiles),
         };
         let blocks = (0..config.layers)
             .map(|layer| Block::load(model, layer, trained, training, device))
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            embedding: read("model.embed_tokens.weight")?,
+            embedding: read("model.embed_tokens.weight", order_of_embedding)?,
             head,
             blocks,
             norm: RmsNorm::load(model, "model.norm.weight", training, device)?,
@@ -74,10 +79,7 @@ impl Transformer {
 
     /// The embeddings of tokens, `[tokens, hidden]`, scaled as the family has it.
     pub(crate) fn embed(&self, tokens: &[TokenId]) -> Tensor<2> {
-        let ids: Vec<i64> = tokens.iter().map(|token| i64::from(token.0)).collect();
-        let ids = TensorData::new(ids, [tokens.len()]);
-        let device = self.embedding.value.device();
-        let rows = self.embedding.value.clone().select(0, Tensor::<1, Int>::from_data(ids, &device));
+        let rows = self.embedding.rows_of(tokens);
         match self.config.embedding_scale() {
             Some(scale) => rows * scale,
             None => rows,
@@ -94,7 +96,7 @@ impl Transformer {
 
     /// The head over states that went through the last norm.
     pub(crate) fn head(&self) -> Head<'_> {
-        Head::new(&self.head.as_ref().unwrap_or(&self.embedding).value)
+        Head::new(self.head.as_ref().unwrap_or(&self.embedding))
     }
 
     pub(crate) fn head_is_trained(&self) -> bool {

@@ -11,7 +11,7 @@ use lancer_backend::{
     Backend, BackendError, Collect, Finish, GenerateRequest, Prompt, Sampling, Seed, TokenId,
     conformance::{self, Reference, TINY_MODELS},
 };
-use lancer_burn::BurnBackend;
+use lancer_burn::{BurnBackend, BurnSettings};
 use lancer_model::{ConvertFormat, Model, convert};
 
 fn fixture(name: &str) -> PathBuf {
@@ -21,7 +21,7 @@ fn fixture(name: &str) -> PathBuf {
 #[test]
 fn conforms() {
     for name in TINY_MODELS {
-        let mut engine = BurnBackend::load(&fixture(name)).unwrap();
+        let mut engine = BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap();
         for case in conformance::BACKEND {
             println!("{name}: {}", case.name);
             (case.run)(&mut engine);
@@ -41,7 +41,7 @@ fn compare(engine: &mut dyn Backend, folder: &Path) {
 #[test]
 fn tokens_and_log_probabilities_are_those_of_transformers() {
     for name in TINY_MODELS {
-        compare(&mut BurnBackend::load(&fixture(name)).unwrap(), &fixture(name));
+        compare(&mut BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap(), &fixture(name));
     }
 }
 
@@ -50,7 +50,7 @@ fn variants_are_those_of_transformers() {
     for name in TINY_MODELS {
         let scratch = tempfile::tempdir().unwrap();
         for variant in conformance::variants(&fixture(name), scratch.path()).unwrap() {
-            compare(&mut BurnBackend::load(&variant).unwrap(), &variant);
+            compare(&mut BurnBackend::load(&variant, &BurnSettings::default()).unwrap(), &variant);
         }
     }
 }
@@ -61,13 +61,13 @@ fn a_gguf_file_is_read_as_the_folder_it_was_made_from() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.gguf");
         convert(&Model::open(&fixture(name)).unwrap(), &path, ConvertFormat::F32).unwrap();
-        compare(&mut BurnBackend::load(&path).unwrap(), &fixture(name));
+        compare(&mut BurnBackend::load(&path, &BurnSettings::default()).unwrap(), &fixture(name));
     }
 }
 
 #[test]
 fn a_full_context_ends_a_sample() {
-    let mut engine = BurnBackend::load(&fixture("tiny-llama")).unwrap();
+    let mut engine = BurnBackend::load(&fixture("tiny-llama"), &BurnSettings::default()).unwrap();
     let context = engine.info().context_length;
     let prompt = Prompt::Tokens((0..context as u32 - 5).map(|i| TokenId(100 + i % 50)).collect());
     let request = GenerateRequest::new(prompt)
@@ -82,7 +82,7 @@ fn a_full_context_ends_a_sample() {
 
 #[test]
 fn what_prompts_have_in_common_is_read_once() {
-    let mut engine = BurnBackend::load(&fixture("tiny-llama")).unwrap();
+    let mut engine = BurnBackend::load(&fixture("tiny-llama"), &BurnSettings::default()).unwrap();
     let requests: Vec<_> = (0..4)
         .map(|number| {
             let text = format!("{}Sentence {number}.", "Judge the sentence that follows. ".repeat(4));
@@ -101,7 +101,7 @@ fn a_file_that_is_no_model_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("no-model.gguf");
     fs::write(&path, "no model, whatever its name says").unwrap();
-    let Err(error) = BurnBackend::load(&path) else { panic!("it was loaded") };
+    let Err(error) = BurnBackend::load(&path, &BurnSettings::default()) else { panic!("it was loaded") };
     assert!(matches!(error, BackendError::Load { .. }), "{error}");
     assert!(error.to_string().contains("no-model.gguf"), "{error}");
 }

@@ -11,7 +11,9 @@ use lancer_backend::{
     Learner, LearnerError, Message, Seed, StepSettings, TrainingSequence, WeightFormat,
     conformance::{self, TINY_MODELS},
 };
-use lancer_burn::{Activations, BurnBackend, BurnLearner, LoraSettings, Method, Projection, TrainSettings};
+use lancer_burn::{
+    Activations, BurnBackend, BurnLearner, BurnSettings, LoraSettings, Method, Projection, TrainSettings,
+};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -77,7 +79,7 @@ fn conforms() {
 fn the_learner_reads_what_the_backend_reads() {
     for name in TINY_MODELS {
         for settings in all_settings() {
-            let mut backend = BurnBackend::load(&fixture(name)).unwrap();
+            let mut backend = BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap();
             conformance::learner_agrees(&mut learner(name, &settings), &mut backend, 1e-4);
         }
     }
@@ -110,12 +112,12 @@ fn an_export_is_the_trained_model() {
             for file in ["model.gguf", "model"] {
                 let path = folder.path().join(file);
                 trained.export(&path, WeightFormat::F32).unwrap();
-                let mut backend = BurnBackend::load(&path).unwrap();
+                let mut backend = BurnBackend::load(&path, &BurnSettings::default()).unwrap();
                 conformance::learner_agrees(&mut trained, &mut backend, 1e-4);
             }
             let path = folder.path().join("half.gguf");
             trained.export(&path, WeightFormat::Half).unwrap();
-            let mut backend = BurnBackend::load(&path).unwrap();
+            let mut backend = BurnBackend::load(&path, &BurnSettings::default()).unwrap();
             conformance::learner_agrees(&mut trained, &mut backend, 0.05);
         }
     }

@@ -14,7 +14,7 @@ pub(crate) enum BackendName {
     LlamaCpp,
     /// ONNX Runtime: fast, ONNX folders; its library is looked for when it is used.
     Onnx,
-    /// Burn: the engine that trains; simple rather than fast.
+    /// Burn: the engine that trains; GGUF files and Hugging Face folders, in 32 bits.
     Burn,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct EngineOptions {
     /// Threads; the processor's number by default.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroU32>,
-    /// Samples that are computed at the same time; llama.cpp: 32 by default, 16 with weights in f32. Not for Burn.
+    /// Samples that are computed at the same time; 32 by default; llama.cpp with weights in f32: 16.
     #[arg(long, value_name = "N")]
     parallel: Option<NonZeroU32>,
     /// Tokens that the KV cache holds for all samples together; the longest text there can be. Not for Burn.
@@ -77,7 +77,7 @@ pub(crate) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn B
     match options.backend.unwrap_or(BackendName::DEFAULT) {
         BackendName::LlamaCpp => llama_cpp(options, model),
         BackendName::Onnx => onnx(options, model),
-        BackendName::Burn => burn_backend(model),
+        BackendName::Burn => burn_backend(options, model),
     }
 }
 
@@ -161,12 +161,16 @@ pub(crate) fn write_onnx(
 }
 
 #[cfg(feature = "burn-cpu")]
-fn burn_backend(model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-    Ok(Box::new(lancer_burn::BurnBackend::load(model)?))
+fn burn_backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+    use lancer_burn::{BurnBackend, BurnSettings};
+
+    let default = BurnSettings::default();
+    let settings = BurnSettings { parallel: options.parallel.unwrap_or(default.parallel), ..default };
+    Ok(Box::new(BurnBackend::load(model, &settings)?))
 }
 
 #[cfg(not(feature = "burn-cpu"))]
-fn burn_backend(model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+fn burn_backend(_: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     Err(BackendError::Load { path: model.into(), source: missing("burn-cpu") })
 }
 

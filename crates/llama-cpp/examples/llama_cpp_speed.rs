@@ -1,5 +1,5 @@
 //! How fast a model runs: `cargo run --release -p lancer-llama-cpp --example llama_cpp_speed -- MODEL [THREADS]`, MODEL a GGUF file. Prints
-//! a row of the table that `cargo xtask bench engines` makes.
+//! a line of JSON, for `cargo xtask bench engines`.
 
 use std::{error::Error, num::NonZeroU32, path::Path};
 

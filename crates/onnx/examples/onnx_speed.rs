@@ -1,5 +1,5 @@
 //! How fast a model runs: `cargo run --release -p lancer-onnx --example onnx_speed -- MODEL [THREADS]`, MODEL an ONNX folder or file. Prints
-//! a row of the table that `cargo xtask bench engines` makes.
+//! a line of JSON, for `cargo xtask bench engines`.
 
 use std::{error::Error, num::NonZeroU32, path::Path};
 

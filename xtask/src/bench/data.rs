@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{programs, rivals};
+use super::{programs, result::machine, rivals};
 use crate::{
     process::{Failure, run as run_program},
     setup::{Environment, root},
@@ -103,12 +103,4 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     programs::write(path, text)?;
     println!("{}", path.display());
     Ok(())
-}
-
-/// The processor and how many cores of it there are.
-fn machine() -> String {
-    let known = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = known.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    format!("{cores} cores of {}", name.map_or("a processor without a name", |(_, name)| name.trim()))
 }

@@ -15,6 +15,8 @@ use crate::{
 /// What is built, and the default model in the forms that both sides read.
 pub(crate) struct Programs {
     folder: PathBuf,
+    /// The default model as it is fetched.
+    pub(crate) default: PathBuf,
     /// The default model in 16 bits, as a run of lancer uses it.
     pub(crate) gguf: PathBuf,
     /// The same weights as a Hugging Face folder in 32 bits.
@@ -31,14 +33,19 @@ impl Programs {
             .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
         let programs = Self {
             folder: target.join("release"),
+            default: model::fetch(target)?,
             gguf: folder.join("default-f16.gguf"),
             hugging_face: folder.join("default"),
         };
-        let default = model::fetch(target)?;
         for (to, format) in [(&programs.gguf, "half"), (&programs.hugging_face, "f32")] {
             if !to.exists() {
                 run_program(
-                    programs.lancer().arg("convert").arg(&default).arg(to).args(["--format", format]),
+                    programs
+                        .lancer()
+                        .arg("convert")
+                        .arg(&programs.default)
+                        .arg(to)
+                        .args(["--format", format]),
                 )?;
             }
         }
@@ -52,7 +59,12 @@ impl Programs {
 
     /// A measuring example.
     pub(crate) fn example(&self, name: &str) -> Command {
-        Command::new(self.folder.join("examples").join(name))
+        Command::new(self.example_path(name))
+    }
+
+    /// A measuring example's file.
+    pub(crate) fn example_path(&self, name: &str) -> PathBuf {
+        self.folder.join("examples").join(name)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a benchmark found: a table for people, and JSON.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs};
 
 use serde::Serialize;
 
@@ -69,4 +69,12 @@ fn table(unit: &str, rows: &[Row]) -> String {
         );
     }
     text
+}
+
+/// The processor and how many cores of it there are.
+pub(crate) fn machine() -> String {
+    let known = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = known.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    format!("{cores} cores of {}", name.map_or("a processor without a name", |(_, name)| name.trim()))
 }

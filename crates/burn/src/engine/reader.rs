@@ -1,31 +1,57 @@
-//! Reading tokens: the transformer, and the KV cache of the last prompt.
+//! Reading tokens of many sequences in one pass: the transformer, its KV cache, and the prompt that was read last.
+
+use std::ops::Range;
 
 use burn::tensor::Tensor;
-use lancer_backend::{TokenId, Usage};
+use lancer_backend::{TokenId, Usage, common_beginning};
 
 use crate::{
+    fused::Reach,
     settings::Products,
-    transformer::{Before, Cache, Dropping, Layout, Pass, Span, Transformer},
+    transformer::{Cache, Dropping, Layout, Pass, Place, Sequence, Transformer},
 };
 
-/// The transformer with the last prompt that it read. A prompt that begins alike is read from where it differs.
+/// The transformer and its cache, with the last prompt. A prompt that begins alike goes on where it differs.
 pub(crate) struct Reader {
     transformer: Transformer,
-    prompt: Vec<TokenId>,
     cache: Cache,
+    prompt: Vec<TokenId>,
+    sequence: Sequence,
     usage: Usage,
 }
 
-/// What a prompt leaves: its cache, and the normed state of its last token, `[1, hidden]`.
-#[derive(Clone)]
-pub(crate) struct ReadPrompt {
-    pub(crate) cache: Cache,
-    pub(crate) state: Tensor<2>,
+/// Tokens that are read in one pass. Those of one sequence may come after others of it in the same pass, or of another that
+/// begins alike: a layer's keys and values are all written before it attends.
+#[derive(Default)]
+pub(crate) struct Plan {
+    tokens: Vec<TokenId>,
+    /// The place of each token in its sequence.
+    positions: Vec<usize>,
+    reaches: Vec<Reach>,
+    places: Vec<Place>,
+    /// Keeps the cache's pages until they are read.
+    held: Vec<Sequence>,
+}
+
+impl Plan {
+    /// Number of tokens.
+    pub(crate) fn rows(&self) -> usize {
+        self.tokens.len()
+    }
 }
 
 impl Reader {
     pub(crate) fn new(transformer: Transformer) -> Self {
-        Self { transformer, prompt: Vec::new(), cache: Cache::default(), usage: Usage::default() }
+        let config = &transformer.config;
+        let device = transformer.embedding.value.device();
+        let cache = Cache::new(config.layers, config.kv_heads * config.head_dim, &device);
+        Self {
+            transformer,
+            cache,
+            prompt: Vec::new(),
+            sequence: Sequence::default(),
+            usage: Usage::default(),
+        }
     }
 
     pub(crate) fn transformer(&self) -> &Transformer {
@@ -41,38 +67,56 @@ impl Reader {
         count(&mut self.usage);
     }
 
-    /// Reads a prompt of at least one token.
-    pub(crate) fn prompt(&mut self, prompt: &[TokenId]) -> ReadPrompt {
-        let common = prompt.iter().zip(&self.prompt).take_while(|(one, two)| one == two).count();
+    /// The beginning of a prompt, of at least one token, that is known from the last prompt. It leaves at least one token to
+    /// read.
+    pub(crate) fn known_beginning(&mut self, prompt: &[TokenId]) -> Sequence {
         // The last token is read again where all are known: its state is not kept.
-        let common = common.min(prompt.len() - 1);
-        let mut caches = [self.cache.beginning(common)];
-        let states = self.tokens(&[&prompt[common..]], &mut caches);
-        let last = states.dims()[0] - 1;
+        let common = common_beginning(&self.prompt, prompt).min(prompt.len() - 1);
         self.usage.reused += common as u64;
-        let [cache] = caches;
-        self.prompt = prompt.to_vec();
-        self.cache = cache.clone();
-        ReadPrompt { cache, state: states.narrow(0, last, 1) }
+        self.sequence.beginning(common)
     }
 
-    /// Reads more tokens, at least one, of each sequence into its cache: their normed states, `[tokens, hidden]`.
-    pub(crate) fn tokens(&mut self, sequences: &[&[TokenId]], caches: &mut [Cache]) -> Tensor<2> {
-        let spans: Vec<Span> = sequences
-            .iter()
-            .zip(&*caches)
-            .map(|(tokens, cache)| Span { past: cache.length(), rows: tokens.len(), before: Before::Cache })
-            .collect();
-        let all = sequences.concat();
-        self.usage.read += all.len() as u64;
-        let embeddings = self.transformer.embed(&all);
-        let layout = Layout::new(&self.transformer.config, &spans);
-        let mut pass = Pass {
-            layout: &layout,
-            caches: Some(caches),
-            products: Products::F32,
-            dropping: Dropping::Never,
-        };
-        self.transformer.norm.forward(self.transformer.layers(embeddings, &mut pass))
+    /// Makes this the last prompt: `sequence` holds all of it.
+    pub(crate) fn keep_prompt(&mut self, prompt: &[TokenId], sequence: Sequence) {
+        self.prompt = prompt.to_vec();
+        self.sequence = sequence;
+    }
+
+    /// Frees what the last prompt takes.
+    pub(crate) fn forget_prompt(&mut self) {
+        self.keep_prompt(&[], Sequence::default());
+    }
+
+    /// Plans to read more tokens, at least one, of a sequence. Gives their rows.
+    pub(crate) fn plan(
+        &mut self,
+        plan: &mut Plan,
+        sequence: &mut Sequence,
+        tokens: &[TokenId],
+    ) -> Range<usize> {
+        let rows = plan.rows()..plan.rows() + tokens.len();
+        plan.positions.extend(sequence.length()..sequence.length() + tokens.len());
+        plan.places.extend(self.cache.extend(sequence, rows.clone()));
+        plan.reaches.push(Reach { queries: rows.clone(), keys: sequence.rows() });
+        plan.tokens.extend(tokens);
+        plan.held.push(sequence.clone());
+        rows
+    }
+
+    /// Reads what was planned, at least one token: the normed states, `[rows, hidden]`.
+    pub(crate) fn read(&mut self, plan: Plan) -> Tensor<2> {
+        let (transformer, cache) = (&self.transformer, &mut self.cache);
+        // In a thread of rayon's, from which each operation starts at once; from another it would wait for one to wake up.
+        rayon::scope(move |_| {
+            let embeddings = transformer.embed(&plan.tokens);
+            let layout = Layout::new(&transformer.config, &plan.positions, plan.reaches, plan.places);
+            let mut pass = Pass {
+                layout: &layout,
+                cache: Some(cache),
+                products: Products::F32,
+                dropping: Dropping::Never,
+            };
+            transformer.norm.forward(transformer.layers(embeddings, &mut pass))
+        })
     }
 }

@@ -8,9 +8,10 @@
 use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
-use super::{CHUNK, product};
+use super::CHUNK;
 use crate::{
     numbers::{Floats, change, primitive, read},
+    product::product,
     settings::Products,
 };
 

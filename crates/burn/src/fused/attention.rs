@@ -4,6 +4,8 @@
 //! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = s dS K`, `dK = s dSᵀ Q`. The queries that
 //! share a key-value head are rows of one product, so their gradients are summed by it.
 
+mod few;
+
 use std::{ops::Range, sync::Arc};
 
 use burn::{backend::Flex, tensor::Tensor};
@@ -12,7 +14,7 @@ use rayon::prelude::*;
 use super::tensor;
 use crate::{
     exp::exp,
-    numbers::{Floats, change, primitive, read},
+    numbers::{Floats, change, compact, primitive, read, slice},
 };
 
 /// The heads of an attention, and how far back it reaches.
@@ -41,10 +43,8 @@ impl AttentionShape {
 pub(crate) struct Reach {
     /// Rows of the queries.
     pub(crate) queries: Range<usize>,
-    /// Rows of the keys that come before `keys`, none where empty.
-    pub(crate) prefix: Range<usize>,
-    /// Rows of the last keys. The last of them is the last query's.
-    pub(crate) keys: Range<usize>,
+    /// Rows of the keys in their order. The last of them is the last query's.
+    pub(crate) keys: Vec<Range<usize>>,
 }
 
 impl Reach {
@@ -53,7 +53,7 @@ impl Reach {
     }
 
     fn keys(&self) -> usize {
-        self.prefix.len() + self.keys.len()
+        self.keys.iter().map(Range::len).sum()
     }
 }
 
@@ -69,6 +69,42 @@ pub(super) struct Kept {
     pub(super) probabilities: Vec<Tensor<3>>,
 }
 
+/// From so many queries on, products of matrices are faster than one query after the other.
+const MANY_QUERIES: usize = 16;
+
+/// The output `[rows, heads · head_dim]` alone.
+pub(super) fn output(
+    query: Floats,
+    key: Floats,
+    value: Floats,
+    shape: AttentionShape,
+    reaches: &[Reach],
+) -> Floats {
+    let (query, key, value) = (compact(query), compact(key), compact(value));
+    let (all_queries, keys, values) = (slice(&query), slice(&key), slice(&value));
+    let width = shape.heads * shape.head_dim;
+    let rows = all_queries.len() / width;
+    let mut output = vec![0.0; all_queries.len()];
+    let mut left = output.as_mut_slice();
+    let mut parts = Vec::with_capacity(reaches.len());
+    for reach in reaches {
+        let (own, after) = left.split_at_mut(reach.rows() * width);
+        parts.push((reach, own));
+        left = after;
+    }
+    parts.into_par_iter().for_each(|(reach, output)| {
+        if reach.rows() < MANY_QUERIES {
+            let queries = &all_queries[reach.queries.start * width..reach.queries.end * width];
+            few::attend(queries, keys, values, shape, reach, output);
+        } else {
+            let [query, key, value] = [&query, &key, &value].map(|all| matrix(all.clone()));
+            let (found, _) = attend(&query, &key, &value, shape, reach);
+            read(&found, |found| output.copy_from_slice(found));
+        }
+    });
+    tensor(output, [rows, width])
+}
+
 /// The output `[rows, heads · head_dim]`, and `P` of each reach.
 pub(super) fn forward(
     query: Floats,
@@ -78,17 +114,24 @@ pub(super) fn forward(
     reaches: &[Reach],
 ) -> (Floats, Vec<Tensor<3>>) {
     let (query, key, value) = (matrix(query), matrix(key), matrix(value));
-    let (outputs, probabilities): (Vec<_>, Vec<_>) = reaches
-        .par_iter()
-        .map(|reach| {
-            let queries = by_kv_head(&query, &reach.queries, shape);
-            let keys = known(&key, reach, shape);
-            let values = known(&value, reach, shape);
-            let probabilities = softmax(queries.matmul(keys.swap_dims(1, 2)), reach, shape);
-            (by_row(probabilities.clone().matmul(values), shape), probabilities)
-        })
-        .unzip();
+    let (outputs, probabilities): (Vec<_>, Vec<_>) =
+        reaches.par_iter().map(|reach| attend(&query, &key, &value, shape, reach)).unzip();
     (joined(outputs), probabilities)
+}
+
+/// The output of one reach, `[its rows, heads · head_dim]`, and its `P`.
+fn attend(
+    query: &Tensor<2>,
+    key: &Tensor<2>,
+    value: &Tensor<2>,
+    shape: AttentionShape,
+    reach: &Reach,
+) -> (Tensor<2>, Tensor<3>) {
+    let queries = by_kv_head(query, &reach.queries, shape);
+    let keys = known(key, reach, shape);
+    let values = known(value, reach, shape);
+    let probabilities = softmax(queries.matmul(keys.swap_dims(1, 2)), reach, shape);
+    (by_row(probabilities.clone().matmul(values), shape), probabilities)
 }
 
 /// The gradients by query, key and value.
@@ -118,11 +161,12 @@ pub(super) fn backward(kept: Kept, by_output: Floats) -> [Floats; 3] {
     for (reach, [queries, keys, values]) in reaches.iter().zip(found) {
         by_query.push(queries);
         for (sum, part) in [(&mut by_key, keys), (&mut by_value, values)] {
-            read(&part, |part| {
-                let (prefix, own) = part.split_at(reach.prefix.len() * width);
-                for (range, part) in [(&reach.prefix, prefix), (&reach.keys, own)] {
+            read(&part, |mut part| {
+                for range in &reach.keys {
+                    let (own, after) = part.split_at(range.len() * width);
                     let sum = &mut sum[range.start * width..range.end * width];
-                    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                    sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+                    part = after;
                 }
             });
         }
@@ -154,12 +198,9 @@ fn by_row(states: Tensor<3>, shape: AttentionShape) -> Tensor<2> {
 
 /// The keys or values of a reach, `[kv_heads, keys, head_dim]`.
 fn known(all: &Tensor<2>, reach: &Reach, shape: AttentionShape) -> Tensor<3> {
-    let part = |rows: &Range<usize>| all.clone().narrow(0, rows.start, rows.len());
-    let rows = if reach.prefix.is_empty() {
-        part(&reach.keys)
-    } else {
-        Tensor::cat(vec![part(&reach.prefix), part(&reach.keys)], 0)
-    };
+    let mut parts: Vec<Tensor<2>> =
+        reach.keys.iter().map(|rows| all.clone().narrow(0, rows.start, rows.len())).collect();
+    let rows = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) };
     rows.reshape([reach.keys(), shape.kv_heads, shape.head_dim]).swap_dims(0, 1)
 }
 

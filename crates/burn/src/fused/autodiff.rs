@@ -16,9 +16,8 @@ use lancer_model::Activation;
 use super::{
     AttentionShape, Fused, Reach, Turns,
     adapted::Adapted,
-    attention, gated,
-    product::{Factor, product},
-    rms_norm, rotary,
+    attention, gated, rms_norm, rotary,
+    rounded::{Factor, product},
 };
 use crate::{numbers::Floats, settings::Products};
 

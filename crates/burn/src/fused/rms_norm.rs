@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::tensor;
+use super::{dot::dot, tensor};
 use crate::numbers::{Floats, compact, slice};
 
 /// Rows that one thread takes at a time. Fixed, so that sums do not depend on the number of threads.
@@ -90,16 +90,4 @@ pub(super) fn backward(
         tensor(sum, [1, width])
     });
     Derivatives { states: tensor(by_states, [states.len() / width, width]), weight }
-}
-
-/// `Σ a · b`, in sums side by side.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; 16];
-    let ((a_whole, a_rest), (b_whole, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
-    for (a, b) in a_whole.iter().zip(b_whole) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }

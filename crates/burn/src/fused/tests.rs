@@ -6,6 +6,7 @@ use burn::tensor::{Device, activation};
 use lancer_model::{Rotary, RotaryScaling};
 
 use super::*;
+use crate::product::product;
 
 fn numbers(shape: [usize; 2], phase: f32) -> Tensor<2> {
     let numbers: Vec<f32> = (0..shape[0] * shape[1]).map(|i| (i as f32 * 1.7 + phase).sin()).collect();
@@ -107,7 +108,8 @@ fn composed_attention(
     heads: AttentionShape,
     reach: &Reach,
 ) -> Tensor<2> {
-    let (rows, keys, width) = (reach.queries.len(), reach.prefix.len() + reach.keys.len(), heads.head_dim);
+    let (rows, width) = (reach.queries.len(), heads.head_dim);
+    let keys: usize = reach.keys.iter().map(Range::len).sum();
     let window = heads.window.unwrap_or(keys);
     let seen = |key, own| key <= own && key + window > own;
     let mask: Vec<f32> = (0..rows)
@@ -116,12 +118,8 @@ fn composed_attention(
     let mask = Tensor::<2>::from_data(TensorData::new(mask, [rows, keys]), &Device::flex());
     let known = |all: &Tensor<2>, head: usize| {
         let of_head = all.clone().narrow(1, head * width, width);
-        let part = |rows: &Range<usize>| of_head.clone().narrow(0, rows.start, rows.len());
-        if reach.prefix.is_empty() {
-            part(&reach.keys)
-        } else {
-            Tensor::cat(vec![part(&reach.prefix), part(&reach.keys)], 0)
-        }
+        let parts = reach.keys.iter().map(|rows| of_head.clone().narrow(0, rows.start, rows.len()));
+        Tensor::cat(parts.collect(), 0)
     };
     let outputs = (0..heads.heads).map(|head| {
         let query = query.clone().narrow(0, reach.queries.start, rows).narrow(1, head * width, width);
@@ -136,10 +134,10 @@ fn composed_attention(
 fn attention_is_its_formula() {
     let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
     let reaches: Arc<[Reach]> = [
-        Reach { queries: 0..5, prefix: 0..0, keys: 0..5 },
-        Reach { queries: 5..8, prefix: 0..5, keys: 5..8 },
-        Reach { queries: 8..9, prefix: 0..5, keys: 8..9 },
-        Reach { queries: 9..13, prefix: 0..0, keys: 9..13 },
+        Reach { queries: 0..5, keys: vec![0..5] },
+        Reach { queries: 5..8, keys: vec![0..5, 5..8] },
+        Reach { queries: 8..9, keys: vec![0..5, 8..9] },
+        Reach { queries: 9..13, keys: vec![9..13] },
     ]
     .into();
     for window in [None, Some(1), Some(3), Some(6), Some(100)] {
@@ -156,9 +154,29 @@ fn attention_is_its_formula() {
 }
 
 #[test]
+fn many_queries_and_few_ones_attend_alike() {
+    let heads = AttentionShape { heads: 6, kv_heads: 2, head_dim: 40, scale: 0.2, window: None };
+    // Rows of a cache: in no order, some of them shared, some unused.
+    let reaches: Arc<[Reach]> = [
+        Reach { queries: 0..20, keys: vec![30..60, 4..20] },
+        Reach { queries: 20..23, keys: vec![30..50, 0..4] },
+        Reach { queries: 23..24, keys: vec![30..50, 60..61, 21..22] },
+    ]
+    .into();
+    for window in [None, Some(5), Some(100)] {
+        let heads = AttentionShape { window, ..heads };
+        let inputs = [numbers([24, 240], 0.3), numbers([64, 80], 0.4), numbers([64, 80], 0.5)];
+        let [query, key, value] = inputs.clone();
+        let found = attend(query, key, value, heads, reaches.clone());
+        let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+        assert_close(found, Tensor::cat(parts.collect(), 0), 1e-5);
+    }
+}
+
+#[test]
 fn attention_reaches_back_into_a_cache() {
     let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
-    let reach = Reach { queries: 0..3, prefix: 0..0, keys: 0..7 };
+    let reach = Reach { queries: 0..3, keys: vec![0..7] };
     for window in [None, Some(2), Some(6)] {
         let heads = AttentionShape { window, ..heads };
         compare(
@@ -199,6 +217,22 @@ fn a_rounded_product_is_the_product_of_rounded_factors() {
         assert_close(found.clone(), expected.clone(), largest / 256.0);
         assert!((found - expected).abs().max().into_scalar::<f32>() > 0.0, "nothing was rounded");
     }
+}
+
+#[test]
+fn factors_may_be_a_part_or_transposed() {
+    let [one, two] = [numbers([40, 24], 0.1), numbers([24, 30], 0.2)];
+    let expected = rounded_product(one.clone(), two.clone());
+    let copy = |matrix: Tensor<2>| {
+        let dims = matrix.dims();
+        Tensor::<2>::from_data(TensorData::new(crate::numbers::to_vec(&matrix), dims), &Device::flex())
+    };
+    let transposed = |matrix: &Tensor<2>| copy(matrix.clone().transpose()).transpose();
+    assert_close(rounded_product(transposed(&one), transposed(&two)), expected, 1e-6);
+    let (part, whole) = (one.clone().narrow(0, 5, 20), one.transpose().narrow(1, 5, 20));
+    let expected = rounded_product(copy(part.clone()), two.clone());
+    assert_close(rounded_product(part, two.clone()), expected.clone(), 1e-6);
+    assert_close(rounded_product(whole.transpose(), two), expected, 1e-6);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(crate) fn without_graph(
     device: &Device,
 ) -> Tensor<2> {
     let layout = layout(transformer, packed);
-    let mut pass = Pass { layout: &layout, caches: None, products, dropping: Dropping::Never };
+    let mut pass = Pass { layout: &layout, cache: None, products, dropping: Dropping::Never };
     let states = transformer.layers(transformer.embed(&packed.tokens), &mut pass);
     transformer.norm.forward(rows(states, &packed.predicting, device))
 }
@@ -56,7 +56,7 @@ impl Kept {
     ) -> (Self, Tensor<2>) {
         let products = settings.products;
         let layout = layout(transformer, packed);
-        let mut pass = Pass { layout: &layout, caches: None, products, dropping };
+        let mut pass = Pass { layout: &layout, cache: None, products, dropping };
         let embeddings = transformer.embed(&packed.tokens);
         match settings.activations {
             Activations::Keep => {
@@ -116,7 +116,7 @@ impl Kept {
                     for parameter in block.parameters_mut() {
                         parameter.watch();
                     }
-                    let mut pass = Pass { layout: &layout, caches: None, products, dropping };
+                    let mut pass = Pass { layout: &layout, cache: None, products, dropping };
                     let output = block.forward(input.clone(), layer, &mut pass);
                     let mut found = backward(output, by);
                     add(gradients, transformer.first_parameter(layer), &block.parameters(), &mut found);
@@ -129,7 +129,7 @@ impl Kept {
 }
 
 fn layout(transformer: &Transformer, packed: &Packed) -> Layout {
-    Layout::new(&transformer.config, &packed.spans)
+    Layout::packed(&transformer.config, &packed.spans)
 }
 
 fn leaf(states: Tensor<2>) -> Tensor<2> {

@@ -2,7 +2,7 @@
 
 use lancer_backend::{TokenId, TrainingSequence};
 
-use crate::transformer::{Before, Span};
+use crate::transformer::Span;
 
 /// The rows of a batch.
 ///
@@ -41,7 +41,7 @@ impl Packed {
     fn add_whole(&mut self, sequence: &TrainingSequence) {
         let start = self.tokens.len();
         let rows = sequence.tokens.len() - 1;
-        self.add_span(&sequence.tokens[..rows], 0, Before::Cache);
+        self.add_span(&sequence.tokens[..rows], None);
         self.predicting.extend(start + sequence.prompt_length - 1..start + rows);
         self.add_targets(sequence);
     }
@@ -50,7 +50,7 @@ impl Packed {
     fn add_after_one_prompt(&mut self, sequences: &[TrainingSequence]) {
         let prompt = prompt(&sequences[0]);
         let index = self.spans.len();
-        self.add_span(prompt, 0, Before::Cache);
+        self.add_span(prompt, None);
         let last_of_prompt = self.tokens.len() - 1;
         for sequence in sequences {
             let start = self.tokens.len();
@@ -59,15 +59,15 @@ impl Packed {
             self.predicting.push(last_of_prompt);
             self.predicting.extend(start..start + read.len());
             if !read.is_empty() {
-                self.add_span(read, prompt.len(), Before::Span(index));
+                self.add_span(read, Some(index));
             }
             self.add_targets(sequence);
         }
     }
 
-    fn add_span(&mut self, tokens: &[TokenId], past: usize, before: Before) {
+    fn add_span(&mut self, tokens: &[TokenId], after: Option<usize>) {
         self.tokens.extend(tokens);
-        self.spans.push(Span { past, rows: tokens.len(), before });
+        self.spans.push(Span { rows: tokens.len(), after });
     }
 
     fn add_targets(&mut self, sequence: &TrainingSequence) {
@@ -117,8 +117,8 @@ mod tests {
         assert_eq!(ids(&packed.tokens), [1, 2, 3, 6, 7, 1]);
         assert_eq!(packed.predicting, [1, 2, 1, 1, 3, 4, 5]);
         assert_eq!(ids(&packed.targets), [3, 4, 5, 6, 7, 8, 9]);
-        let after = |rows| Span { past: 2, rows, before: Before::Span(0) };
-        let first = |rows| Span { past: 0, rows, before: Before::Cache };
+        let after = |rows| Span { rows, after: Some(0) };
+        let first = |rows| Span { rows, after: None };
         assert_eq!(packed.spans, [first(2), after(1), after(2), first(1)]);
     }
 }

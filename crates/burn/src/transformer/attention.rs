@@ -5,7 +5,7 @@ use lancer_model::{Config, HeadNorm, Model, ModelError};
 
 use super::{Parameter, Pass, Trained, Training, dropout::Dropout, linear::Linear, norm::RmsNorm};
 use crate::{
-    fused::{self, AttentionShape, Reach},
+    fused::{self, AttentionShape},
     settings::Projection,
 };
 
@@ -63,9 +63,8 @@ impl Attention {
         mut dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
         let (layout, products) = (pass.layout, pass.products);
-        let query = self.query.forward(states.clone(), products, dropout.as_deref_mut());
-        let key = self.key.forward(states.clone(), products, dropout.as_deref_mut());
-        let value = self.value.forward(states, products, dropout.as_deref_mut());
+        let linears = [&self.query, &self.key, &self.value];
+        let [query, key, value] = Linear::forward_all(linears, states, products, dropout.as_deref_mut());
         let (query, key) = match &self.head_norms {
             None => (query, key),
             Some([of_query, of_key]) => (of_query.forward_heads(query), of_key.forward_heads(key)),
@@ -73,20 +72,11 @@ impl Attention {
         let turns = layout.turns(self.shape);
         let query = fused::rotate(query, turns.clone());
         let key = fused::rotate(key, turns);
-        let attended = match &mut pass.caches {
-            None => fused::attend(query, key, value, self.shape, layout.reaches.clone()),
-            Some(caches) => {
-                let spans = layout.rows.iter().zip(caches.iter_mut());
-                let attended = spans.map(|(rows, cache)| {
-                    let own = |all: &Tensor<2>| all.clone().narrow(0, rows.start, rows.len());
-                    let (keys, values) = cache.extend(layer, own(&key), own(&value));
-                    let known = keys.dims()[0];
-                    let reach = Reach { queries: 0..rows.len(), prefix: 0..0, keys: 0..known };
-                    fused::attend(own(&query), keys, values, self.shape, [reach].into())
-                });
-                Tensor::cat(attended.collect(), 0)
-            }
+        let (key, value) = match &mut pass.cache {
+            None => (key, value),
+            Some(cache) => cache.write(layer, &key, &value, &layout.places),
         };
+        let attended = fused::attend(query, key, value, self.shape, layout.reaches.clone());
         self.output.forward(attended, products, dropout)
     }
 

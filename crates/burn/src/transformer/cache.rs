@@ -1,55 +1,243 @@
-//! Keys and values of what has been read.
+//! The KV cache: keys and values of all that is being read, in pages of one tensor a layer.
+//!
+//! A sequence is a list of pages, and sequences that begin alike share them (Kwon et al. 2023, arXiv 2309.06180). Nothing
+//! is copied where a sample goes on from a prompt, and nothing but its own row is written with each token.
 
-use burn::tensor::Tensor;
+use std::{ops::Range, sync::Arc};
 
-/// Keys and values of one sequence in every layer. A clone shares them until one of the two reads on.
-#[derive(Clone, Default)]
+use burn::tensor::{Device, Tensor};
+
+use crate::numbers::{change, matrix, read};
+
+/// Tokens of a page.
+const PAGE: usize = 32;
+
+/// Pages that a cache begins with.
+const PAGES: usize = 16;
+
+/// Keys and values of all sequences.
 pub(crate) struct Cache {
     layers: Vec<KeysValues>,
+    pages: Vec<Page>,
+    /// Numbers of a key, in all heads together.
+    width: usize,
+    device: Device,
 }
 
-/// `[tokens, key-value heads · head_dim]` each.
-#[derive(Clone)]
+/// `[tokens, key-value heads · head_dim]` each, a row for each token of the pages.
 struct KeysValues {
     keys: Tensor<2>,
     values: Tensor<2>,
 }
 
-impl Cache {
-    /// Number of tokens read.
+struct Page {
+    /// Held by the sequences that use it.
+    held: Arc<()>,
+    /// Tokens written.
+    filled: usize,
+}
+
+/// The tokens of a sequence in a [`Cache`], which keeps them as long as a clone of this is there. A clone goes on by itself.
+#[derive(Clone, Default)]
+pub(crate) struct Sequence {
+    parts: Vec<Part>,
+    length: usize,
+}
+
+/// The first tokens of a page, at least one.
+#[derive(Clone)]
+struct Part {
+    page: usize,
+    length: usize,
+    _held: Arc<()>,
+}
+
+/// Where rows of a pass stand in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Rows of the pass.
+    pub(crate) rows: Range<usize>,
+    /// The cache's row of the first of them.
+    pub(crate) start: usize,
+}
+
+impl Sequence {
+    /// Number of tokens.
     pub(crate) fn length(&self) -> usize {
-        self.layers.first().map_or(0, |layer| layer.keys.dims()[0])
+        self.length
     }
 
     /// The first `length` tokens, of which there are at least so many.
     pub(crate) fn beginning(&self, length: usize) -> Self {
-        if length == 0 {
-            return Self::default();
+        let mut beginning = Self { parts: Vec::new(), length };
+        let mut left = length;
+        for part in &self.parts {
+            if left == 0 {
+                break;
+            }
+            let length = part.length.min(left);
+            beginning.parts.push(Part { length, ..part.clone() });
+            left -= length;
         }
-        let cut = |all: &Tensor<2>| all.clone().narrow(0, 0, length);
-        let layers = self
-            .layers
-            .iter()
-            .map(|layer| KeysValues { keys: cut(&layer.keys), values: cut(&layer.values) })
-            .collect();
-        Self { layers }
+        beginning
     }
 
-    /// Adds the new keys and values of a layer and gives all of them. Layers come in their order.
-    pub(crate) fn extend(
+    /// The cache's rows of its tokens, in their order.
+    pub(crate) fn rows(&self) -> Vec<Range<usize>> {
+        let mut rows: Vec<Range<usize>> = Vec::new();
+        for part in &self.parts {
+            let start = part.page * PAGE;
+            match rows.last_mut() {
+                Some(last) if last.end == start => last.end += part.length,
+                _ => rows.push(start..start + part.length),
+            }
+        }
+        rows
+    }
+}
+
+impl Cache {
+    /// A cache for a model of so many layers, with keys of `width` numbers in all heads together.
+    pub(crate) fn new(layers: usize, width: usize, device: &Device) -> Self {
+        let nothing = || matrix(Vec::new(), [0, width], device);
+        let layers = (0..layers).map(|_| KeysValues { keys: nothing(), values: nothing() }).collect();
+        Self { layers, pages: Vec::new(), width, device: device.clone() }
+    }
+
+    /// Makes room for tokens at the end of a sequence; `rows` are those of the pass that will read them.
+    pub(crate) fn extend(&mut self, sequence: &mut Sequence, rows: Range<usize>) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::new();
+        let mut next = rows.start;
+        while next < rows.end {
+            let (page, filled) = self.page_to_write(sequence);
+            let count = (PAGE - filled).min(rows.end - next);
+            let start = page * PAGE + filled;
+            match places.last_mut() {
+                Some(last) if last.start + last.rows.len() == start => last.rows.end += count,
+                _ => places.push(Place { rows: next..next + count, start }),
+            }
+            self.pages[page].filled += count;
+            sequence.length += count;
+            // The page to write is the last one's.
+            if let Some(last) = sequence.parts.last_mut() {
+                last.length += count;
+            }
+            next += count;
+        }
+        places
+    }
+
+    /// The last page of a sequence, after which another is taken where it is full or others have gone on in it, and the tokens
+    /// in it.
+    fn page_to_write(&mut self, sequence: &mut Sequence) -> (usize, usize) {
+        if let Some(last) = sequence.parts.last()
+            && last.length < PAGE
+            && last.length == self.pages[last.page].filled
+        {
+            return (last.page, last.length);
+        }
+        let is_free = |page: &Page| Arc::strong_count(&page.held) == 1;
+        let page = self.pages.iter().position(is_free).unwrap_or_else(|| {
+            let (known, all) = (self.pages.len(), (self.pages.len() * 2).max(PAGES));
+            self.pages.resize_with(all, || Page { held: Arc::new(()), filled: 0 });
+            known
+        });
+        self.pages[page].filled = 0;
+        sequence.parts.push(Part { page, length: 0, _held: self.pages[page].held.clone() });
+        (page, 0)
+    }
+
+    /// Writes the keys and values of a pass in a layer, `[rows, width]`, to their places, and gives those of all pages.
+    pub(crate) fn write(
         &mut self,
         layer: usize,
-        keys: Tensor<2>,
-        values: Tensor<2>,
+        keys: &Tensor<2>,
+        values: &Tensor<2>,
+        places: &[Place],
     ) -> (Tensor<2>, Tensor<2>) {
-        match self.layers.get_mut(layer) {
-            Some(known) => {
-                known.keys = Tensor::cat(vec![known.keys.clone(), keys], 0);
-                known.values = Tensor::cat(vec![known.values.clone(), values], 0);
+        let (tokens, width) = (self.pages.len() * PAGE, self.width);
+        let layer = &mut self.layers[layer];
+        for (all, new) in [(&mut layer.keys, keys), (&mut layer.values, values)] {
+            // Out of its place while it is changed, so that nothing else holds it and nothing is copied.
+            let mut taken = std::mem::replace(all, matrix(Vec::new(), [0, width], &self.device));
+            let missing = tokens - taken.dims()[0];
+            if missing > 0 {
+                let room = matrix(vec![0.0; missing * width], [missing, width], &self.device);
+                taken = Tensor::cat(vec![taken, room], 0);
             }
-            None => self.layers.push(KeysValues { keys, values }),
+            *all = change(taken, |all| {
+                read(new, |new| {
+                    for place in places {
+                        let new = &new[place.rows.start * width..place.rows.end * width];
+                        all[place.start * width..][..new.len()].copy_from_slice(new);
+                    }
+                });
+            });
         }
-        let all = &self.layers[layer];
-        (all.keys.clone(), all.values.clone())
+        (layer.keys.clone(), layer.values.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> Cache {
+        Cache::new(1, 2, &Device::flex())
+    }
+
+    #[test]
+    fn samples_share_their_prompt_and_write_by_themselves() {
+        let mut cache = cache();
+        let mut prompt = Sequence::default();
+        assert_eq!(cache.extend(&mut prompt, 0..70), [Place { rows: 0..70, start: 0 }]);
+        let (mut one, mut two) = (prompt.clone(), prompt.clone());
+        // The first goes on in the prompt's page, the other in one of its own.
+        assert_eq!(cache.extend(&mut one, 0..1), [Place { rows: 0..1, start: 70 }]);
+        assert_eq!(cache.extend(&mut two, 1..2), [Place { rows: 1..2, start: 96 }]);
+        assert_eq!(cache.extend(&mut two, 0..2), [Place { rows: 0..2, start: 97 }]);
+        assert_eq!((one.rows(), one.length()), (vec![0..71], 71));
+        assert_eq!((two.rows(), two.length()), (vec![0..70, 96..99], 73));
+        let mut begun = one.beginning(33);
+        assert_eq!((begun.rows(), begun.length()), (vec![0..33], 33));
+        assert_eq!(cache.extend(&mut begun, 0..1), [Place { rows: 0..1, start: 128 }]);
+    }
+
+    #[test]
+    fn pages_that_no_sequence_holds_are_written_again() {
+        let mut cache = cache();
+        let (mut one, mut two) = (Sequence::default(), Sequence::default());
+        cache.extend(&mut one, 0..PAGE);
+        cache.extend(&mut two, 0..PAGE * PAGES);
+        assert_eq!(cache.pages.len(), 2 * PAGES);
+        drop(one);
+        let mut three = Sequence::default();
+        assert_eq!(cache.extend(&mut three, 0..3), [Place { rows: 0..3, start: 0 }]);
+    }
+
+    #[test]
+    fn what_was_written_stays_as_the_cache_grows() {
+        let mut cache = cache();
+        let mut sequence = Sequence::default();
+        let mut written: Vec<f32> = Vec::new();
+        for pass in 0..3 {
+            let rows = PAGE * PAGES / 2 + pass;
+            let places = cache.extend(&mut sequence, 0..rows);
+            let numbers: Vec<f32> = (0..2 * rows).map(|i| (i + 1000 * pass) as f32).collect();
+            written.extend(&numbers);
+            let new = matrix(numbers, [rows, 2], &Device::flex());
+            let (keys, values) = cache.write(0, &new, &new, &places);
+            for all in [keys, values] {
+                let known: Vec<f32> = read(&all, |all| {
+                    sequence
+                        .rows()
+                        .iter()
+                        .flat_map(|rows| &all[2 * rows.start..2 * rows.end])
+                        .copied()
+                        .collect()
+                });
+                assert_eq!(known, written);
+            }
+        }
     }
 }

@@ -11,19 +11,20 @@ use burn::tensor::Tensor;
 use lancer_backend::TokenId;
 use rayon::prelude::*;
 
+use super::Parameter;
 use crate::{
     exp::exp,
-    fused,
     numbers::{change, read, to_vec},
+    product::product,
     settings::Products,
 };
 
 /// Tokens of the vocabulary whose logits are in memory at once: of 1,000 rows they are 16 MB.
 const TOKENS: usize = 4096;
 
-/// The head's weights, `[vocabulary, hidden]`.
+/// The head's weights.
 pub(crate) struct Head<'a> {
-    weight: &'a Tensor<2>,
+    weight: &'a Parameter,
     /// Size of a part.
     tokens: usize,
 }
@@ -58,21 +59,21 @@ struct Row {
 }
 
 impl<'a> Head<'a> {
-    pub(crate) fn new(weight: &'a Tensor<2>) -> Self {
+    pub(crate) fn new(weight: &'a Parameter) -> Self {
         Self { weight, tokens: TOKENS }
     }
 
     /// The logits `[rows, vocabulary]` of few rows.
     pub(crate) fn logits(&self, states: Tensor<2>) -> Vec<f32> {
-        to_vec(&states.matmul(self.weight.clone().transpose()))
+        to_vec(&product(states, self.weight.factor(), Products::F32))
     }
 
     /// The log-probability of a target for each row of `states: [rows, hidden]`.
     pub(crate) fn score(&self, states: &Tensor<2>, targets: &[TokenId]) -> Vec<Scored> {
         let mut rows = vec![Row::START; targets.len()];
         for (first, weight) in self.parts() {
-            let count = weight.dims()[0];
-            read(&states.clone().matmul(weight.transpose()), |logits| {
+            let count = weight.dims()[1];
+            read(&product(states.clone(), weight, Products::F32), |logits| {
                 rows.par_iter_mut()
                     .zip(logits.par_chunks(count))
                     .zip(targets)
@@ -95,8 +96,8 @@ impl<'a> Head<'a> {
         let mut by_states: Option<Tensor<2>> = None;
         let mut by_weight = Vec::new();
         for (first, weight) in self.parts() {
-            let count = weight.dims()[0];
-            let logits = states.clone().matmul(weight.clone().transpose());
+            let count = weight.dims()[1];
+            let logits = states.clone().matmul(weight.clone());
             let by_logits = change(logits, |logits| {
                 logits.par_chunks_mut(count).zip(targets).zip(normalisers).zip(weights).for_each(
                     |(((row, target), &normaliser), &weight)| {
@@ -104,8 +105,8 @@ impl<'a> Head<'a> {
                     },
                 );
             });
-            by_weight.push(fused::product(by_logits.clone().transpose(), states.clone(), products));
-            let more = fused::product(by_logits, weight, products);
+            by_weight.push(product(by_logits.clone().transpose(), states.clone(), products));
+            let more = product(by_logits, weight.transpose(), products);
             by_states = Some(match by_states {
                 Some(known) => known + more,
                 None => more,
@@ -118,12 +119,13 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The weights in parts, each with its first token.
+    /// The weights in parts `[hidden, tokens]`, each with its first token.
     fn parts(&self) -> impl Iterator<Item = (usize, Tensor<2>)> {
-        let vocabulary = self.weight.dims()[0];
+        let weight = self.weight.factor();
+        let vocabulary = weight.dims()[1];
         (0..vocabulary).step_by(self.tokens).map(move |first| {
             let count = self.tokens.min(vocabulary - first);
-            (first, self.weight.clone().narrow(0, first, count))
+            (first, weight.clone().narrow(1, first, count))
         })
     }
 }
@@ -188,7 +190,14 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::numbers::matrix;
+    use crate::{
+        numbers::matrix,
+        transformer::{Order, Training},
+    };
+
+    fn head_weight(numbers: Vec<f32>, shape: [usize; 2], order: Order) -> Parameter {
+        Parameter::new("head".into(), shape.to_vec(), numbers, order, Training::Trained, &Device::flex())
+    }
 
     /// Some numbers between -1 and 1.
     fn numbers(count: usize, phase: f32) -> Vec<f32> {
@@ -208,9 +217,10 @@ mod tests {
     fn parts_of_the_vocabulary_make_up_the_whole() {
         let (device, rows, hidden, vocabulary) = (Device::flex(), 6, 4, 23);
         let states = matrix(numbers(rows * hidden, 0.1), [rows, hidden], &device);
-        let weight = matrix(numbers(vocabulary * hidden, 0.2), [vocabulary, hidden], &device);
+        let [weight, transposed] = [Order::AsInFiles, Order::Transposed]
+            .map(|order| head_weight(numbers(vocabulary * hidden, 0.2), [vocabulary, hidden], order));
         let targets: Vec<TokenId> = [0, 22, 5, 6, 7, 11].map(TokenId).to_vec();
-        let (parts, whole) = (Head { weight: &weight, tokens: 5 }, Head::new(&weight));
+        let (parts, whole) = (Head { weight: &transposed, tokens: 5 }, Head::new(&weight));
         let logits = whole.logits(states.clone());
         for (row, (one, two)) in
             parts.score(&states, &targets).iter().zip(whole.score(&states, &targets)).enumerate()
@@ -231,13 +241,13 @@ mod tests {
         let targets: Vec<TokenId> = [10, 0, 4].map(TokenId).to_vec();
         let weights = [0.5, -2.0, 1.5];
         let value = |states: &[f32], weight: &[f32]| {
-            let weight = matrix(weight.to_vec(), [vocabulary, hidden], &device);
+            let weight = head_weight(weight.to_vec(), [vocabulary, hidden], Order::AsInFiles);
             let states = matrix(states.to_vec(), [rows, hidden], &device);
             weighted_sum(&Head { weight: &weight, tokens: 4 }, &states, &targets, &weights)
         };
         let tensors = (
             matrix(states.clone(), [rows, hidden], &device),
-            matrix(weight.clone(), [vocabulary, hidden], &device),
+            head_weight(weight.clone(), [vocabulary, hidden], Order::AsInFiles),
         );
         let head = Head { weight: &tensors.1, tokens: 4 };
         let normalisers: Vec<f32> =

@@ -9,6 +9,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
 use crate::{
     fused,
+    product::{product, products_of},
     settings::{LoraSettings, Products, Projection},
 };
 
@@ -54,6 +55,20 @@ impl Linear {
         Ok(Self { weight, bias, adapter })
     }
 
+    /// The outputs of several layers of the same states. `dropout` is `None` outside of training.
+    pub(crate) fn forward_all<const N: usize>(
+        linears: [&Self; N],
+        states: Tensor<2>,
+        products: Products,
+        mut dropout: Option<&mut Dropout>,
+    ) -> [Tensor<2>; N] {
+        if linears.iter().any(|linear| linear.adapter.is_some()) {
+            return linears.map(|linear| linear.forward(states.clone(), products, dropout.as_deref_mut()));
+        }
+        let outputs = products_of(states, linears.map(|linear| linear.weight.value.clone()), products);
+        std::array::from_fn(|place| linears[place].biased(outputs[place].clone()))
+    }
+
     /// `dropout` is `None` outside of training.
     pub(crate) fn forward(
         &self,
@@ -63,16 +78,20 @@ impl Linear {
     ) -> Tensor<2> {
         let weight = self.weight.value.clone();
         let output = match (&self.adapter, dropout) {
-            (None, _) => fused::product(states, weight, products),
+            (None, _) => product(states, weight, products),
             (Some(adapter), Some(dropout)) => {
                 let dropped = dropout.apply(states.clone(), adapter.dropout);
-                fused::product(states, weight, products) + adapter.forward(dropped)
+                product(states, weight, products) + adapter.forward(dropped)
             }
             (Some(adapter), None) => {
                 let (down, up) = (adapter.down.value.clone(), adapter.up.value.clone());
                 fused::adapted(states, weight, down, up, adapter.scale, products)
             }
         };
+        self.biased(output)
+    }
+
+    fn biased(&self, output: Tensor<2>) -> Tensor<2> {
         match &self.bias {
             Some(bias) => output + bias.value.clone(),
             None => output,

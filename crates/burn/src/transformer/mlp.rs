@@ -40,8 +40,8 @@ impl Mlp {
         products: Products,
         mut dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
-        let gate = self.gate.forward(states.clone(), products, dropout.as_deref_mut());
-        let up = self.up.forward(states, products, dropout.as_deref_mut());
+        let [gate, up] =
+            Linear::forward_all([&self.gate, &self.up], states, products, dropout.as_deref_mut());
         self.down.forward(fused::gated(gate, up, self.activation), products, dropout)
     }
 

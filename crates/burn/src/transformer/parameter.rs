@@ -1,7 +1,9 @@
 //! One weight matrix or vector.
 
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use lancer_backend::TokenId;
 use lancer_model::{Model, ModelError};
+use rayon::prelude::*;
 
 use crate::numbers::{self, matrix, to_vec};
 
@@ -18,8 +20,8 @@ pub(crate) enum Order {
     /// As in files: `[output, input]` for a linear layer, `[vocabulary, hidden]` for an embedding; `[1, width]` for a
     /// vector.
     AsInFiles,
-    /// `[input, output]`. A linear layer is then `x W`, and its gradient `xᵀ dy` comes out in the order of the weights,
-    /// so the optimizer reads both without a transposed copy.
+    /// `[input, output]`, for a head `[hidden, vocabulary]`. A linear layer is then `x W`, which is fastest for few rows; and
+    /// its gradient `xᵀ dy` comes out in the order of the weights, so the optimizer reads both without a transposed copy.
     Transposed,
 }
 
@@ -104,6 +106,25 @@ impl Parameter {
         }
     }
 
+    /// As the matrix `[input, output]` or `[hidden, vocabulary]` of a product, whatever its order.
+    pub(crate) fn factor(&self) -> Tensor<2> {
+        match self.order {
+            Order::AsInFiles => self.value.clone().transpose(),
+            Order::Transposed => self.value.clone(),
+        }
+    }
+
+    /// The rows of these tokens in a matrix `[vocabulary, hidden]`, whatever its order.
+    pub(crate) fn rows_of(&self, tokens: &[TokenId]) -> Tensor<2> {
+        let ids: Vec<i64> = tokens.iter().map(|token| i64::from(token.0)).collect();
+        let ids = TensorData::new(ids, [tokens.len()]);
+        let ids = Tensor::<1, Int>::from_data(ids, &self.value.device());
+        match self.order {
+            Order::AsInFiles => self.value.clone().select(0, ids),
+            Order::Transposed => self.value.clone().select(1, ids).transpose(),
+        }
+    }
+
     /// Makes autodiff watch a weight that is trained.
     pub(crate) fn watch(&mut self) {
         if self.is_trained() {
@@ -121,15 +142,16 @@ fn transposed(data: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     /// Squares of this side fit into the first cache.
     const SIDE: usize = 32;
     let mut result = vec![0.0; data.len()];
-    for top in (0..rows).step_by(SIDE) {
-        for left in (0..columns).step_by(SIDE) {
-            for row in top..rows.min(top + SIDE) {
-                for column in left..columns.min(left + SIDE) {
-                    result[column * rows + row] = data[row * columns + column];
+    result.par_chunks_mut(SIDE * rows).enumerate().for_each(|(band, result)| {
+        for top in (0..rows).step_by(SIDE) {
+            for (column, result) in result.chunks_exact_mut(rows).enumerate() {
+                let column = band * SIDE + column;
+                for row in top..rows.min(top + SIDE) {
+                    result[row] = data[row * columns + column];
                 }
             }
         }
-    }
+    });
     result
 }
 

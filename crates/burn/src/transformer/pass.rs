@@ -5,66 +5,60 @@ use std::{ops::Range, sync::Arc};
 use lancer_backend::Seed;
 use lancer_model::Config;
 
-use super::{Cache, dropout::Dropout};
+use super::{Cache, Place, dropout::Dropout};
 use crate::{
     fused::{AttentionShape, Reach, Turns},
     settings::Products,
 };
 
-/// Some tokens of one sequence that a pass reads.
+/// Tokens of one sequence in a pass that needs no cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Number of its tokens before them.
-    pub(crate) past: usize,
-    /// Number of tokens read.
+    /// Number of tokens.
     pub(crate) rows: usize,
-    /// Where the tokens before are.
-    pub(crate) before: Before,
+    /// The span of the same pass after which they come, if any; that one begins its sequence.
+    pub(crate) after: Option<usize>,
 }
 
-/// Where a span's past is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Before {
-    /// In the cache of the span, if there is a past.
-    Cache,
-    /// In the same pass, as the span of this index, which has no past itself.
-    Span(usize),
-}
-
-/// The rows of a pass: spans packed one after another.
+/// The rows of a pass.
 pub(crate) struct Layout {
-    /// The rows of each span.
-    pub(crate) rows: Vec<Range<usize>>,
-    /// What each span's queries see, where nothing is in a cache.
+    /// What each part's queries see: rows of the cache, or of the pass itself where there is none.
     pub(crate) reaches: Arc<[Reach]>,
+    /// Where the rows stand in the cache; none where there is none.
+    pub(crate) places: Vec<Place>,
     turns: Arc<Turns>,
     /// Of layers with a sliding window, where there are some.
     windowed_turns: Option<Arc<Turns>>,
 }
 
 impl Layout {
-    pub(crate) fn new(config: &Config, spans: &[Span]) -> Self {
+    /// `positions` are those of the rows in their sequences.
+    pub(crate) fn new(config: &Config, positions: &[usize], reaches: Vec<Reach>, places: Vec<Place>) -> Self {
+        let turns = |rotary| Arc::new(Turns::new(rotary, config.head_dim, positions));
+        Self {
+            reaches: reaches.into(),
+            places,
+            turns: turns(&config.rotary),
+            windowed_turns: config.sliding_window.as_ref().map(|window| turns(&window.rotary)),
+        }
+    }
+
+    /// Spans one after another, without a cache.
+    pub(crate) fn packed(config: &Config, spans: &[Span]) -> Self {
         let mut rows: Vec<Range<usize>> = Vec::with_capacity(spans.len());
         let mut reaches = Vec::with_capacity(spans.len());
         let mut positions = Vec::new();
         for span in spans {
             let start = positions.len();
             let own = start..start + span.rows;
-            let prefix = match span.before {
-                Before::Cache => 0..0,
-                Before::Span(index) => rows[index].clone(),
-            };
-            reaches.push(Reach { queries: own.clone(), prefix, keys: own.clone() });
+            let before = span.after.map(|index| rows[index].clone());
+            let past = before.as_ref().map_or(0, Range::len);
+            let keys = before.into_iter().chain([own.clone()]).collect();
+            reaches.push(Reach { queries: own.clone(), keys });
             rows.push(own);
-            positions.extend(span.past..span.past + span.rows);
+            positions.extend(past..past + span.rows);
         }
-        let turns = |rotary| Arc::new(Turns::new(rotary, config.head_dim, &positions));
-        Self {
-            rows,
-            reaches: reaches.into(),
-            turns: turns(&config.rotary),
-            windowed_turns: config.sliding_window.as_ref().map(|window| turns(&window.rotary)),
-        }
+        Self::new(config, &positions, reaches, Vec::new())
     }
 
     /// The turns of a layer with such an attention.
@@ -94,8 +88,8 @@ impl Dropping {
 /// One pass.
 pub(crate) struct Pass<'a> {
     pub(crate) layout: &'a Layout,
-    /// One for each span; `None` where nothing is read on later.
-    pub(crate) caches: Option<&'a mut [Cache]>,
+    /// `None` where nothing is read on later.
+    pub(crate) cache: Option<&'a mut Cache>,
     pub(crate) products: Products,
     pub(crate) dropping: Dropping,
 }

@@ -4,15 +4,15 @@
 //! what the loss makes of the log-probability, so it is taken along while the logits are there, and the backward pass does
 //! not compute them again. As the parts of the vocabulary come, what was summed is scaled to the largest logit so far.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use lancer_backend::TokenId;
 use rayon::prelude::*;
 
 use super::{Head, Row, Scored};
 use crate::{
     exp::exp,
-    fused,
     numbers::{change, read},
+    product::product,
     settings::Products,
 };
 
@@ -29,8 +29,8 @@ impl Head<'_> {
         let mut rows = vec![Row::START; targets.len()];
         let mut sum = states.zeros_like();
         for (first, weight) in self.parts() {
-            let count = weight.dims()[0];
-            let logits = states.clone().matmul(weight.clone().transpose());
+            let count = weight.dims()[1];
+            let logits = states.clone().matmul(weight.clone());
             let mut scales = vec![1.0; rows.len()];
             let exponentials = change(logits, |logits| {
                 let rows = rows.par_iter_mut().zip(logits.par_chunks_mut(count)).zip(targets);
@@ -43,7 +43,7 @@ impl Head<'_> {
                     }
                 });
             });
-            let more = fused::product(exponentials, weight, products);
+            let more = product(exponentials, weight.transpose(), products);
             sum = change(sum, |sum| {
                 read(&more, |more| {
                     for ((sum, more), scale) in
@@ -54,9 +54,7 @@ impl Head<'_> {
                 });
             });
         }
-        let ids: Vec<i64> = targets.iter().map(|target| i64::from(target.0)).collect();
-        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [targets.len()]), &states.device());
-        let of_targets = self.weight.clone().select(0, ids);
+        let of_targets = self.weight.rows_of(targets);
         let derivative = change(sum, |sum| {
             read(&of_targets, |of_targets| {
                 let all = sum.chunks_exact_mut(hidden).zip(of_targets.chunks_exact(hidden)).zip(&rows);

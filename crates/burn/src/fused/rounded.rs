@@ -15,33 +15,43 @@ pub(super) struct Factor {
     numbers: Vec<bf16>,
     rows: usize,
     columns: usize,
+    /// Steps in memory from one row to the next, and from one column to the next.
+    strides: [isize; 2],
 }
 
 impl Factor {
     pub(super) fn new(matrix: Floats) -> Self {
-        let [rows, columns] = matrix.layout().shape().to_vec()[..] else {
-            // Every tensor of this crate is a matrix.
-            unreachable!("a product of what is no matrix")
+        let shape = matrix.layout().shape();
+        let (rows, columns) = (shape[0], shape[1]);
+        let is_transposed = matrix.layout().strides() == [1, rows as isize];
+        let (numbers, strides) = if is_transposed {
+            let start = matrix.layout().start_offset();
+            (rounded(&matrix.storage::<f32>()[start..][..rows * columns]), [1, rows as isize])
+        } else {
+            (rounded(slice(&compact(matrix))), [columns as isize, 1])
         };
-        let matrix = compact(matrix);
-        let mut numbers = vec![bf16::ZERO; rows * columns];
-        numbers.par_chunks_mut(CHUNK).zip(slice(&matrix).par_chunks(CHUNK)).for_each(|(rounded, numbers)| {
-            for (rounded, &number) in rounded.iter_mut().zip(numbers) {
-                *rounded = round(number);
-            }
-        });
-        Self { numbers, rows, columns }
+        Self { numbers, rows, columns, strides }
     }
 
     /// The matrix as it is.
     pub(super) fn plain(&self) -> MatRef<'_, bf16> {
-        MatRef::from_row_major(&self.numbers, self.rows, self.columns)
+        MatRef::new(&self.numbers, self.rows, self.columns, self.strides[0], self.strides[1])
     }
 
     /// The matrix transposed.
     pub(super) fn transposed(&self) -> MatRef<'_, bf16> {
-        MatRef::from_col_major(&self.numbers, self.columns, self.rows)
+        MatRef::new(&self.numbers, self.columns, self.rows, self.strides[1], self.strides[0])
     }
+}
+
+fn rounded(numbers: &[f32]) -> Vec<bf16> {
+    let mut rounded = vec![bf16::ZERO; numbers.len()];
+    rounded.par_chunks_mut(CHUNK).zip(numbers.par_chunks(CHUNK)).for_each(|(rounded, numbers)| {
+        for (rounded, &number) in rounded.iter_mut().zip(numbers) {
+            *rounded = round(number);
+        }
+    });
+    rounded
 }
 
 /// `one · two`, rows first.

@@ -1,0 +1,102 @@
+//! Attention of few queries, such as the one of a sample that is written: query by query, over the keys where they stand.
+
+use rayon::prelude::*;
+
+use super::{AttentionShape, Reach};
+use crate::{
+    exp::exp,
+    fused::dot::{dot, multiply_add},
+};
+
+/// Key-value heads that one thread takes at a time.
+const HEADS: usize = 4;
+
+/// Numbers of a head that are summed at once.
+const WIDTH: usize = 32;
+
+/// Keys or values of one head.
+#[derive(Clone, Copy)]
+struct OneHead<'a> {
+    /// `[tokens, kv_heads · head_dim]`.
+    all: &'a [f32],
+    kv_head: usize,
+    shape: AttentionShape,
+}
+
+impl<'a> OneHead<'a> {
+    /// That of the token in this row.
+    fn of(self, row: usize) -> &'a [f32] {
+        let AttentionShape { kv_heads, head_dim, .. } = self.shape;
+        &self.all[(row * kv_heads + self.kv_head) * head_dim..][..head_dim]
+    }
+}
+
+/// The output of one reach, `[its rows, heads · head_dim]`. `queries` are its own rows; `keys` and `values` are all there
+/// are, `[tokens, kv_heads · head_dim]`.
+pub(super) fn attend(
+    queries: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    shape: AttentionShape,
+    reach: &Reach,
+    output: &mut [f32],
+) {
+    let places: Vec<usize> = reach.keys.iter().cloned().flatten().collect();
+    let before = places.len() - reach.rows();
+    // The queries of a row that share a key-value head stand side by side.
+    let together = shape.groups() * shape.head_dim;
+    let parts = output.par_chunks_mut(together).zip(queries.par_chunks(together));
+    parts.with_min_len(HEADS).enumerate().for_each(|(part, (output, queries))| {
+        let (row, kv_head) = (part / shape.kv_heads, part % shape.kv_heads);
+        let end = before + row + 1;
+        let seen = &places[end.saturating_sub(shape.window.unwrap_or(end))..end];
+        let [keys, values] = [keys, values].map(|all| OneHead { all, kv_head, shape });
+        of_kv_head(queries, keys, values, seen, output);
+    });
+}
+
+/// The output of one query of each of the heads that share `keys` and `values`, over the rows that it sees.
+fn of_kv_head(queries: &[f32], keys: OneHead<'_>, values: OneHead<'_>, seen: &[usize], output: &mut [f32]) {
+    let AttentionShape { head_dim, scale, .. } = keys.shape;
+    let mut scores = vec![0.0; queries.len() / head_dim * seen.len()];
+    for (place, &row) in seen.iter().enumerate() {
+        let key = keys.of(row);
+        let heads = queries.chunks_exact(head_dim).zip(scores.chunks_exact_mut(seen.len()));
+        heads.for_each(|(query, scores)| scores[place] = dot(query, key));
+    }
+    for (output, scores) in output.chunks_exact_mut(head_dim).zip(scores.chunks_exact_mut(seen.len())) {
+        softmax(scores, scale);
+        weighted_sum(scores, seen, values, output);
+    }
+}
+
+fn softmax(scores: &mut [f32], scale: f32) {
+    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for score in scores.iter_mut() {
+        *score = exp((*score - max) * scale);
+    }
+    let factor = 1.0 / scores.iter().sum::<f32>();
+    for score in scores {
+        *score *= factor;
+    }
+}
+
+/// `Σ p · value` over some rows.
+fn weighted_sum(probabilities: &[f32], rows: &[usize], values: OneHead<'_>, output: &mut [f32]) {
+    let (whole, rest) = output.as_chunks_mut::<WIDTH>();
+    let of_rest = whole.len() * WIDTH;
+    for (part, output) in whole.iter_mut().enumerate() {
+        let mut sums = [0.0; WIDTH];
+        for (&probability, &row) in probabilities.iter().zip(rows) {
+            let value = &values.of(row)[part * WIDTH..][..WIDTH];
+            for (sum, value) in sums.iter_mut().zip(value) {
+                *sum = multiply_add(probability, *value, *sum);
+            }
+        }
+        *output = sums;
+    }
+    for (number, output) in rest.iter_mut().enumerate() {
+        let terms = probabilities.iter().zip(rows).map(|(p, &row)| p * values.of(row)[of_rest + number]);
+        *output = terms.sum();
+    }
+}
