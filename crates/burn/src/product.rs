@@ -9,7 +9,7 @@ use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
 use crate::{
-    fused::dot::multiply_add,
+    fused::dot::{LANES, multiply_add},
     numbers::{Floats, matrix, primitive, slice},
 };
 
@@ -169,11 +169,22 @@ fn of_one(states: &[f32], weight: &Weight, first: usize, output: &mut [f32]) {
 
 /// Adds the weights of some inputs to the sums.
 fn add<const N: usize>(sums: &mut [f32], states: [f32; N], weights: [&[f32]; N]) {
+    let (whole, rest) = sums.as_chunks_mut::<LANES>();
     // As long as the sums, and known to be, so that the loop has no checks.
-    let weights = weights.map(|weights| &weights[..sums.len()]);
-    for (place, sum) in sums.iter_mut().enumerate() {
-        for i in 0..N {
-            *sum = multiply_add(states[i], weights[i][place], *sum);
+    let weights = weights.map(|weights| weights.as_chunks::<LANES>());
+    let whole_weights = weights.map(|(weights, _)| &weights[..whole.len()]);
+    for (place, sums) in whole.iter_mut().enumerate() {
+        let mut lanes = *sums;
+        for (state, weights) in states.iter().zip(&whole_weights) {
+            for (sum, weight) in lanes.iter_mut().zip(&weights[place]) {
+                *sum = multiply_add(*state, *weight, *sum);
+            }
+        }
+        *sums = lanes;
+    }
+    for (state, (_, weights)) in states.iter().zip(weights) {
+        for (sum, weight) in rest.iter_mut().zip(weights) {
+            *sum = multiply_add(*state, *weight, *sum);
         }
     }
 }
