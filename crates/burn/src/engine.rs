@@ -14,8 +14,8 @@ use lancer_backend::{
 };
 use lancer_model::Model;
 
-pub use self::settings::BurnSettings;
 use self::reader::Reader;
+pub use self::settings::BurnSettings;
 use crate::{
     reading::Reading,
     transformer::{Trained, Transformer},

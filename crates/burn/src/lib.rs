@@ -33,6 +33,7 @@
 //! # Ok::<(), lancer_backend::LearnerError>(())
 //! ```
 
+mod dot;
 mod engine;
 mod exp;
 mod fused;

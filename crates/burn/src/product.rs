@@ -10,7 +10,7 @@ use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
 use crate::{
-    fused::dot::{LANES, multiply_add},
+    dot::{LANES, multiply_add},
     numbers::{Floats, matrix, primitive, slice},
 };
 
@@ -46,7 +46,9 @@ pub(crate) fn products<const N: usize>(states: Tensor<2>, weights: [Tensor<2>; N
     let states = primitive(states);
     let weights = weights.map(|weight| {
         // Holds since all tensors of this crate are on flex, and this one is outside of autodiff.
-        Weight::new(weight.try_into_primitive::<Flex>().expect("weights of the flex backend outside of autodiff"))
+        Weight::new(
+            weight.try_into_primitive::<Flex>().expect("weights of the flex backend outside of autodiff"),
+        )
     });
     let mut outputs = weights.each_ref().map(|weight| vec![0.0; rows * weight.outputs]);
     of_few(slice(&states), rows, &weights, &mut outputs);
@@ -75,7 +77,10 @@ impl Weight {
         let steps = [reach(inputs, strides[0]), reach(outputs, strides[1])];
         let least = start as isize + steps.iter().map(|&step| step.min(0)).sum::<isize>();
         let most = start as isize + steps.iter().map(|&step| step.max(0)).sum::<isize>();
-        assert!(least >= 0 && (most as usize) < numbers.storage::<f32>().len().max(1), "a layout in its memory");
+        assert!(
+            least >= 0 && (most as usize) < numbers.storage::<f32>().len().max(1),
+            "a layout in its memory"
+        );
         Self { numbers, start, inputs, outputs, strides }
     }
 }

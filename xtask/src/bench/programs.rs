@@ -40,7 +40,12 @@ impl Programs {
         for (to, format) in [(&programs.gguf, "half"), (&programs.hugging_face, "f32")] {
             if !to.exists() {
                 run_program(
-                    programs.lancer().arg("convert").arg(&programs.default).arg(to).args(["--format", format]),
+                    programs
+                        .lancer()
+                        .arg("convert")
+                        .arg(&programs.default)
+                        .arg(to)
+                        .args(["--format", format]),
                 )?;
             }
         }

@@ -44,7 +44,13 @@ impl Reader {
         let config = &transformer.config;
         let device = transformer.embedding.value.device();
         let cache = Cache::new(config.layers, config.kv_heads * config.head_dim, &device);
-        Self { transformer, cache, prompt: Vec::new(), sequence: Sequence::default(), usage: Usage::default() }
+        Self {
+            transformer,
+            cache,
+            prompt: Vec::new(),
+            sequence: Sequence::default(),
+            usage: Usage::default(),
+        }
     }
 
     pub(crate) fn transformer(&self) -> &Transformer {
@@ -81,7 +87,12 @@ impl Reader {
     }
 
     /// Plans to read more tokens, at least one, of a sequence. Gives their rows.
-    pub(crate) fn plan(&mut self, plan: &mut Plan, sequence: &mut Sequence, tokens: &[TokenId]) -> Range<usize> {
+    pub(crate) fn plan(
+        &mut self,
+        plan: &mut Plan,
+        sequence: &mut Sequence,
+        tokens: &[TokenId],
+    ) -> Range<usize> {
         let rows = plan.rows()..plan.rows() + tokens.len();
         plan.positions.extend(sequence.length()..sequence.length() + tokens.len());
         plan.places.extend(self.cache.extend(sequence, rows.clone()));

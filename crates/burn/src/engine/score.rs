@@ -109,11 +109,16 @@ impl Run<'_, '_> {
             self.reader.keep_prompt(&asked.prompt, sequence.clone());
             // A continuation's first token is predicted by the prompt.
             for (place, tokens) in asked.continuations.iter().enumerate() {
-                self.pass.predictions.extend(
-                    tokens.first().map(|&target| Prediction { row: last, target, request, place }),
-                );
+                self.pass.predictions.extend(tokens.first().map(|&target| Prediction {
+                    row: last,
+                    target,
+                    request,
+                    place,
+                }));
             }
-            for (place, tokens) in asked.continuations.iter().enumerate().filter(|(_, tokens)| tokens.len() > 1) {
+            for (place, tokens) in
+                asked.continuations.iter().enumerate().filter(|(_, tokens)| tokens.len() > 1)
+            {
                 // Its last one is not read.
                 let read = &tokens[..tokens.len() - 1];
                 self.plan_tokens(&mut sequence.clone(), read, |row, token| {

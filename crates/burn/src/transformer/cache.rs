@@ -231,7 +231,12 @@ mod tests {
             let (keys, values) = cache.write(0, &new, &new, &places);
             for all in [keys, values] {
                 let known: Vec<f32> = read(&all, |all| {
-                    sequence.rows().iter().flat_map(|rows| &all[2 * rows.start..2 * rows.end]).copied().collect()
+                    sequence
+                        .rows()
+                        .iter()
+                        .flat_map(|rows| &all[2 * rows.start..2 * rows.end])
+                        .copied()
+                        .collect()
                 });
                 assert_eq!(known, written);
             }
