@@ -48,20 +48,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         log_probs.push(start.elapsed().as_secs_f64());
         let start = Instant::now();
         let forward = learner.forward(&batch)?;
-        let after_forward = start.elapsed();
+        let after_forward = start.elapsed().as_secs_f64();
         let weights: Vec<Vec<f32>> =
             forward.iter().map(|row| vec![-1.0 / row.len() as f32; row.len()]).collect();
         learner.backward(&weights)?;
-        let after_backward = start.elapsed();
+        let after_backward = start.elapsed().as_secs_f64();
         learner.step(&StepSettings { learning_rate: 1e-6, ..StepSettings::default() })?;
-        let step = start.elapsed();
-        steps.push(step.as_secs_f64());
+        let step = start.elapsed().as_secs_f64();
+        steps.push(step);
         println!(
-            "step {:.2} s: forward {:.2}, backward {:.2}, optimizer {:.2}",
-            step.as_secs_f64(),
-            after_forward.as_secs_f64(),
-            (after_backward - after_forward).as_secs_f64(),
-            (step - after_backward).as_secs_f64()
+            "step {step:.2} s: forward {after_forward:.2}, backward {:.2}, optimizer {:.2}",
+            after_backward - after_forward,
+            step - after_backward
         );
     }
     let (step, log_probs) = (median(steps), median(log_probs));

@@ -6,7 +6,6 @@
 mod adapted;
 mod attention;
 mod autodiff;
-pub(crate) mod dot;
 mod gated;
 mod rms_norm;
 mod rotary;

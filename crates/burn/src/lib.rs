@@ -34,6 +34,7 @@
 //! # Ok::<(), lancer_backend::LearnerError>(())
 //! ```
 
+mod dot;
 mod engine;
 mod exp;
 mod fused;

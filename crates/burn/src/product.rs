@@ -2,7 +2,8 @@
 //! samples, nearly as fast as the weights come from memory.
 //!
 //! Burn's own takes one thread for few rows. Here each thread takes some of the outputs, with the same matrix product
-//! (`gemm`) inside; for one row with a loop of its own, as that of `gemm` waits for memory twice as long.
+//! (`gemm`) inside. For one row, where `gemm` waits for memory, it takes some of the inputs, whose weights stand in memory one
+//! after another.
 
 use std::ops::Range;
 
@@ -10,7 +11,8 @@ use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
 use crate::{
-    fused::{self, dot::multiply_add},
+    dot::{LANES, multiply_add},
+    fused,
     numbers::{Floats, matrix, primitive, slice},
     settings::Products,
 };
@@ -21,8 +23,11 @@ const FEW_ROWS: usize = 128;
 /// Outputs of a thread are a multiple of this: whole cache lines.
 const OUTPUTS: usize = 16;
 
-/// Outputs of one row whose sums are in the first cache together.
-const SUMS: usize = 2048;
+/// Parts of the inputs of one row. Fixed, so that sums do not depend on the number of threads.
+const PARTS: usize = 8;
+
+/// From so many outputs on, threads take outputs of one row and not inputs.
+const MANY_OUTPUTS: usize = 16_384;
 
 /// Rows of weights that are added at once to the sums of one row.
 const AT_ONCE: usize = 8;
@@ -102,11 +107,16 @@ unsafe impl Sync for Output {}
 
 /// Fills `outputs`, `[rows, outputs]` of each of the weights.
 fn of_few(states: &[f32], rows: usize, weights: &[Weight], outputs: &mut [Vec<f32>]) {
+    for weight in weights {
+        assert_eq!(states.len(), rows * weight.inputs, "as many states as the weights have inputs");
+    }
+    if rows == 1 && weights.iter().all(|weight| weight.strides[1] == 1 && weight.outputs < MANY_OUTPUTS) {
+        return of_one(states, weights, outputs);
+    }
     let threads = rayon::current_num_threads();
     let outputs: Vec<Output> = outputs.iter_mut().map(|output| Output(output.as_mut_ptr())).collect();
     (0..threads).into_par_iter().for_each(|thread| {
         for (weight, output) in weights.iter().zip(&outputs) {
-            assert_eq!(states.len(), rows * weight.inputs, "as many states as the weights have inputs");
             let of_thread = weight.outputs.div_ceil(threads).next_multiple_of(OUTPUTS);
             let first = (thread * of_thread).min(weight.outputs);
             let range = first..(first + of_thread).min(weight.outputs);
@@ -117,6 +127,29 @@ fn of_few(states: &[f32], rows: usize, weights: &[Weight], outputs: &mut [Vec<f3
     });
 }
 
+/// The outputs of one row.
+fn of_one(states: &[f32], weights: &[Weight], outputs: &mut [Vec<f32>]) {
+    let of_part = states.len().div_ceil(PARTS).next_multiple_of(AT_ONCE);
+    let parts: Vec<Vec<Vec<f32>>> = (0..PARTS)
+        .into_par_iter()
+        .map(|part| {
+            let first = (part * of_part).min(states.len());
+            let inputs = first..(first + of_part).min(states.len());
+            let sums_of = |weight: &Weight| {
+                let mut sums = vec![0.0; weight.outputs];
+                add_inputs(states, weight, inputs.clone(), 0, &mut sums);
+                sums
+            };
+            weights.iter().map(sums_of).collect()
+        })
+        .collect();
+    for part in parts {
+        for (output, part) in outputs.iter_mut().zip(part) {
+            output.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        }
+    }
+}
+
 /// The outputs of one thread, at least one.
 fn of_thread_alone(states: &[f32], rows: usize, weight: &Weight, range: Range<usize>, output: Output) {
     // `[rows, outputs]` numbers are there, and `range` is within the outputs.
@@ -125,7 +158,7 @@ fn of_thread_alone(states: &[f32], rows: usize, weight: &Weight, range: Range<us
         // Outputs of one row stand side by side, and no other thread has these.
         #[allow(unsafe_code, reason = "a part of a vector that no other thread has")]
         let output = unsafe { std::slice::from_raw_parts_mut(output, range.len()) };
-        of_one(states, weight, range.start, output);
+        add_inputs(states, weight, 0..states.len(), range.start, output);
         return;
     }
     let [next_input, next_output] = weight.strides;
@@ -159,35 +192,40 @@ fn of_thread_alone(states: &[f32], rows: usize, weight: &Weight, range: Range<us
     }
 }
 
-/// The outputs from `first` on of one row, over weights whose outputs stand side by side.
-fn of_one(states: &[f32], weight: &Weight, first: usize, output: &mut [f32]) {
+/// Adds what some inputs of one row give to the outputs from `first` on, which stand side by side in the weights.
+fn add_inputs(states: &[f32], weight: &Weight, inputs: Range<usize>, first: usize, sums: &mut [f32]) {
     let weights: &[f32] = weight.numbers.storage();
-    for (part, sums) in output.chunks_mut(SUMS).enumerate() {
-        let start = weight.start as isize + (first + part * SUMS) as isize;
-        let count = sums.len();
-        let of_input = |input: usize| {
-            let start = start + input as isize * weight.strides[0];
-            &weights[start as usize..][..count]
-        };
-        let whole = states.len() / AT_ONCE * AT_ONCE;
-        for input in (0..whole).step_by(AT_ONCE) {
-            let states: [f32; AT_ONCE] = std::array::from_fn(|i| states[input + i]);
-            let weights: [&[f32]; AT_ONCE] = std::array::from_fn(|i| of_input(input + i));
-            add(sums, states, weights);
-        }
-        for (input, &state) in states.iter().enumerate().skip(whole) {
-            add(sums, [state], [of_input(input)]);
-        }
+    let start = weight.start as isize + first as isize;
+    let count = sums.len();
+    let of_input = |input: usize| &weights[(start + input as isize * weight.strides[0]) as usize..][..count];
+    let whole = inputs.len() / AT_ONCE * AT_ONCE;
+    for input in (inputs.start..inputs.start + whole).step_by(AT_ONCE) {
+        let states: [f32; AT_ONCE] = std::array::from_fn(|i| states[input + i]);
+        add(sums, states, std::array::from_fn(|i| of_input(input + i)));
+    }
+    for (input, &state) in states[..inputs.end].iter().enumerate().skip(inputs.start + whole) {
+        add(sums, [state], [of_input(input)]);
     }
 }
 
 /// Adds the weights of some inputs to the sums.
 fn add<const N: usize>(sums: &mut [f32], states: [f32; N], weights: [&[f32]; N]) {
+    let (whole, rest) = sums.as_chunks_mut::<LANES>();
     // As long as the sums, and known to be, so that the loop has no checks.
-    let weights = weights.map(|weights| &weights[..sums.len()]);
-    for (place, sum) in sums.iter_mut().enumerate() {
-        for i in 0..N {
-            *sum = multiply_add(states[i], weights[i][place], *sum);
+    let weights = weights.map(|weights| weights.as_chunks::<LANES>());
+    let whole_weights = weights.map(|(weights, _)| &weights[..whole.len()]);
+    for (place, sums) in whole.iter_mut().enumerate() {
+        let mut lanes = *sums;
+        for (state, weights) in states.iter().zip(&whole_weights) {
+            for (sum, weight) in lanes.iter_mut().zip(&weights[place]) {
+                *sum = multiply_add(*state, *weight, *sum);
+            }
+        }
+        *sums = lanes;
+    }
+    for (state, (_, weights)) in states.iter().zip(weights) {
+        for (sum, weight) in rest.iter_mut().zip(weights) {
+            *sum = multiply_add(*state, *weight, *sum);
         }
     }
 }
@@ -216,7 +254,7 @@ mod tests {
     #[test]
     fn it_is_burns_product() {
         for rows in [0, 1, 2, 7, FEW_ROWS, FEW_ROWS + 1] {
-            for (inputs, outputs) in [(32, 64), (5, 3), (37, 130), (16, 1), (9, 2 * SUMS + 500)] {
+            for (inputs, outputs) in [(32, 64), (5, 3), (37, 130), (16, 1), (9, MANY_OUTPUTS + 500)] {
                 assert_is_matmul(numbers([rows, inputs], 0.1), numbers([inputs, outputs], 0.2));
             }
         }

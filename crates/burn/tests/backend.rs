@@ -4,15 +4,22 @@
 
 use std::{
     fs,
+    num::NonZeroU32,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use lancer_backend::{
-    Backend, BackendError, Collect, Finish, GenerateRequest, Prompt, Sampling, Seed, TokenId,
+    Backend, BackendError, Collect, Continuation, Finish, GenerateRequest, Prompt, Sampling, ScoreRequest,
+    ScoredContinuation, Seed, TokenId,
     conformance::{self, Reference, TINY_MODELS},
 };
 use lancer_burn::{BurnBackend, BurnSettings};
 use lancer_model::{ConvertFormat, Model, convert};
+
+/// Few samples at a time, and prompts and continuations cut into several passes.
+const NARROW: BurnSettings =
+    BurnSettings { parallel: NonZeroU32::new(2).unwrap(), step_tokens: NonZeroU32::new(7).unwrap() };
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -21,11 +28,54 @@ fn fixture(name: &str) -> PathBuf {
 #[test]
 fn conforms() {
     for name in TINY_MODELS {
-        let mut engine = BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap();
-        for case in conformance::BACKEND {
-            println!("{name}: {}", case.name);
-            (case.run)(&mut engine);
+        for settings in [BurnSettings::default(), NARROW] {
+            let mut engine = BurnBackend::load(&fixture(name), &settings).unwrap();
+            for case in conformance::BACKEND {
+                println!("{name}: {}", case.name);
+                (case.run)(&mut engine);
+            }
         }
+    }
+}
+
+#[test]
+fn settings_change_no_sample_and_no_score() {
+    let requests: Vec<_> = (0..3)
+        .map(|number| {
+            let text = format!("{}Sentence {number}.", "Judge the sentence that follows. ".repeat(4));
+            GenerateRequest::new(Prompt::text(text))
+                .sampling(Sampling::Nucleus { temperature: 1.0, top_p: 0.9 })
+                .samples(Seed(number), 3)
+                .max_tokens(40)
+        })
+        .collect();
+    let scored: Vec<_> = requests
+        .iter()
+        .map(|request| ScoreRequest {
+            prompt: request.prompt.clone(),
+            continuations: ["", " It is right.", " Wrong, and longer than the other one is."]
+                .map(Continuation::closed)
+                .to_vec(),
+        })
+        .collect();
+    let run = |settings: &BurnSettings| {
+        let mut engine = BurnBackend::load(&fixture("tiny-llama"), settings).unwrap();
+        let mut samples = Collect::default();
+        engine.generate(&requests, &mut samples).unwrap();
+        samples.0.sort_by_key(|one| (one.request, one.sample));
+        let samples: Vec<Vec<TokenId>> = samples.0.into_iter().map(|one| one.tokens).collect();
+        let mut scores = vec![Vec::new(); scored.len()];
+        let give = &mut |request: usize, found: Vec<ScoredContinuation>| {
+            scores[request] = found.into_iter().flat_map(|one| one.log_probs).collect();
+            ControlFlow::Continue(())
+        };
+        engine.score(&scored, give).unwrap();
+        (samples, scores)
+    };
+    let ((wide, wide_scores), (narrow, narrow_scores)) = (run(&BurnSettings::default()), run(&NARROW));
+    assert_eq!(wide, narrow);
+    for (wide, narrow) in wide_scores.concat().iter().zip(narrow_scores.concat()) {
+        assert!((wide - narrow).abs() < 1e-4, "{wide} and {narrow}");
     }
 }
 

@@ -227,8 +227,18 @@ fn tokens_round_trip(engine: &mut dyn Backend) {
 }
 
 fn scores_alone_and_together(engine: &mut dyn Backend) {
-    let continuations: Vec<_> =
-        [" Paris.", " London, of course", " I do not know"].map(Continuation::open).to_vec();
+    // Some begin alike, some are the same, and one is all of another's beginning.
+    let texts = [
+        " Paris.",
+        " London, of course",
+        " I do not know",
+        " London, of all cities",
+        " London, of course",
+        " London,",
+        "",
+        " Paris.",
+    ];
+    let continuations: Vec<_> = texts.map(Continuation::open).to_vec();
     let requests: Vec<_> = prompts()
         .into_iter()
         .map(|prompt| ScoreRequest { prompt, continuations: continuations.clone() })
@@ -242,6 +252,7 @@ fn scores_alone_and_together(engine: &mut dyn Backend) {
             let alone = score(engine, &[asked]).remove(0).remove(0);
             assert_eq!(alone.tokens, scored.tokens, "other tokens when alone");
             assert_close("alone and together", &alone.log_probs, &scored.log_probs, TOLERANCE);
+            assert_eq!(alone.is_greedy, scored.is_greedy, "greedy alone or together only");
         }
     }
 }

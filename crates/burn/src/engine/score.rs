@@ -1,10 +1,11 @@
-//! Scoring: prompts that begin alike are read once, and prompts and continuations of many requests in one pass.
+//! Scoring: prompts that begin alike are read once, as are a request's continuations, and many requests in one pass.
 
 use std::ops::ControlFlow;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use lancer_backend::{
-    BackendError, ScoreRequest, ScoredContinuation, TokenId, Tokenizer, Usage, by_common_beginning,
+    BackendError, ScoreRequest, ScoredContinuation, ScoredToken, TokenId, Tokenizer, Usage,
+    by_common_beginning, common_beginning,
 };
 
 use super::{
@@ -25,15 +26,13 @@ pub(crate) fn score(
     sink: &mut Sink<'_>,
 ) -> Result<Usage, BackendError> {
     let asked = prepare(reading, requests)?;
-    let done = asked.iter().map(Asked::nothing_scored).collect();
+    let done = asked.iter().map(|one| vec![Vec::new(); one.continuations.len()]).collect();
     reader.take_usage();
-    let pass = Pass { plan: Plan::default(), predictions: Vec::new(), whole: Vec::new() };
-    let mut run = Run { reader, step: settings.step_tokens.get() as usize, pass, done, sink };
+    let step = settings.step_tokens.get() as usize;
+    let mut run = Run { reader, step, asked: &asked, pass: Pass::default(), done, sink };
     let order = by_common_beginning(asked.iter().map(|one| one.prompt.as_slice()));
-    let result = order
-        .into_iter()
-        .try_for_each(|request| run.plan_request(request, &asked[request]))
-        .and_then(|()| run.compute());
+    let result =
+        order.into_iter().try_for_each(|request| run.plan_request(request)).and_then(|()| run.compute());
     if result.is_err() {
         // What was planned may not have been read.
         reader.forget_prompt();
@@ -45,17 +44,6 @@ pub(crate) fn score(
 struct Asked {
     prompt: Vec<TokenId>,
     continuations: Vec<Vec<TokenId>>,
-}
-
-impl Asked {
-    fn nothing_scored(&self) -> Vec<ScoredContinuation> {
-        let nothing = |tokens: &Vec<TokenId>| ScoredContinuation {
-            tokens: tokens.clone(),
-            log_probs: Vec::with_capacity(tokens.len()),
-            is_greedy: true,
-        };
-        self.continuations.iter().map(nothing).collect()
-    }
 }
 
 fn prepare(reading: Reading<'_>, requests: &[ScoreRequest]) -> Result<Vec<Asked>, BackendError> {
@@ -74,69 +62,106 @@ fn prepare(reading: Reading<'_>, requests: &[ScoreRequest]) -> Result<Vec<Asked>
 }
 
 /// The next pass.
+#[derive(Default)]
 struct Pass {
     plan: Plan,
-    /// What its rows predict, each continuation's tokens in their order.
-    predictions: Vec<Prediction>,
+    /// What becomes known with it, each continuation's tokens in their order.
+    scores: Vec<Score>,
     /// Requests that are whole with it.
     whole: Vec<usize>,
 }
 
-/// A target of a row.
-struct Prediction {
-    row: usize,
-    target: TokenId,
+/// The next score, or scores, of one of a request's continuations.
+struct Score {
     request: usize,
-    /// Which of the request's continuations.
     place: usize,
+    from: From,
+}
+
+/// Where scores come from.
+enum From {
+    /// This token, as a row of the pass predicts it.
+    Row(usize, TokenId),
+    /// The first so many tokens of an earlier continuation.
+    Continuation(usize, usize),
 }
 
 struct Run<'a, 'b> {
     reader: &'a mut Reader,
     /// Tokens of a pass at most.
     step: usize,
+    asked: &'a [Asked],
     pass: Pass,
-    done: Vec<Vec<ScoredContinuation>>,
+    /// What is known of each request's continuations.
+    done: Vec<Vec<Vec<ScoredToken>>>,
     sink: &'a mut Sink<'b>,
 }
 
 impl Run<'_, '_> {
-    fn plan_request(&mut self, request: usize, asked: &Asked) -> Result<(), BackendError> {
-        if asked.continuations.iter().any(|tokens| !tokens.is_empty()) {
-            let mut sequence = self.reader.known_beginning(&asked.prompt);
+    fn plan_request(&mut self, request: usize) -> Result<(), BackendError> {
+        let Asked { prompt, continuations } = &self.asked[request];
+        if continuations.iter().any(|tokens| !tokens.is_empty()) {
+            let mut sequence = self.reader.known_beginning(prompt);
             let known = sequence.length();
-            let last = self.plan_tokens(&mut sequence, &asked.prompt[known..], |_, _| None)?;
-            self.reader.keep_prompt(&asked.prompt, sequence.clone());
+            let last = self.plan_tokens(&mut sequence, &prompt[known..], |_, _| None)?;
+            self.reader.keep_prompt(prompt, sequence.clone());
             // A continuation's first token is predicted by the prompt.
-            for (place, tokens) in asked.continuations.iter().enumerate() {
-                self.pass.predictions.extend(tokens.first().map(|&target| Prediction {
-                    row: last,
-                    target,
+            for (place, tokens) in continuations.iter().enumerate() {
+                self.pass.scores.extend(tokens.first().map(|&target| Score {
                     request,
                     place,
+                    from: From::Row(last, target),
                 }));
             }
-            for (place, tokens) in
-                asked.continuations.iter().enumerate().filter(|(_, tokens)| tokens.len() > 1)
-            {
-                // Its last one is not read.
-                let read = &tokens[..tokens.len() - 1];
-                self.plan_tokens(&mut sequence.clone(), read, |row, token| {
-                    Some(Prediction { row, target: tokens[token + 1], request, place })
-                })?;
+            let mut read: Vec<Sequence> = Vec::new();
+            for place in 0..continuations.len() {
+                read.push(self.plan_continuation(request, place, &sequence, &read)?);
             }
         }
         self.pass.whole.push(request);
         Ok(())
     }
 
-    /// Plans to read tokens, at least one, in as many passes as they need; `predict` says what a row predicts that reads the
-    /// token of this index. Gives the last one's row.
+    /// Plans to read a continuation, which an earlier one may begin like. `prompt` is what it goes on from, `earlier` what has
+    /// become of the continuations before it.
+    fn plan_continuation(
+        &mut self,
+        request: usize,
+        place: usize,
+        prompt: &Sequence,
+        earlier: &[Sequence],
+    ) -> Result<Sequence, BackendError> {
+        let continuations = &self.asked[request].continuations;
+        let tokens = &continuations[place];
+        let alike = |&other: &usize| common_beginning(&continuations[other], tokens);
+        let like = (0..place).max_by_key(alike).map(|other| (other, alike(&other)));
+        // The last token that both have is read again: what it predicts is not the same.
+        let (mut sequence, known) = match like {
+            Some((other, common)) if common > 1 => {
+                let from = From::Continuation(other, common);
+                self.pass.scores.push(Score { request, place, from });
+                (earlier[other].beginning(prompt.length() + common - 1), common - 1)
+            }
+            _ => (prompt.clone(), 0),
+        };
+        // Its last token is predicted, not read.
+        let read = &tokens[known..tokens.len().saturating_sub(1).max(known)];
+        if !read.is_empty() {
+            self.plan_tokens(&mut sequence, read, |row, token| {
+                let from = From::Row(row, tokens[known + token + 1]);
+                Some(Score { request, place, from })
+            })?;
+        }
+        Ok(sequence)
+    }
+
+    /// Plans to read tokens, at least one, in as many passes as they need; `predict` says which score comes from a row that
+    /// reads the token of this index. Gives the last one's row.
     fn plan_tokens(
         &mut self,
         sequence: &mut Sequence,
         tokens: &[TokenId],
-        predict: impl Fn(usize, usize) -> Option<Prediction>,
+        predict: impl Fn(usize, usize) -> Option<Score>,
     ) -> Result<usize, BackendError> {
         let mut planned = 0;
         while planned < tokens.len() {
@@ -146,7 +171,7 @@ impl Run<'_, '_> {
             let count = (tokens.len() - planned).min(self.step - self.pass.plan.rows());
             let part = &tokens[planned..planned + count];
             let rows = self.reader.plan(&mut self.pass.plan, sequence, part);
-            self.pass.predictions.extend(rows.zip(planned..).filter_map(|(row, token)| predict(row, token)));
+            self.pass.scores.extend(rows.zip(planned..).filter_map(|(row, token)| predict(row, token)));
             planned += count;
         }
         Ok(self.pass.plan.rows() - 1)
@@ -154,35 +179,57 @@ impl Run<'_, '_> {
 
     /// Reads what is planned, and hands on the requests that are whole.
     fn compute(&mut self) -> Result<(), BackendError> {
-        let new = Pass { plan: Plan::default(), predictions: Vec::new(), whole: Vec::new() };
-        let Pass { plan, predictions, whole } = std::mem::replace(&mut self.pass, new);
+        let Pass { plan, scores, whole } = std::mem::take(&mut self.pass);
         let rows = plan.rows();
-        if rows > 0 {
-            let states = self.reader.read(plan);
-            self.reader.count(|usage| usage.read += rows as u64);
-            self.score(&states, &predictions);
-        }
+        let states = (rows > 0).then(|| self.reader.read(plan));
+        self.reader.count(|usage| usage.read += rows as u64);
+        self.score(states.as_ref(), &scores);
         for request in whole {
-            if (self.sink)(request, std::mem::take(&mut self.done[request])).is_break() {
+            let done = std::mem::take(&mut self.done[request]);
+            let scored = self.asked[request].continuations.iter().zip(done).map(|(tokens, scored)| {
+                ScoredContinuation {
+                    tokens: tokens.clone(),
+                    log_probs: scored.iter().map(|token| token.log_prob).collect(),
+                    is_greedy: scored.iter().all(|token| token.is_greedy),
+                }
+            });
+            if (self.sink)(request, scored.collect()).is_break() {
                 return Err(BackendError::Cancelled);
             }
         }
         Ok(())
     }
 
-    fn score(&mut self, states: &Tensor<2>, predictions: &[Prediction]) {
-        if predictions.is_empty() {
-            return;
-        }
-        let rows: Vec<i64> = predictions.iter().map(|prediction| prediction.row as i64).collect();
-        let rows = TensorData::new(rows, [predictions.len()]);
-        let states = states.clone().select(0, Tensor::<1, Int>::from_data(rows, &states.device()));
-        let targets: Vec<TokenId> = predictions.iter().map(|prediction| prediction.target).collect();
-        let scored = self.reader.transformer().head().score(&states, &targets);
-        for (scored, prediction) in scored.into_iter().zip(predictions) {
-            let continuation = &mut self.done[prediction.request][prediction.place];
-            continuation.log_probs.push(scored.log_prob);
-            continuation.is_greedy &= scored.is_best;
+    /// Adds the scores of a pass that gave these states, or read nothing.
+    fn score(&mut self, states: Option<&Tensor<2>>, scores: &[Score]) {
+        let (rows, targets): (Vec<i64>, Vec<TokenId>) = scores
+            .iter()
+            .filter_map(|score| match score.from {
+                From::Row(row, target) => Some((row as i64, target)),
+                From::Continuation(..) => None,
+            })
+            .unzip();
+        let of_rows = states.filter(|_| !rows.is_empty()).map(|states| {
+            let rows = TensorData::new(rows, [targets.len()]);
+            let states = states.clone().select(0, Tensor::<1, Int>::from_data(rows, &states.device()));
+            self.reader.transformer().head().score(&states, &targets)
+        });
+        let mut of_rows = of_rows.into_iter().flatten();
+        for score in scores {
+            let done = &mut self.done[score.request];
+            match score.from {
+                // As many as there are rows.
+                From::Row(..) => done[score.place].extend(
+                    of_rows
+                        .next()
+                        .map(|of_row| ScoredToken { log_prob: of_row.log_prob, is_greedy: of_row.is_best }),
+                ),
+                // The first token's score was there before.
+                From::Continuation(other, count) => {
+                    let (before, after) = done.split_at_mut(score.place);
+                    after[0].extend_from_slice(&before[other][1..count]);
+                }
+            }
         }
     }
 }

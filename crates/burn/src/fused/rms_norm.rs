@@ -5,8 +5,11 @@
 
 use rayon::prelude::*;
 
-use super::{dot::dot, tensor};
-use crate::numbers::{Floats, compact, slice};
+use super::tensor;
+use crate::{
+    dot::dot,
+    numbers::{Floats, compact, slice},
+};
 
 /// Rows that one thread takes at a time. Fixed, so that sums do not depend on the number of threads.
 const ROWS: usize = 32;

@@ -1,5 +1,7 @@
 //! Each kernel against the same composed of Burn's own operations, forward and backward.
 
+#![allow(clippy::single_range_in_vec_init, reason = "keys are lists of ranges, of one too")]
+
 use std::ops::Range;
 
 use burn::tensor::{Device, activation};

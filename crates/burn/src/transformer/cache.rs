@@ -180,6 +180,8 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::single_range_in_vec_init, reason = "rows are lists of ranges, of one too")]
+
     use super::*;
 
     fn cache() -> Cache {

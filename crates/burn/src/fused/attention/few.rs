@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::{AttentionShape, Reach};
 use crate::{
+    dot::{dot, multiply_add},
     exp::exp,
-    fused::dot::{dot, multiply_add},
 };
 
 /// Key-value heads that one thread takes at a time.
