@@ -39,6 +39,14 @@ fn conforms() {
 }
 
 #[test]
+fn prompts_are_shared_and_places_filled() {
+    let settings = BurnSettings { parallel: NonZeroU32::new(3).unwrap(), ..BurnSettings::default() };
+    let mut engine = BurnBackend::load(&fixture("tiny-llama"), &settings).unwrap();
+    conformance::common_beginnings_are_read_once(&mut engine);
+    conformance::samples_are_replaced_at_once(&mut engine);
+}
+
+#[test]
 fn settings_change_no_sample_and_no_score() {
     let requests: Vec<_> = (0..3)
         .map(|number| {

@@ -140,24 +140,7 @@ fn variants_are_those_of_transformers() {
 #[test]
 fn what_prompts_have_in_common_is_read_once() {
     let (mut engine, _folder) = engine("tiny-llama", few(4, 2048, 64));
-    let rubric = "Judge the sentence that follows and say how good it is, from one to ten. ".repeat(4);
-    let requests: Vec<_> = (0..6)
-        .map(|number| {
-            GenerateRequest::new(Prompt::text(format!("{rubric}Sentence {number}.")))
-                .sampling(Sampling::Nucleus { temperature: 0.7, top_p: 0.9 })
-                .samples(Seed(number), 3)
-                .max_tokens(4)
-        })
-        .collect();
-    let lengths: Vec<usize> =
-        requests.iter().map(|one| engine.tokenize(&one.prompt).unwrap().len()).collect();
-    let all: usize = lengths.iter().sum();
-    let usage = engine.generate(&requests, &mut Collect::default()).unwrap();
-    assert!((usage.read as usize) < lengths[0] + 6 * 8, "{usage:?} of {all}");
-    assert_eq!(usage.read as usize + usage.reused as usize, 3 * all, "{usage:?}");
-    // The trunk stays for the next call.
-    let again = engine.generate(&requests[5..], &mut Collect::default()).unwrap();
-    assert_eq!(again.read, 1, "{again:?}");
+    conformance::common_beginnings_are_read_once(&mut engine);
 }
 
 #[test]
@@ -180,25 +163,20 @@ fn continuations_share_their_prompt() {
     assert_eq!(usage.reused as usize, 5 * prompt_tokens, "{usage:?}");
 }
 
-/// When things happen, in steps and in tokens.
+/// The tokens that had been computed when each request's sample ended.
 #[derive(Default)]
 struct Watch {
-    steps: usize,
     tokens: usize,
-    /// Request, and the tokens that had been computed when its sample ended.
     ended: Vec<(usize, usize)>,
-    generated: usize,
 }
 
 impl CompletionSink for Watch {
     fn completed(&mut self, completion: Completion) -> ControlFlow<()> {
         self.ended.push((completion.request, self.tokens));
-        self.generated += completion.tokens.len();
         ControlFlow::Continue(())
     }
 
     fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
-        self.steps += 1;
         self.tokens += tokens;
         ControlFlow::Continue(())
     }
@@ -223,21 +201,7 @@ fn a_long_prompt_does_not_hold_up_samples() {
 #[test]
 fn a_sample_that_ends_is_replaced_at_once() {
     let (mut engine, _folder) = engine("tiny-llama", few(3, 1024, 64));
-    // Hot enough that hardly a sample ends by itself.
-    let requests: Vec<_> = (0..18)
-        .map(|number| {
-            GenerateRequest::new(Prompt::user("Say something."))
-                .sampling(Sampling::Nucleus { temperature: 5.0, top_p: 1.0 })
-                .samples(Seed(number), 1)
-                .max_tokens(if number % 3 == 0 { 30 } else { 2 })
-        })
-        .collect();
-    let mut watch = Watch::default();
-    engine.generate(&requests, &mut watch).unwrap();
-    assert_eq!(watch.ended.len(), 18);
-    assert!(watch.generated > 150, "{}", watch.generated);
-    // Three at a time would take 6 × 29 steps if each waited for the longest; the last one may be alone.
-    assert!(watch.steps < watch.generated / 3 + 30 + 18, "{} steps for {}", watch.steps, watch.generated);
+    conformance::samples_are_replaced_at_once(&mut engine);
 }
 
 #[test]

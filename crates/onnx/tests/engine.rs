@@ -11,8 +11,8 @@ use std::{
 };
 
 use lancer_backend::{
-    Backend, BackendError, Collect, Completion, CompletionSink, Continuation, Finish, GenerateRequest,
-    Prompt, Sampling, ScoreRequest, Seed, TokenId,
+    Backend, BackendError, Collect, Continuation, Finish, GenerateRequest, Prompt, Sampling, ScoreRequest,
+    Seed, TokenId,
     conformance::{self, Reference, TINY_MODELS},
 };
 use lancer_model::Model;
@@ -185,24 +185,7 @@ fn sixteen_and_eight_bits_are_close() {
 #[test]
 fn what_prompts_have_in_common_is_read_once() {
     let (mut engine, _folder) = engine("tiny-llama", ExportSettings::default(), few(4, 2048, 64));
-    let rubric = "Judge the sentence that follows and say how good it is, from one to ten. ".repeat(4);
-    let requests: Vec<_> = (0..6)
-        .map(|number| {
-            GenerateRequest::new(Prompt::text(format!("{rubric}Sentence {number}.")))
-                .sampling(Sampling::Nucleus { temperature: 0.7, top_p: 0.9 })
-                .samples(Seed(number), 3)
-                .max_tokens(4)
-        })
-        .collect();
-    let lengths: Vec<usize> =
-        requests.iter().map(|one| engine.tokenize(&one.prompt).unwrap().len()).collect();
-    let all: usize = lengths.iter().sum();
-    let usage = engine.generate(&requests, &mut Collect::default()).unwrap();
-    assert!((usage.read as usize) < lengths[0] + 6 * 8, "{usage:?} of {all}");
-    assert_eq!(usage.read as usize + usage.reused as usize, 3 * all, "{usage:?}");
-    // What was read last stays for the next call.
-    let again = engine.generate(&requests[5..], &mut Collect::default()).unwrap();
-    assert_eq!(again.read, 1, "{again:?}");
+    conformance::common_beginnings_are_read_once(&mut engine);
 }
 
 #[test]
@@ -224,52 +207,11 @@ fn continuations_share_their_prompt() {
     assert_eq!(usage.reused as usize, 3 * (length - 1), "{usage:?}");
 }
 
-/// Counts steps, and samples as they end.
-#[derive(Default)]
-struct Watch {
-    steps: usize,
-    ended: usize,
-    generated: usize,
-}
-
-impl CompletionSink for Watch {
-    fn completed(&mut self, completion: Completion) -> ControlFlow<()> {
-        self.ended += 1;
-        self.generated += completion.tokens.len();
-        ControlFlow::Continue(())
-    }
-
-    fn advanced(&mut self, _: usize) -> ControlFlow<()> {
-        self.steps += 1;
-        ControlFlow::Continue(())
-    }
-}
-
 #[test]
 fn a_sample_that_ends_is_replaced_at_once() {
     for way in [Operators::Fused, Operators::Plain] {
         let (mut engine, _folder) = engine("tiny-llama", operators(way), few(3, 1024, 64));
-        // Hot enough that hardly a sample ends by itself.
-        let requests: Vec<_> = (0..18)
-            .map(|number| {
-                GenerateRequest::new(Prompt::user("Say something."))
-                    .sampling(Sampling::Nucleus { temperature: 5.0, top_p: 1.0 })
-                    .samples(Seed(number), 1)
-                    .max_tokens(if number % 3 == 0 { 30 } else { 2 })
-            })
-            .collect();
-        let mut watch = Watch::default();
-        engine.generate(&requests, &mut watch).unwrap();
-        assert_eq!(watch.ended, 18);
-        assert!(watch.generated > 150, "{}", watch.generated);
-        // Three at a time would take 6 × 29 steps if each waited for the longest; the last one may be alone. A prompt is
-        // a step of its own.
-        assert!(
-            watch.steps < watch.generated / 3 + 30 + 2 * 18,
-            "{} steps for {} tokens",
-            watch.steps,
-            watch.generated
-        );
+        conformance::samples_are_replaced_at_once(&mut engine);
     }
 }
 

@@ -19,8 +19,8 @@ use crate::{
 const BATCH: &str = "8";
 /// Tokens of a sequence at most.
 const MAX_LENGTH: &str = "512";
-/// Rows that are trained on.
-const ROWS: usize = 16;
+/// Rows that are trained on: one step.
+const ROWS: usize = 8;
 const THREADS: &str = "2";
 
 /// What is trained with.

@@ -2,8 +2,9 @@
 //!
 //! An engine's tests call each [`Case`] of [`BACKEND`] with an engine that has loaded a small model, each of
 //! [`LEARNER`] with a function that loads one afresh, [`backends_agree`] and [`learner_agrees`] where two engines have the
-//! same weights, and [`difference_of_scores`] and [`greedy_is_the_same`] with what another program has said of the
-//! model. A case panics with what it expected and what it found.
+//! same weights, [`difference_of_scores`] and [`greedy_is_the_same`] with what another program has said of the
+//! model, and, where prompts are shared and samples written side by side, [`common_beginnings_are_read_once`] and
+//! [`samples_are_replaced_at_once`]. A case panics with what it expected and what it found.
 //!
 //! ```
 //! use lancer_backend::{conformance, scripted::ScriptedBackend};
@@ -18,12 +19,14 @@ mod agreement;
 mod backend;
 mod learner;
 mod reference;
+mod scheduling;
 mod tiny;
 
 pub use agreement::{backends_agree, greedy_agrees, learner_agrees};
 pub use backend::BACKEND;
 pub use learner::LEARNER;
 pub use reference::{Reference, difference_of_scores, greedy_is_the_same};
+pub use scheduling::{common_beginnings_are_read_once, samples_are_replaced_at_once};
 pub use tiny::{TINY_MODELS, variants};
 
 /// One requirement and how it is tested.
