@@ -1,4 +1,4 @@
-//! Sums of products, written so that compilers make vector code of them.
+//! Sums, sums of products and largest numbers, written so that compilers make vector code of them.
 
 /// Numbers of a vector, at most.
 pub(crate) const LANES: usize = 16;
@@ -19,6 +19,29 @@ pub(crate) fn sum(lanes: [f32; LANES]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
+/// `Σ a`.
+#[inline]
+pub(crate) fn sum_of(numbers: &[f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    let (whole, rest) = numbers.as_chunks::<LANES>();
+    for numbers in whole {
+        sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+    }
+    sum(sums) + rest.iter().sum::<f32>()
+}
+
+/// The largest number; what is no number is passed over, and of none it is -∞.
+#[inline]
+pub(crate) fn max_of(numbers: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (whole, rest) = numbers.as_chunks::<LANES>();
+    for numbers in whole {
+        lanes.iter_mut().zip(numbers).for_each(|(lane, &number)| *lane = larger(*lane, number));
+    }
+    lanes.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, larger)
+}
+
 /// `Σ a · b`.
 #[inline]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -30,4 +53,22 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     sum(sums) + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_maxima_are_those_of_plain_loops() {
+        for count in [0, 1, 15, 16, 17, 70] {
+            let numbers: Vec<f32> = (0..count).map(|i| (i as f32 * 1.7).sin() - 2.0).collect();
+            let sum: f32 = numbers.iter().sum();
+            assert!((sum_of(&numbers) - sum).abs() < 1e-4);
+            let product: f32 = numbers.iter().map(|number| number * number).sum();
+            assert!((dot(&numbers, &numbers) - product).abs() < 1e-3);
+            assert_eq!(max_of(&numbers), numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        }
+        assert_eq!(max_of(&[f32::NAN, -3.0, f32::NAN]), -3.0);
+    }
 }

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::tensor;
 use crate::{
+    dot::{dot, max_of, sum_of},
     exp::exp,
     numbers::{Floats, change, compact, primitive, read, slice},
 };
@@ -68,6 +69,9 @@ pub(super) struct Kept {
     /// `P` of each reach, `[kv_heads, groups · rows, keys]`.
     pub(super) probabilities: Vec<Tensor<3>>,
 }
+
+/// Rows of a softmax that one thread takes at least.
+const ROWS: usize = 64;
 
 /// From so many queries on, products of matrices are faster than one query after the other.
 const MANY_QUERIES: usize = 16;
@@ -215,22 +219,20 @@ fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3>
     let (rows, keys, window) = (reach.rows(), reach.keys(), shape.window.unwrap_or(usize::MAX));
     let scale = shape.scale;
     change(scores, |all| {
-        for (place, row) in all.chunks_exact_mut(keys).enumerate() {
+        all.par_chunks_exact_mut(keys).with_min_len(ROWS).enumerate().for_each(|(place, row)| {
             let (before, after) = row.split_at_mut(keys - rows + place % rows + 1);
             let (too_far, seen) = before.split_at_mut(before.len().saturating_sub(window));
-            let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let mut sum = 0.0;
+            let max = max_of(seen);
             for score in seen.iter_mut() {
                 *score = exp((*score - max) * scale);
-                sum += *score;
             }
-            let scale = 1.0 / sum;
+            let factor = 1.0 / sum_of(seen);
             for probability in seen.iter_mut() {
-                *probability *= scale;
+                *probability *= factor;
             }
             too_far.fill(0.0);
             after.fill(0.0);
-        }
+        });
     })
 }
 
@@ -244,12 +246,13 @@ fn softmax_backward(
     let scale = shape.scale;
     change(by_probabilities, |all| {
         read(probabilities, |probabilities| {
-            for (by, probabilities) in all.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)) {
-                let sum: f32 = by.iter().zip(probabilities).map(|(by, p)| by * p).sum();
+            let rows = all.par_chunks_exact_mut(keys).zip(probabilities.par_chunks_exact(keys));
+            rows.with_min_len(ROWS).for_each(|(by, probabilities)| {
+                let sum = dot(by, probabilities);
                 for (by, p) in by.iter_mut().zip(probabilities) {
                     *by = p * (*by - sum) * scale;
                 }
-            }
+            });
         });
     })
 }

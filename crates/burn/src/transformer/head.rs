@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::Parameter;
 use crate::{
+    dot::max_of,
     exp::exp,
     numbers::{change, read, to_vec},
     product::product,
@@ -136,7 +137,7 @@ impl Row {
 
     /// Adds the logits of the tokens from `first` on.
     fn add(&mut self, first: usize, logits: &[f32], target: usize) {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let max = max_of(logits);
         if max > self.max {
             self.best = first + logits.iter().position(|&logit| logit >= max).unwrap_or(0);
             self.sum *= f64::from((self.max - max).exp());

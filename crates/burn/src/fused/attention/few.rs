@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{AttentionShape, Reach};
 use crate::{
-    dot::{dot, multiply_add},
+    dot::{dot, max_of, multiply_add, sum_of},
     exp::exp,
 };
 
@@ -71,11 +71,11 @@ fn of_kv_head(queries: &[f32], keys: OneHead<'_>, values: OneHead<'_>, seen: &[u
 }
 
 fn softmax(scores: &mut [f32], scale: f32) {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let max = max_of(scores);
     for score in scores.iter_mut() {
         *score = exp((*score - max) * scale);
     }
-    let factor = 1.0 / scores.iter().sum::<f32>();
+    let factor = 1.0 / sum_of(scores);
     for score in scores {
         *score *= factor;
     }
