@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use crate::{
-    Backend, Collect, Completion, CompletionSink, GenerateRequest, Prompt, Sampling, Seed, Tokenizer,
-};
+use crate::{Backend, Collect, Completion, CompletionSink, GenerateRequest, Prompt, Sampling, Seed};
 
 /// The beginning that prompts have in common is read once in a call, each prompt once for all its samples, and the last one
 /// not again in the next call. Steps of fewer tokens than the prompts have may be set.
+///
+/// # Panics
+/// Where the engine computes more, or fails.
 pub fn common_beginnings_are_read_once(engine: &mut dyn Backend) {
     let rubric = "Judge the sentence that follows and say how good it is, from one to ten. ".repeat(4);
     let requests: Vec<_> = (0..6)
@@ -31,6 +32,9 @@ pub fn common_beginnings_are_read_once(engine: &mut dyn Backend) {
 
 /// Where an engine that is set to write three samples at a time has one that ends, another begins. It may take a step to
 /// read a prompt.
+///
+/// # Panics
+/// Where the engine takes more steps, or fails.
 pub fn samples_are_replaced_at_once(engine: &mut dyn Backend) {
     // Hot enough that hardly a sample ends by itself.
     let requests: Vec<_> = (0..18)
@@ -41,23 +45,23 @@ pub fn samples_are_replaced_at_once(engine: &mut dyn Backend) {
                 .max_tokens(if number % 3 == 0 { 30 } else { 2 })
         })
         .collect();
-    let mut steps = Steps::default();
-    engine.generate(&requests, &mut steps).expect("samples are drawn");
-    assert_eq!(steps.ended, 18);
-    assert!(steps.generated > 150, "{steps:?}");
+    let mut counts = Counts::default();
+    engine.generate(&requests, &mut counts).expect("samples are drawn");
+    assert_eq!(counts.ended, 18);
+    assert!(counts.generated > 150, "{counts:?}");
     // Three at a time would take 6 × 29 steps if each waited for the longest; the last one may be alone.
-    assert!(steps.steps < steps.generated / 3 + 30 + 2 * 18, "{steps:?}");
+    assert!(counts.steps < counts.generated / 3 + 30 + 2 * 18, "{counts:?}");
 }
 
 /// Counts steps, and samples as they end.
 #[derive(Debug, Default)]
-struct Steps {
+struct Counts {
     steps: usize,
     ended: usize,
     generated: usize,
 }
 
-impl CompletionSink for Steps {
+impl CompletionSink for Counts {
     fn completed(&mut self, completion: Completion) -> ControlFlow<()> {
         self.ended += 1;
         self.generated += completion.tokens.len();
