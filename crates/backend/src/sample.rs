@@ -4,8 +4,8 @@
 use std::error::Error;
 
 use crate::{
-    Allowed, BackendError, Choice, Completion, Finish, GenerateRequest, GrammarPosition, Held,
-    PreparedRequest, Sampler, StreamState, TextStream, TokenId, Tokenizer, TriePosition,
+    Allowed, BackendError, Choice, Completion, CompletionSink, Finish, GenerateRequest, GrammarPosition,
+    Held, PreparedRequest, Sampler, StreamState, TextStream, TokenId, Tokenizer, TriePosition,
 };
 
 /// A sample while it is written.
@@ -119,6 +119,29 @@ impl Sample {
             return Ok(Some(Finish::Stop));
         }
         Ok((self.tokens.len() >= prepared.limit).then_some(prepared.at_limit))
+    }
+
+    /// Adds a chosen token as [`accept`](Self::accept) does, counts it in `generated`, and hands the sample to `sink` where
+    /// it ends. Gives the sample back if it goes on.
+    ///
+    /// # Errors
+    /// [`BackendError::Cancelled`] where the sink breaks, and those of [`accept`](Self::accept).
+    pub fn go_on(
+        mut self,
+        prepared: &PreparedRequest,
+        choice: Choice,
+        tokenizer: &dyn Tokenizer,
+        generated: &mut u64,
+        sink: &mut dyn CompletionSink,
+    ) -> Result<Option<Self>, BackendError> {
+        let before = self.tokens.len();
+        let finish = self.accept(prepared, choice, tokenizer)?;
+        *generated += (self.tokens.len() - before) as u64;
+        match finish {
+            None => Ok(Some(self)),
+            Some(finish) if sink.completed(self.complete(finish)).is_break() => Err(BackendError::Cancelled),
+            Some(_) => Ok(None),
+        }
     }
 
     /// What the sample has become.

@@ -6,10 +6,8 @@
 
 use std::{env, error::Error, path::Path, time::Instant};
 
-use lancer_backend::{Backend, Learner, StepSettings, TokenId, TrainingSequence};
-use lancer_burn::{
-    Activations, BurnBackend, BurnLearner, BurnSettings, LoraSettings, Products, TrainSettings,
-};
+use lancer_backend::{Learner, StepSettings, TokenId, TrainingSequence};
+use lancer_burn::{Activations, BurnLearner, LoraSettings, Products, TrainSettings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -30,8 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let rounds: usize = argument(5, "3").parse()?;
 
-    let weights = BurnBackend::load(Path::new(&model), &BurnSettings::default())?.info().parameters;
     let mut learner = BurnLearner::load(Path::new(&model), &settings)?;
+    let weights = learner.weights();
     // A third of each sequence is prompt.
     let batch: Vec<TrainingSequence> = (0..sequences)
         .map(|sequence| TrainingSequence {

@@ -65,3 +65,10 @@ pub(crate) fn slice(tensor: &Floats) -> &[f32] {
 pub(crate) fn slice_mut(tensor: &mut Floats) -> &mut [f32] {
     tensor.storage_mut()
 }
+
+/// A matrix of numbers between -1 and 1, for tests.
+#[cfg(test)]
+pub(crate) fn waves(shape: [usize; 2], phase: f32) -> Tensor<2> {
+    let numbers = (0..shape[0] * shape[1]).map(|i| (i as f32 * 1.7 + phase).sin()).collect();
+    matrix(numbers, shape, &Device::flex())
+}

@@ -232,15 +232,8 @@ fn add<const N: usize>(sums: &mut [f32], states: [f32; N], weights: [&[f32]; N])
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
-    use crate::numbers::to_vec;
-
-    fn numbers(shape: [usize; 2], phase: f32) -> Tensor<2> {
-        let numbers = (0..shape[0] * shape[1]).map(|i| (i as f32 * 1.7 + phase).sin()).collect();
-        matrix(numbers, shape, &Device::flex())
-    }
+    use crate::numbers::{to_vec, waves as numbers};
 
     fn assert_is_matmul(states: Tensor<2>, weight: Tensor<2>) {
         let expected = to_vec(&states.clone().matmul(weight.clone()));

@@ -92,6 +92,11 @@ impl BurnLearner {
         &self.settings
     }
 
+    /// Number of weights, without adapters.
+    pub fn weights(&self) -> u64 {
+        self.transformer.size()
+    }
+
     /// Number of weights that are trained.
     pub fn trained_weights(&self) -> u64 {
         let trained = self.transformer.parameters().into_iter().filter(|parameter| parameter.is_trained());

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::assert_close;
 use crate::{
     Backend, Collect, Completion, Continuation, GenerateRequest, Learner, Message, Prompt, ScoreRequest,
-    ScoredContinuation,
+    ScoredContinuation, common_beginning,
 };
 
 const CHATS: [(&str, &str); 5] = [
@@ -77,7 +77,7 @@ pub fn greedy_agrees(one: &mut dyn Backend, two: &mut dyn Backend, prompts: &[&s
             same += 1;
             continue;
         }
-        let common = one.tokens.iter().zip(&two.tokens).take_while(|(one, two)| one == two).count();
+        let common = common_beginning(&one.tokens, &two.tokens);
         // Where one ends, the token that ends it is not among its tokens.
         let compared = (common + 1).min(one.log_probs.len()).min(two.log_probs.len());
         assert!(compared >= common, "{what}: too few log-probabilities");

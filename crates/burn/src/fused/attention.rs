@@ -222,18 +222,23 @@ fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3>
         all.par_chunks_exact_mut(keys).with_min_len(ROWS).enumerate().for_each(|(place, row)| {
             let (before, after) = row.split_at_mut(keys - rows + place % rows + 1);
             let (too_far, seen) = before.split_at_mut(before.len().saturating_sub(window));
-            let max = max_of(seen);
-            for score in seen.iter_mut() {
-                *score = exp((*score - max) * scale);
-            }
-            let factor = 1.0 / sum_of(seen);
-            for probability in seen.iter_mut() {
-                *probability *= factor;
-            }
+            softmax_of_row(seen, scale);
             too_far.fill(0.0);
             after.fill(0.0);
         });
     })
+}
+
+/// Makes `softmax(scale · scores)` of some scores.
+fn softmax_of_row(scores: &mut [f32], scale: f32) {
+    let max = max_of(scores);
+    for score in scores.iter_mut() {
+        *score = exp((*score - max) * scale);
+    }
+    let factor = 1.0 / sum_of(scores);
+    for score in scores {
+        *score *= factor;
+    }
 }
 
 /// The gradient by the scores before they were divided.

@@ -8,12 +8,10 @@ use burn::tensor::{Device, activation};
 use lancer_model::{Rotary, RotaryScaling};
 
 use super::*;
-use crate::product::product;
-
-fn numbers(shape: [usize; 2], phase: f32) -> Tensor<2> {
-    let numbers: Vec<f32> = (0..shape[0] * shape[1]).map(|i| (i as f32 * 1.7 + phase).sin()).collect();
-    Tensor::from_data(TensorData::new(numbers, shape), &Device::flex())
-}
+use crate::{
+    numbers::{matrix, to_vec, waves as numbers},
+    product::product,
+};
 
 fn assert_close(found: Tensor<2>, expected: Tensor<2>, tolerance: f32) {
     assert_eq!(found.dims(), expected.dims());
@@ -225,10 +223,7 @@ fn a_rounded_product_is_the_product_of_rounded_factors() {
 fn factors_may_be_a_part_or_transposed() {
     let [one, two] = [numbers([40, 24], 0.1), numbers([24, 30], 0.2)];
     let expected = rounded_product(one.clone(), two.clone());
-    let copy = |matrix: Tensor<2>| {
-        let dims = matrix.dims();
-        Tensor::<2>::from_data(TensorData::new(crate::numbers::to_vec(&matrix), dims), &Device::flex())
-    };
+    let copy = |whole: Tensor<2>| matrix(to_vec(&whole), whole.dims(), &Device::flex());
     let transposed = |matrix: &Tensor<2>| copy(matrix.clone().transpose()).transpose();
     assert_close(rounded_product(transposed(&one), transposed(&two)), expected, 1e-6);
     let (part, whole) = (one.clone().narrow(0, 5, 20), one.transpose().narrow(1, 5, 20));

@@ -195,16 +195,8 @@ impl Run<'_> {
     }
 
     /// Adds the chosen token to a sample; gives it back if it goes on.
-    fn accept(&mut self, mut sample: Sample, choice: Choice) -> Result<Option<Sample>, BackendError> {
-        let before = sample.tokens().len();
-        let finish = sample.accept(&self.prepared[sample.request()], choice, self.vocabulary)?;
-        self.usage.generated += (sample.tokens().len() - before) as u64;
-        match finish {
-            None => Ok(Some(sample)),
-            Some(finish) if self.sink.completed(sample.complete(finish)).is_break() => {
-                Err(BackendError::Cancelled)
-            }
-            Some(_) => Ok(None),
-        }
+    fn accept(&mut self, sample: Sample, choice: Choice) -> Result<Option<Sample>, BackendError> {
+        let prepared = &self.prepared[sample.request()];
+        sample.go_on(prepared, choice, self.vocabulary, &mut self.usage.generated, self.sink)
     }
 }

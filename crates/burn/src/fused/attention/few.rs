@@ -2,11 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{AttentionShape, Reach};
-use crate::{
-    dot::{dot, max_of, multiply_add, sum_of},
-    exp::exp,
-};
+use super::{AttentionShape, Reach, softmax_of_row};
+use crate::dot::{dot, multiply_add};
 
 /// Key-value heads that one thread takes at a time.
 const HEADS: usize = 4;
@@ -65,19 +62,8 @@ fn of_kv_head(queries: &[f32], keys: OneHead<'_>, values: OneHead<'_>, seen: &[u
         heads.for_each(|(query, scores)| scores[place] = dot(query, key));
     }
     for (output, scores) in output.chunks_exact_mut(head_dim).zip(scores.chunks_exact_mut(seen.len())) {
-        softmax(scores, scale);
+        softmax_of_row(scores, scale);
         weighted_sum(scores, seen, values, output);
-    }
-}
-
-fn softmax(scores: &mut [f32], scale: f32) {
-    let max = max_of(scores);
-    for score in scores.iter_mut() {
-        *score = exp((*score - max) * scale);
-    }
-    let factor = 1.0 / sum_of(scores);
-    for score in scores {
-        *score *= factor;
     }
 }
 
