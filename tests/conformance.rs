@@ -1,6 +1,6 @@
 //! The conformance suite on every engine, and the table of it in docs/backends.md.
 
-#![cfg(all(feature = "llama-cpp", feature = "burn-cpu", feature = "onnx"))]
+#![cfg(all(feature = "llama-cpp", feature = "burn-cpu", feature = "burn-wgpu", feature = "onnx"))]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::{
@@ -15,7 +15,7 @@ use lancer_backend::{
     Backend,
     conformance::{self, TINY_MODELS},
 };
-use lancer_burn::{BurnBackend, BurnLearner, BurnSettings, TrainSettings};
+use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, TrainSettings};
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
 use lancer_model::{ConvertFormat, Model, convert};
 use lancer_onnx::{ExportSettings, OnnxRuntime, OnnxSettings, Operators, export};
@@ -28,10 +28,13 @@ fn fixture(name: &str) -> PathBuf {
     root().join("fixtures").join(name)
 }
 
+/// Burn's devices in the table's order, its last columns.
+const BURN: [BurnDevice; 2] = [BurnDevice::Cpu, BurnDevice::Wgpu];
+
 /// The engines in the table's order, each with all models.
 fn engines(scratch: &Path) -> Vec<(&'static str, Vec<Box<dyn Backend>>)> {
     let mut engines: Vec<(&str, Vec<Box<dyn Backend>>)> =
-        ["llama.cpp", "ONNX Runtime, fused", "ONNX Runtime, plain", "Burn"]
+        ["llama.cpp", "ONNX Runtime, fused", "ONNX Runtime, plain", "Burn", "Burn, wgpu"]
             .map(|name| (name, Vec::new()))
             .into();
     let threads = NonZeroU32::new(1);
@@ -47,7 +50,10 @@ fn engines(scratch: &Path) -> Vec<(&'static str, Vec<Box<dyn Backend>>)> {
             let settings = OnnxSettings { threads, ..OnnxSettings::default() };
             engines[1 + place].1.push(Box::new(OnnxRuntime::load(&to, &settings).unwrap()));
         }
-        engines[3].1.push(Box::new(BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap()));
+        for (place, device) in BURN.into_iter().enumerate() {
+            let settings = BurnSettings { device, ..BurnSettings::default() };
+            engines[3 + place].1.push(Box::new(BurnBackend::load(&fixture(name), &settings).unwrap()));
+        }
     }
     engines
 }
@@ -75,15 +81,17 @@ fn the_table_in_the_documentation_is_what_a_run_gives() {
         }
     }
     for case in conformance::LEARNER {
-        let held = held(|| {
-            for name in TINY_MODELS {
-                (case.run)(&mut || {
-                    Box::new(BurnLearner::load(&fixture(name), &TrainSettings::default()).unwrap())
-                });
-            }
-        });
-        let not_trained = " – |".repeat(engines.len() - 1);
-        write!(table, "\n| training: {} |{not_trained} {held} |", case.name).unwrap();
+        let not_trained = " – |".repeat(engines.len() - BURN.len());
+        write!(table, "\n| training: {} |{not_trained}", case.name).unwrap();
+        for device in BURN {
+            let settings = TrainSettings { device, ..TrainSettings::default() };
+            let held = held(|| {
+                for name in TINY_MODELS {
+                    (case.run)(&mut || Box::new(BurnLearner::load(&fixture(name), &settings).unwrap()));
+                }
+            });
+            write!(table, " {held} |").unwrap();
+        }
     }
     println!("{table}");
     let documentation = fs::read_to_string(root().join("docs/backends.md")).unwrap();

@@ -4,19 +4,20 @@
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::{
+    fs,
     num::NonZeroU32,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use lancer_backend::{
-    Backend, Collect, Continuation, GenerateRequest, Learner, Message, Prompt, ScoreRequest, StepSettings,
-    TokenId, WeightFormat,
+    Backend, Collect, Continuation, GenerateRequest, Learner, Message, Prompt, ScoreRequest,
+    ScoredContinuation, StepSettings, TokenId, WeightFormat,
     conformance::{self, TINY_MODELS},
 };
 use lancer_burn::{BurnBackend, BurnLearner, BurnSettings, LoraSettings, TrainSettings};
 use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
-use lancer_model::{ConvertFormat, Model, convert};
+use lancer_model::{ConvertFormat, Model, SpecialTokens, convert};
 use lancer_onnx::{ExportSettings, OnnxRuntime, OnnxSettings, Operators, export};
 
 fn fixture(name: &str) -> PathBuf {
@@ -123,6 +124,49 @@ fn a_trained_model_is_the_same_in_every_engine() {
             let mut before = BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap();
             assert_ne!(greedy(&mut before), greedy(&mut burn), "{name}: training changed nothing");
         }
+    }
+}
+
+/// Gemma ends its turn with another token than a text: what the chat template sets after a response says with which.
+#[test]
+fn the_template_says_what_ends_a_turn() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("model");
+    fs::create_dir(&folder).unwrap();
+    for file in fs::read_dir(fixture("tiny-llama")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+    let template = folder.join("chat_template.jinja");
+    let text = fs::read_to_string(&template).unwrap();
+    fs::write(&template, text.replace("<|im_end|>", "<|endoftext|>")).unwrap();
+    let model = Model::open(&folder).unwrap();
+    let [turn, text] = ["<|endoftext|>", "<|im_end|>"]
+        .map(|token| TokenId(model.tokenizer().encode(token, SpecialTokens::Recognised)[0]));
+    let file = scratch.path().join("model.gguf");
+    convert(&model, &file, ConvertFormat::F32).unwrap();
+    let back = scratch.path().join("back");
+    convert(&Model::open(&file).unwrap(), &back, ConvertFormat::F32).unwrap();
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(back.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["eos_token_id"], serde_json::json!([text.0, turn.0]));
+
+    let mut burn = BurnBackend::load(&folder, &BurnSettings::default()).unwrap();
+    let mut llama_cpp = llama_cpp(&file);
+    let mut onnx = onnx(&back, Operators::Fused);
+    let engines: [&mut dyn Backend; 3] = [&mut burn, &mut llama_cpp, &mut onnx];
+    for engine in engines {
+        let request = ScoreRequest {
+            prompt: Prompt::user(PROMPTS[0]),
+            continuations: vec![Continuation::closed("Blue.")],
+        };
+        let mut last = None;
+        let keep = &mut |_, scored: Vec<ScoredContinuation>| {
+            last = scored[0].tokens.last().copied();
+            ControlFlow::Continue(())
+        };
+        engine.score(&[request], keep).unwrap();
+        assert_eq!(last, Some(turn), "{}", engine.info().engine);
     }
 }
 

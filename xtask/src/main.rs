@@ -8,6 +8,7 @@ mod onnxruntime;
 mod process;
 mod setup;
 mod test;
+mod vulkan;
 
 use std::{env, process::ExitCode};
 

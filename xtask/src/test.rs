@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::{
     process::{Failure, output, run as run_program},
     setup::Environment,
+    vulkan,
 };
 
 /// Runs the checks one after the other and stops at the first that fails.
@@ -12,13 +13,14 @@ use crate::{
 /// All of them use the release profile, so that the heavy dependencies are compiled once.
 pub(crate) fn run() -> Result<(), Failure> {
     let environment = Environment::prepare()?;
+    vulkan::prepare()?;
     let cargo = |arguments: &[&str]| run_program(environment.cargo().args(arguments));
     cargo(&["fmt", "--all", "--check"])?;
-    // With what only other programs than lancer use.
-    let workspace = ["--release", "--workspace", "--features", "lancer-data/lazy"];
+    // With what only other programs than lancer use, and the graphics card that a driver in software can stand for.
+    let workspace = ["--release", "--workspace", "--features", "lancer-data/lazy,lancer/burn-wgpu"];
     cargo(&[&["clippy"], &workspace[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
     // Each engine's feature alone, and none; all of them together are the workspace.
-    for engine in ["", "llama-cpp", "burn-cpu", "onnx"] {
+    for engine in ["", "llama-cpp", "burn-cpu", "burn-wgpu", "burn-cuda", "onnx"] {
         let features = ["--no-default-features", "--features", engine];
         let clippy = ["clippy", "--release", "--package", "lancer"];
         cargo(&[&clippy[..], &features[..], &["--", "-D", "warnings"]].concat())?;

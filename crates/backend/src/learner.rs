@@ -1,6 +1,6 @@
 //! The trait of an engine that trains a model.
 
-use std::path::Path;
+use std::{any::Any, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -128,7 +128,9 @@ pub enum WeightFormat {
 /// what the backward pass needs; the caller computes its loss and the derivative of the loss by each log-probability;
 /// [`backward`](Self::backward) adds the gradient of the sum of derivative × log-probability to what it has
 /// accumulated; [`step`](Self::step) descends along it.
-pub trait Learner {
+///
+/// It is [`Any`], so that who knows its engine gets the learner itself back.
+pub trait Learner: Any {
     /// The longest sequence that can be trained on.
     fn context_length(&self) -> usize;
 

@@ -2,12 +2,12 @@
 //! and the FLOP that a step needs by the usual count, 6 a weight and token (Kaplan et al. 2020, arXiv 2001.08361).
 //!
 //! `cargo run --release -p lancer-burn --example train_speed -- MODEL [full|lora|full-recompute|lora-recompute] [SEQUENCES]
-//! [TOKENS] [f32|bf16] [ROUNDS]`
+//! [TOKENS] [f32|bf16] [ROUNDS] [cpu|wgpu|cuda]`
 
 use std::{env, error::Error, path::Path, time::Instant};
 
 use lancer_backend::{Learner, StepSettings, TokenId, TrainingSequence};
-use lancer_burn::{Activations, BurnLearner, LoraSettings, Products, TrainSettings};
+use lancer_burn::{Activations, BurnDevice, BurnLearner, LoraSettings, Products, TrainSettings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -27,6 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         settings.products = Products::Bf16;
     }
     let rounds: usize = argument(5, "3").parse()?;
+    let named = argument(6, "cpu");
+    let device = BurnDevice::BUILT_IN.iter().copied().find(|device| device.name() == named);
+    settings.device = device.ok_or_else(|| format!("there is no device `{named}` in this build"))?;
 
     let mut learner = BurnLearner::load(Path::new(&model), &settings)?;
     let weights = learner.weights();

@@ -7,7 +7,6 @@ mod settings;
 
 use std::{ops::ControlFlow, path::Path};
 
-use burn::tensor::Device;
 use lancer_backend::{
     Backend, BackendError, CompletionSink, GenerateRequest, Grammars, ModelInfo, Prompt, ScoreRequest,
     ScoredContinuation, TokenId, Tokenizer, Usage,
@@ -30,14 +29,20 @@ pub struct BurnBackend {
 }
 
 impl BurnBackend {
-    /// Loads a GGUF file or a Hugging Face folder, on the CPU. Quantised weights become 32-bit floats.
+    /// Loads a GGUF file or a Hugging Face folder. Quantised weights become 32-bit floats.
     pub fn load(path: &Path, settings: &BurnSettings) -> Result<Self, BackendError> {
         let failed = |source| BackendError::Load { path: path.into(), source };
         let model = Model::open(path).map_err(|error| failed(error.into()))?;
-        let transformer = Transformer::load(&model, &Trained::None, &Device::flex())
-            .map_err(|error| failed(error.into()))?;
+        let device = settings.device.open().map_err(|error| failed(error.into()))?;
+        let transformer =
+            Transformer::load(&model, &Trained::None, &device).map_err(|error| failed(error.into()))?;
+        Ok(Self::new(model, transformer, settings))
+    }
+
+    /// A model with these weights.
+    pub(crate) fn new(model: Model, transformer: Transformer, settings: &BurnSettings) -> Self {
         let (grammars, reader) = (Grammars::default(), Reader::new(transformer));
-        Ok(Self { model, grammars, reader, settings: *settings })
+        Self { model, grammars, reader, settings: *settings }
     }
 }
 

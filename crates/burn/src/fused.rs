@@ -1,12 +1,15 @@
-//! The operations of a layer that are not matrix products, each one kernel with its derivative, as an extension of Burn.
+//! The operations of a layer that are not matrix products: on the processor each one kernel with its derivative, as an
+//! extension of Burn, on other devices composed of Burn's own.
 //!
-//! Composed of Burn's own operations they would take some forty passes over memory in each layer, each on one core and into
+//! Composed on the processor they would take some forty passes over memory in each layer, each on one core and into
 //! a tensor of its own, and training would spend as long in them as in the matrix products.
 
 mod adapted;
 mod attention;
 mod autodiff;
+mod composed;
 mod gated;
+mod reach;
 mod rms_norm;
 mod rotary;
 mod rounded;
@@ -21,10 +24,14 @@ use lancer_model::Activation;
 
 use self::{adapted::Adapted, rounded::Factor};
 pub(crate) use self::{
-    attention::{AttentionShape, Reach},
+    attention::AttentionShape,
+    reach::{Reach, Reaches},
     rotary::Turns,
 };
-use crate::{numbers::Floats, settings::Products};
+use crate::{
+    numbers::{Floats, is_here},
+    settings::Products,
+};
 
 /// Numbers that one thread takes at a time.
 const CHUNK: usize = 1 << 14;
@@ -39,7 +46,7 @@ pub(crate) trait Fused: Backend {
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         shape: AttentionShape,
-        reaches: Arc<[Reach]>,
+        reaches: Arc<Reaches>,
     ) -> FloatTensor<Self>;
     fn adapted(
         states: FloatTensor<Self>,
@@ -55,17 +62,26 @@ pub(crate) trait Fused: Backend {
 /// RMS norm (Zhang & Sennrich 2019, arXiv 1910.07467) of each row of `states: [rows, width]`:
 /// `x / √(mean(x²) + ε) · w`, with `weight: [1, width]`.
 pub(crate) fn rms_norm(states: Tensor<2>, weight: Tensor<2>, epsilon: f64) -> Tensor<2> {
+    if !is_here(&states) {
+        return composed::rms_norm(states, weight, epsilon);
+    }
     let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::rms_norm(states, weight, epsilon))
 }
 
 /// The rotary embedding of `states: [rows, heads · head_dim]`.
 pub(crate) fn rotate(states: Tensor<2>, turns: Arc<Turns>) -> Tensor<2> {
+    if !is_here(&states) {
+        return composed::rotate(states, &turns);
+    }
     Tensor::from_dispatch(<Dispatch as Fused>::rotate(states.into_dispatch(), turns))
 }
 
 /// `activation(gate) · up` (Shazeer 2020, arXiv 2002.05202), number by number.
 pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, activation: Activation) -> Tensor<2> {
+    if !is_here(&gate) {
+        return composed::gated(gate, up, activation);
+    }
     let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::gated(gate, up, activation))
 }
@@ -77,8 +93,11 @@ pub(crate) fn attend(
     key: Tensor<2>,
     value: Tensor<2>,
     shape: AttentionShape,
-    reaches: Arc<[Reach]>,
+    reaches: Arc<Reaches>,
 ) -> Tensor<2> {
+    if !is_here(&query) {
+        return composed::attend(&query, &key, &value, shape, &reaches);
+    }
     let (query, key, value) = (query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::attend(query, key, value, shape, reaches))
 }
@@ -93,12 +112,18 @@ pub(crate) fn adapted(
     scale: f64,
     products: Products,
 ) -> Tensor<2> {
+    if !is_here(&states) {
+        return composed::adapted(states, weight, [down, up], scale, products);
+    }
     let [states, weight, down, up] = [states, weight, down, up].map(Tensor::into_dispatch);
     Tensor::from_dispatch(<Dispatch as Fused>::adapted(states, weight, down, up, scale, products))
 }
 
 /// `states · weight` with both rounded to bf16, for `states: [rows, input]` and `weight: [input, output]`.
 pub(crate) fn rounded_product(states: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    if !is_here(&states) {
+        return composed::rounded_product(states, weight);
+    }
     let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::rounded_product(states, weight))
 }
@@ -121,7 +146,7 @@ impl Fused for Flex {
         key: Floats,
         value: Floats,
         shape: AttentionShape,
-        reaches: Arc<[Reach]>,
+        reaches: Arc<Reaches>,
     ) -> Floats {
         attention::output(query, key, value, shape, &reaches)
     }

@@ -34,6 +34,7 @@
 //! # Ok::<(), lancer_backend::LearnerError>(())
 //! ```
 
+mod device;
 mod dot;
 mod engine;
 mod exp;
@@ -45,6 +46,7 @@ mod settings;
 mod training;
 mod transformer;
 
+pub use device::{BurnDevice, DeviceError};
 pub use engine::{BurnBackend, BurnSettings};
 pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
 pub use training::BurnLearner;

@@ -1,11 +1,12 @@
 //! The numbers of a tensor, where they stand in memory.
 //!
-//! Every tensor of this crate that is not an index holds 32-bit floats on the flex device, outside of autodiff wherever it
-//! is given to these functions.
+//! Every tensor of this crate that is not an index holds 32-bit floats, outside of autodiff wherever it is given to these
+//! functions. Those of the flex device stand in this program's memory, where kernels of this crate change them; others are
+//! only read from here.
 
 use burn::{
     backend::{Flex, tensor::FloatTensor},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, Int, Tensor, TensorData},
 };
 
 /// A tensor of 32-bit floats as the flex backend holds it.
@@ -16,21 +17,55 @@ pub(crate) fn matrix(numbers: Vec<f32>, shape: [usize; 2], device: &Device) -> T
     Tensor::from_data(TensorData::new(numbers, shape), device)
 }
 
+/// These numbers of rows or columns.
+pub(crate) fn indices(places: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+    let count = places.len();
+    Tensor::from_data(TensorData::new(places, [count]), device)
+}
+
 /// A copy of a tensor's numbers, rows first.
 pub(crate) fn to_vec<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     read(tensor, <[f32]>::to_vec)
 }
 
-/// Looks at a tensor's numbers, rows first.
+/// Looks at a tensor's numbers, rows first; they are copied from another device.
 pub(crate) fn read<const D: usize, R>(tensor: &Tensor<D>, look: impl FnOnce(&[f32]) -> R) -> R {
-    look(slice(&primitive(tensor.clone())))
+    if is_here(tensor) {
+        return look(slice(&primitive(tensor.clone())));
+    }
+    // A device fails where its memory is full or the driver breaks: as with this program's own memory, nothing is left to do.
+    let data = tensor.clone().try_into_data().unwrap_or_else(|error| panic!("the device failed: {error}"));
+    // Holds by this module's rule.
+    look(data.as_slice().expect("32-bit floats"))
 }
 
-/// Changes a tensor's numbers, rows first, in place where nothing else holds them.
+/// Whether a tensor's numbers stand in this program's memory, inside of autodiff or not.
+pub(crate) fn is_here<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.device() == Device::flex()
+}
+
+/// Changes the numbers of a tensor that stands here, rows first, in place where nothing else holds them.
 pub(crate) fn change<const D: usize>(tensor: Tensor<D>, change: impl FnOnce(&mut [f32])) -> Tensor<D> {
     let mut primitive = primitive(tensor);
     change(slice_mut(&mut primitive));
     Tensor::from_primitive::<Flex>(primitive)
+}
+
+/// Changes the numbers of several tensors of one size that stand here, as [`change`].
+pub(crate) fn change_all<const N: usize>(
+    tensors: [Tensor<2>; N],
+    change: impl FnOnce([&mut [f32]; N]),
+) -> [Tensor<2>; N] {
+    let mut primitives = tensors.map(primitive);
+    change(primitives.each_mut().map(slice_mut));
+    primitives.map(Tensor::from_primitive::<Flex>)
+}
+
+/// A tensor out of its place, so that nothing else holds it while it is changed and it need not be copied. It must be put
+/// back.
+pub(crate) fn taken(place: &mut Tensor<2>) -> Tensor<2> {
+    let nothing = matrix(vec![0.0], [1, 1], &place.device());
+    std::mem::replace(place, nothing)
 }
 
 /// The backend's tensor, contiguous from the beginning of its memory.

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::{
     dot::{LANES, multiply_add},
     fused,
-    numbers::{Floats, matrix, primitive, slice},
+    numbers::{Floats, is_here, matrix, primitive, slice},
     settings::Products,
 };
 
@@ -49,13 +49,13 @@ pub(crate) fn products_of<const N: usize>(
     }
     let rows = states.dims()[0];
     let is_differentiated = states.is_autodiff() || weights.iter().any(Tensor::is_autodiff);
-    if rows == 0 || rows > FEW_ROWS || is_differentiated {
+    if rows == 0 || rows > FEW_ROWS || is_differentiated || !is_here(&states) {
         return weights.map(|weight| states.clone().matmul(weight));
     }
     let device = states.device();
     let states = primitive(states);
     let weights = weights.map(|weight| {
-        // Holds since all tensors of this crate are on flex, and this one is outside of autodiff.
+        // Holds since the states are on flex, and this is outside of autodiff.
         Weight::new(
             weight.try_into_primitive::<Flex>().expect("weights of the flex backend outside of autodiff"),
         )

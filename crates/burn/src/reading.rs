@@ -35,6 +35,10 @@ impl Tokenizer for Reading<'_> {
         TokenId(self.model.tokenizer().end_of_turn())
     }
 
+    fn ends(&self, token: TokenId) -> bool {
+        token == self.end_of_turn() || token.0 == self.model.tokenizer().end_of_text()
+    }
+
     fn vocabulary(&self) -> usize {
         self.model.config().vocab_size
     }

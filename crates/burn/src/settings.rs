@@ -6,6 +6,8 @@ use lancer_backend::Seed;
 use lancer_model::{Bias, Config};
 use serde::{Deserialize, Serialize};
 
+use crate::BurnDevice;
+
 /// The settings of a [`BurnLearner`](crate::BurnLearner).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,11 +20,19 @@ pub struct TrainSettings {
     pub products: Products,
     /// Decides the adapters' first weights and the dropout.
     pub seed: Seed,
+    /// Where the model is computed.
+    pub device: BurnDevice,
 }
 
 impl Default for TrainSettings {
     fn default() -> Self {
-        Self { method: Method::Full, activations: Activations::Keep, products: Products::F32, seed: Seed(0) }
+        Self {
+            method: Method::Full,
+            activations: Activations::Keep,
+            products: Products::F32,
+            seed: Seed(0),
+            device: BurnDevice::Cpu,
+        }
     }
 }
 

@@ -20,9 +20,10 @@ use lancer_model::Model;
 
 use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
 use crate::{
+    BurnBackend, BurnSettings,
     numbers::matrix,
     reading::Reading,
-    settings::TrainSettings,
+    settings::{Products, TrainSettings},
     transformer::{Dropping, Trained, Transformer},
 };
 
@@ -62,12 +63,15 @@ enum HeadPass {
 }
 
 impl BurnLearner {
-    /// Loads a GGUF file or a Hugging Face folder, on the CPU. Quantised weights become 32-bit floats.
+    /// Loads a GGUF file or a Hugging Face folder. Quantised weights become 32-bit floats.
     pub fn load(path: &Path, settings: &TrainSettings) -> Result<Self, LearnerError> {
         let failed = |source| LearnerError::Load { path: path.into(), source };
         settings.validate().map_err(|error| failed(error.into()))?;
         let model = Model::open(path).map_err(|error| failed(error.into()))?;
-        let device = Device::flex();
+        let device = settings.device.open().map_err(|error| failed(error.into()))?;
+        if settings.products == Products::Bf16 {
+            settings.device.check_bf16(&device).map_err(|error| failed(error.into()))?;
+        }
         let trained = match settings.adapters() {
             Some(lora) => Trained::Adapters(lora, settings.seed),
             None => Trained::All,
@@ -85,6 +89,16 @@ impl BurnLearner {
             transformer,
             device,
         })
+    }
+
+    /// The model as it is now, ready to run where it was trained: the same weights, adapters merged. What training needed is
+    /// freed. `settings` say how it is run, but not on which device.
+    pub fn into_backend(self, settings: &BurnSettings) -> BurnBackend {
+        let settings = BurnSettings { device: self.settings.device, ..*settings };
+        let Self { model, transformer, optimizer, gradients, last, .. } = self;
+        // Before the weights are merged and turned, which takes memory.
+        drop((optimizer, gradients, last));
+        BurnBackend::new(model, transformer.for_inference(), &settings)
     }
 
     /// The settings it was loaded with.

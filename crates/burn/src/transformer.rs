@@ -152,6 +152,17 @@ impl Transformer {
         copy
     }
 
+    /// The same weights for inference: adapters merged, nothing trained, the head in the order of a loaded one.
+    pub(crate) fn for_inference(mut self) -> Self {
+        self.blocks.iter_mut().for_each(Block::merge);
+        for parameter in self.parameters_mut() {
+            parameter.training = Training::Frozen;
+        }
+        let head = self.head.as_mut().unwrap_or(&mut self.embedding);
+        *head = head.ordered(Order::Transposed);
+        self
+    }
+
     /// A matrix or vector under its Hugging Face name, adapters merged.
     pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
         let merged = self.blocks.iter().find_map(|block| block.merged(name));

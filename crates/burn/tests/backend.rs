@@ -14,12 +14,15 @@ use lancer_backend::{
     ScoredContinuation, Seed, TokenId,
     conformance::{self, Reference, TINY_MODELS},
 };
-use lancer_burn::{BurnBackend, BurnSettings};
+use lancer_burn::{BurnBackend, BurnDevice, BurnSettings};
 use lancer_model::{ConvertFormat, Model, convert};
 
 /// Few samples at a time, and prompts and continuations cut into several passes.
-const NARROW: BurnSettings =
-    BurnSettings { parallel: NonZeroU32::new(2).unwrap(), step_tokens: NonZeroU32::new(7).unwrap() };
+const NARROW: BurnSettings = BurnSettings {
+    parallel: NonZeroU32::new(2).unwrap(),
+    step_tokens: NonZeroU32::new(7).unwrap(),
+    device: BurnDevice::Cpu,
+};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
@@ -28,10 +31,14 @@ fn fixture(name: &str) -> PathBuf {
 #[test]
 fn conforms() {
     for name in TINY_MODELS {
-        for settings in [BurnSettings::default(), NARROW] {
+        for (&device, settings) in BurnDevice::BUILT_IN
+            .iter()
+            .flat_map(|device| [(device, BurnSettings::default()), (device, NARROW)])
+        {
+            let settings = BurnSettings { device, ..settings };
             let mut engine = BurnBackend::load(&fixture(name), &settings).unwrap();
             for case in conformance::BACKEND {
-                println!("{name}: {}", case.name);
+                println!("{name}, {device:?}: {}", case.name);
                 (case.run)(&mut engine);
             }
         }
@@ -99,7 +106,10 @@ fn compare(engine: &mut dyn Backend, folder: &Path) {
 #[test]
 fn tokens_and_log_probabilities_are_those_of_transformers() {
     for name in TINY_MODELS {
-        compare(&mut BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap(), &fixture(name));
+        for &device in BurnDevice::BUILT_IN {
+            let settings = BurnSettings { device, ..BurnSettings::default() };
+            compare(&mut BurnBackend::load(&fixture(name), &settings).unwrap(), &fixture(name));
+        }
     }
 }
 
@@ -152,6 +162,21 @@ fn what_prompts_have_in_common_is_read_once() {
     let usage = engine.generate(&requests, &mut Collect::default()).unwrap();
     assert!(usage.read < lengths[0] + 4 * 8, "{usage:?} of {lengths:?}");
     assert_eq!(usage.read + usage.reused, 3 * lengths.iter().sum::<u64>(), "{usage:?}");
+}
+
+#[test]
+fn a_device_that_is_not_built_in_is_named() {
+    for device in [BurnDevice::Wgpu, BurnDevice::Cuda] {
+        if BurnDevice::BUILT_IN.contains(&device) {
+            continue;
+        }
+        let settings = BurnSettings { device, ..BurnSettings::default() };
+        let Err(error) = BurnBackend::load(&fixture("tiny-llama"), &settings) else {
+            panic!("it was loaded")
+        };
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains(&format!("--features burn-{}", device.name())), "{source}");
+    }
 }
 
 #[test]

@@ -4,15 +4,18 @@
 
 use std::{
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use lancer_backend::{
-    Learner, LearnerError, Message, Seed, StepSettings, TrainingSequence, WeightFormat,
+    Backend, Continuation, Learner, LearnerError, Message, Prompt, ScoreRequest, ScoredContinuation, Seed,
+    StepSettings, TrainingSequence, WeightFormat,
     conformance::{self, TINY_MODELS},
 };
 use lancer_burn::{
-    Activations, BurnBackend, BurnLearner, BurnSettings, LoraSettings, Method, Projection, TrainSettings,
+    Activations, BurnBackend, BurnDevice, BurnLearner, BurnSettings, LoraSettings, Method, Products,
+    Projection, TrainSettings,
 };
 
 fn fixture(name: &str) -> PathBuf {
@@ -66,7 +69,10 @@ fn assert_close(found: &[Vec<f32>], expected: &[Vec<f32>], tolerance: f32) {
 #[test]
 fn conforms() {
     for name in TINY_MODELS {
-        for settings in all_settings() {
+        for (&device, settings) in
+            BurnDevice::BUILT_IN.iter().flat_map(|device| all_settings().map(|settings| (device, settings)))
+        {
+            let settings = TrainSettings { device, ..settings };
             for case in conformance::LEARNER {
                 println!("{name}, {settings:?}: {}", case.name);
                 (case.run)(&mut || Box::new(learner(name, &settings)));
@@ -119,6 +125,40 @@ fn an_export_is_the_trained_model() {
             trained.export(&path, WeightFormat::Half).unwrap();
             let mut backend = BurnBackend::load(&path, &BurnSettings::default()).unwrap();
             conformance::learner_agrees(&mut trained, &mut backend, 0.05);
+        }
+    }
+}
+
+fn scores(backend: &mut BurnBackend) -> Vec<ScoredContinuation> {
+    let request = ScoreRequest {
+        prompt: Prompt::user("Name a colour."),
+        continuations: ["Blue.", "It is not known."].map(Continuation::closed).to_vec(),
+    };
+    let mut scores = Vec::new();
+    let keep = &mut |_, scored: Vec<ScoredContinuation>| {
+        scores.extend(scored);
+        ControlFlow::Continue(())
+    };
+    backend.score(&[request], keep).unwrap();
+    scores
+}
+
+#[test]
+fn the_trained_weights_run_as_their_export_does() {
+    for (&device, settings) in
+        BurnDevice::BUILT_IN.iter().flat_map(|device| all_settings().map(|settings| (device, settings)))
+    {
+        for name in TINY_MODELS {
+            let settings = TrainSettings { device, ..settings.clone() };
+            let folder = tempfile::tempdir().unwrap();
+            let mut trained = learner(name, &settings);
+            train(&mut trained, 2);
+            trained.export(&folder.path().join("model"), WeightFormat::F32).unwrap();
+            let running = BurnSettings { device, ..BurnSettings::default() };
+            let mut exported = BurnBackend::load(&folder.path().join("model"), &running).unwrap();
+            let mut kept = trained.into_backend(&BurnSettings::default());
+            assert_eq!(kept.info().parameters, exported.info().parameters);
+            assert_eq!(scores(&mut kept), scores(&mut exported), "{name}, {settings:?}");
         }
     }
 }
@@ -181,6 +221,44 @@ fn a_checkpoint_holds_the_dropout_too() {
     let files: Vec<_> =
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(files, ["step-2"], "nothing stands beside a checkpoint");
+}
+
+#[test]
+fn training_goes_on_on_another_device() {
+    for &device in BurnDevice::BUILT_IN {
+        for settings in [dropping(0.3), TrainSettings::default()] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("checkpoint");
+            let mut here = learner("tiny-llama", &settings);
+            train(&mut here, 2);
+            here.save_checkpoint(&path).unwrap();
+            train(&mut here, 2);
+            let mut there = learner("tiny-llama", &TrainSettings { device, ..settings });
+            there.load_checkpoint(&path).unwrap();
+            train(&mut there, 2);
+            let batch = batch(&here);
+            assert_close(&there.log_probs(&batch).unwrap(), &here.log_probs(&batch).unwrap(), 1e-3);
+        }
+    }
+}
+
+#[test]
+fn products_in_bf16_are_made_or_refused() {
+    for &device in BurnDevice::BUILT_IN {
+        let settings = TrainSettings { device, products: Products::Bf16, ..TrainSettings::default() };
+        match BurnLearner::load(&fixture("tiny-llama"), &settings) {
+            Ok(mut rounded) => {
+                let batch = batch(&rounded);
+                let expected = learner("tiny-llama", &TrainSettings::default()).log_probs(&batch).unwrap();
+                assert_close(&rounded.log_probs(&batch).unwrap(), &expected, 0.1);
+            }
+            Err(error) => {
+                let source = std::error::Error::source(&error).unwrap().to_string();
+                assert!(source.contains("has no products in bf16"), "{source}");
+                assert_ne!(device, BurnDevice::Cpu);
+            }
+        }
+    }
 }
 
 #[test]

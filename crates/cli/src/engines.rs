@@ -1,11 +1,19 @@
 //! Which engines there are: the only file that names them.
 
+#[cfg(feature = "burn")]
+mod burn;
+#[cfg(not(feature = "burn"))]
+mod without_burn;
+
 use std::{error::Error, num::NonZeroU32, path::Path};
 
 use clap::{Args, ValueEnum};
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightFormat};
-use lancer_evolve::{Engines, Recipe};
+use lancer_evolve::{Engines, Recipe, RunnableModels};
 use lancer_model::{ConvertFormat, Model, convert};
+
+#[cfg(not(feature = "burn"))]
+use self::without_burn as burn;
 
 /// An engine that runs models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -15,7 +23,12 @@ pub(crate) enum BackendName {
     /// ONNX Runtime: fast, ONNX folders; its library is looked for when it is used.
     Onnx,
     /// Burn: the engine that trains; GGUF files and Hugging Face folders, in 32 bits.
+    #[value(alias = "burn-cpu")]
     Burn,
+    /// Burn on any graphics card, through Vulkan, Metal or Direct3D 12.
+    BurnWgpu,
+    /// Burn on an NVIDIA card.
+    BurnCuda,
 }
 
 /// How the weights of an ONNX model are written.
@@ -36,7 +49,7 @@ pub(crate) enum OnnxOperators {
 }
 
 /// Which engine runs models, and how.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct EngineOptions {
     /// The engine that runs models; that of the run where there is one, else the first of those that are built in.
     #[arg(long, value_enum)]
@@ -52,6 +65,13 @@ pub(crate) struct EngineOptions {
     cache_tokens: Option<NonZeroU32>,
 }
 
+impl EngineOptions {
+    /// What training needs of them.
+    pub(crate) fn with_threads(threads: Option<NonZeroU32>) -> Self {
+        Self { threads, ..Self::default() }
+    }
+}
+
 impl BackendName {
     /// The first of the engines that are built in.
     pub(crate) const DEFAULT: Self = if cfg!(feature = "llama-cpp") {
@@ -59,8 +79,22 @@ impl BackendName {
     } else if cfg!(feature = "onnx") {
         Self::Onnx
     } else {
-        Self::Burn
+        Self::BURN
     };
+
+    /// The first of Burn's devices that are built in.
+    const BURN: Self = if cfg!(feature = "burn-cpu") {
+        Self::Burn
+    } else if cfg!(feature = "burn-cuda") {
+        Self::BurnCuda
+    } else {
+        Self::BurnWgpu
+    };
+
+    /// That of the options, or the first that is built in.
+    fn of(options: &EngineOptions) -> Self {
+        options.backend.unwrap_or(Self::DEFAULT)
+    }
 
     /// Its name, as on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -68,26 +102,30 @@ impl BackendName {
             Self::LlamaCpp => "llama-cpp",
             Self::Onnx => "onnx",
             Self::Burn => "burn",
+            Self::BurnWgpu => "burn-wgpu",
+            Self::BurnCuda => "burn-cuda",
         }
     }
 }
 
 /// Loads a model to run it.
 pub(crate) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-    match options.backend.unwrap_or(BackendName::DEFAULT) {
+    match BackendName::of(options) {
         BackendName::LlamaCpp => llama_cpp(options, model),
         BackendName::Onnx => onnx(options, model),
-        BackendName::Burn => burn_backend(options, model),
+        BackendName::Burn | BackendName::BurnWgpu | BackendName::BurnCuda => burn::backend(options, model),
     }
 }
 
-/// Loads a model to train it.
+/// Loads a model to train it: on the device that `settings` name, else that of Burn where it runs the models too, else the
+/// first that is built in.
 pub(crate) fn learner(
+    options: &EngineOptions,
     model: &Path,
     settings: &toml::Table,
     seed: Seed,
 ) -> Result<Box<dyn Learner>, LearnerError> {
-    burn_learner(model, settings, seed)
+    burn::learner(options, model, settings, seed)
 }
 
 #[cfg(feature = "llama-cpp")]
@@ -160,36 +198,7 @@ pub(crate) fn write_onnx(
     Err(missing("onnx"))
 }
 
-#[cfg(feature = "burn-cpu")]
-fn burn_backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-    use lancer_burn::{BurnBackend, BurnSettings};
-
-    let default = BurnSettings::default();
-    let settings = BurnSettings { parallel: options.parallel.unwrap_or(default.parallel), ..default };
-    Ok(Box::new(BurnBackend::load(model, &settings)?))
-}
-
-#[cfg(not(feature = "burn-cpu"))]
-fn burn_backend(_: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-    Err(BackendError::Load { path: model.into(), source: missing("burn-cpu") })
-}
-
-#[cfg(feature = "burn-cpu")]
-fn burn_learner(model: &Path, settings: &toml::Table, seed: Seed) -> Result<Box<dyn Learner>, LearnerError> {
-    let settings: lancer_burn::TrainSettings = settings
-        .clone()
-        .try_into()
-        .map_err(|error: toml::de::Error| LearnerError::Load { path: model.into(), source: error.into() })?;
-    let settings = lancer_burn::TrainSettings { seed, ..settings };
-    Ok(Box::new(lancer_burn::BurnLearner::load(model, &settings)?))
-}
-
-#[cfg(not(feature = "burn-cpu"))]
-fn burn_learner(model: &Path, _: &toml::Table, _: Seed) -> Result<Box<dyn Learner>, LearnerError> {
-    Err(LearnerError::Load { path: model.into(), source: missing("burn-cpu") })
-}
-
-#[cfg(not(all(feature = "llama-cpp", feature = "burn-cpu", feature = "onnx")))]
+#[cfg(not(all(feature = "llama-cpp", feature = "burn", feature = "onnx")))]
 fn missing(feature: &str) -> Box<dyn Error + Send + Sync> {
     format!("this lancer was built without it; build it with `--features {feature}`").into()
 }
@@ -227,6 +236,13 @@ impl RunEngines {
 }
 
 impl Engines for RunEngines {
+    fn runs(&self) -> RunnableModels {
+        match BackendName::of(&self.options) {
+            BackendName::LlamaCpp | BackendName::Onnx => RunnableModels::Gguf,
+            BackendName::Burn | BackendName::BurnWgpu | BackendName::BurnCuda => RunnableModels::Trainable,
+        }
+    }
+
     fn import(
         &mut self,
         model: &Path,
@@ -246,6 +262,10 @@ impl Engines for RunEngines {
         settings: &toml::Table,
         seed: Seed,
     ) -> Result<Box<dyn Learner>, LearnerError> {
-        learner(model, settings, seed)
+        learner(&self.options, model, settings, seed)
+    }
+
+    fn trained(&mut self, learner: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
+        burn::trained(&self.options, learner)
     }
 }

@@ -6,8 +6,10 @@ use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightF
 
 /// Loads the engines of a run. The loop itself names none.
 pub trait Engines {
-    /// Writes a user's model as a file that [`backend`](Self::backend) loads, in the format in which models are run.
-    /// The file is whole or absent.
+    /// What [`backend`](Self::backend) loads in a new run.
+    fn runs(&self) -> RunnableModels;
+
+    /// Writes a user's model as a GGUF file, in the format in which models are run. The file is whole or absent.
     fn import(
         &mut self,
         model: &Path,
@@ -15,8 +17,8 @@ pub trait Engines {
         format: WeightFormat,
     ) -> Result<(), Box<dyn Error + Send + Sync>>;
 
-    /// Loads a model to run it: one that [`import`](Self::import) or [`Learner::export`] wrote under a name ending in
-    /// `.gguf`.
+    /// Loads a model to run it: a GGUF file that [`import`](Self::import) or [`Learner::export`] wrote; and in a run
+    /// without such files the user's own model, or a folder that [`Learner::export`] wrote.
     fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError>;
 
     /// Loads a model to train it: the user's, or one that [`Learner::export`] wrote as a folder. `settings` is the
@@ -27,4 +29,20 @@ pub trait Engines {
         settings: &toml::Table,
         seed: Seed,
     ) -> Result<Box<dyn Learner>, LearnerError>;
+
+    /// Makes a trained model ready to run as it stands in memory; `None` where another engine runs models, which has to load
+    /// it.
+    fn trained(&mut self, learner: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
+        drop(learner);
+        None
+    }
+}
+
+/// The form in which models are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunnableModels {
+    /// GGUF files of the recipe's format, beside what is trained on.
+    Gguf,
+    /// What is trained on, in 32-bit floats: nothing is converted between stages.
+    Trainable,
 }

@@ -29,7 +29,7 @@ pub mod summary;
 pub mod trials;
 
 pub use comparison::between;
-pub use engines::Engines;
+pub use engines::{Engines, RunnableModels};
 pub use error::EvolveError;
 pub use progress::Progress;
 pub use recipe::{

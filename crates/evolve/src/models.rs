@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The file from which a model is run.
-pub fn runnable(run: &Path, model: u32) -> PathBuf {
+/// The file from which a model is run, unless what is trained on is run itself.
+pub fn gguf(run: &Path, model: u32) -> PathBuf {
     run.join("models").join(format!("m{model}.gguf"))
 }
 

@@ -42,7 +42,8 @@ pub struct Recipe {
     /// loop does not read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// How the weights are held where the model is run, the same for all models of a run, so that they can be compared.
+    /// How the weights are held where the model is run, the same for all models of a run, so that they can be compared. An
+    /// engine that runs what is trained on, as Burn does, has them in 32-bit floats whatever this says.
     pub format: WeightFormat,
     /// How pairs are reviewed.
     pub review: ReviewSettings,

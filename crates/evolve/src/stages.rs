@@ -26,7 +26,12 @@ use lancer_backend::{Backend, Seed, Usage};
 
 use self::recording::Recording;
 use crate::{
-    engines::Engines, error::EvolveError, ledger::Ledger, models, progress::Progress, recipe::Recipe,
+    engines::{Engines, RunnableModels},
+    error::EvolveError,
+    ledger::Ledger,
+    models,
+    progress::Progress,
+    recipe::Recipe,
     stage::Stage,
 };
 
@@ -99,10 +104,24 @@ impl<'a> Session<'a> {
         if self.loaded.as_ref().is_none_or(|(loaded, _)| *loaded != model) {
             // The old one first: two may not fit into memory.
             self.loaded = None;
-            let backend = self.engines.backend(&models::runnable(self.folder, model))?;
+            let backend = self.engines.backend(&self.runnable(model))?;
             self.loaded = Some((model, backend));
         }
         Ok(())
+    }
+
+    /// The file or folder from which a model is run.
+    fn runnable(&self, model: u32) -> PathBuf {
+        match self.runnable_models() {
+            RunnableModels::Gguf => models::gguf(self.folder, model),
+            RunnableModels::Trainable => self.trainable(model),
+        }
+    }
+
+    /// The form in which this run's models are run. It stays the one that the run began with, whatever engine goes on with
+    /// it, so that its models are compared in one form.
+    fn runnable_models(&self) -> RunnableModels {
+        if models::gguf(self.folder, 0).exists() { RunnableModels::Gguf } else { RunnableModels::Trainable }
     }
 
     /// Makes room for training.

@@ -203,7 +203,7 @@ impl IterationFiles {
         let existing = |path: PathBuf| Some(path).filter(|path| path.exists());
         Self {
             model: existing(models::trainable(folder, iteration)),
-            gguf: existing(models::runnable(folder, iteration)),
+            gguf: existing(models::gguf(folder, iteration)),
             exports: existing(models::export(folder, iteration)),
         }
     }

@@ -43,13 +43,19 @@ impl Vocabulary {
             text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
         };
         // A model without a template can still be used with text prompts.
-        let chat_template = model
+        let chat_template: Option<ChatTemplate> = model
             .meta_val_str("tokenizer.chat_template")
             .ok()
             .map(|source| ChatTemplate::new(&source, &text(vocab.bos()), &text(vocab.eos())))
             .transpose()
             .map_err(|error| BackendError::ChatTemplate(error.into()))?;
-        Ok(Self { chat_template, end_of_turn: TokenId(eos), size, grammars: Grammars::default() })
+        // The token that ends the model's turn is the first that the template sets after a response, if it is special.
+        let after = chat_template.as_ref().and_then(ChatTemplate::after_response).unwrap_or_default();
+        let first = encode(model, &after, Beginning::None, Special::Recognised).first().copied();
+        let is_special =
+            |token: &TokenId| vocab.token_to_piece(LlamaToken(token.0 as i32), false, None).is_empty();
+        let end_of_turn = first.filter(is_special).unwrap_or(TokenId(eos));
+        Ok(Self { chat_template, end_of_turn, size, grammars: Grammars::default() })
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -102,7 +108,7 @@ impl Tokenizer for Reading<'_> {
     }
 
     fn ends(&self, token: TokenId) -> bool {
-        self.model.vocab().is_eog(LlamaToken(token.0 as i32))
+        token == self.end_of_turn() || self.model.vocab().is_eog(LlamaToken(token.0 as i32))
     }
 }
 

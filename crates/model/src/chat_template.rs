@@ -90,6 +90,15 @@ impl ChatTemplate {
         &self.source
     }
 
+    /// What the template sets after a response: the text of the token that ends the model's turn comes first, where it has
+    /// one. `None` where the template takes no such chat.
+    pub fn after_response(&self) -> Option<String> {
+        const RESPONSE: &str = "An answer.";
+        let chat = [("user", "A question."), ("assistant", RESPONSE)];
+        let text = self.render(&chat, GenerationPrompt::None).ok()?;
+        text.rsplit_once(RESPONSE).map(|(_, after)| after.to_owned())
+    }
+
     /// Renders `(role, content)` turns; roles are `system`, `user` and `assistant`.
     pub fn render(
         &self,
@@ -135,6 +144,7 @@ mod tests {
         );
         let closed = template.render(&[("user", "Hello")], GenerationPrompt::None).unwrap();
         assert!(closed.ends_with("Hello<|im_end|>\n"));
+        assert_eq!(template.after_response().unwrap(), "<|im_end|>\n");
     }
 
     #[test]

@@ -64,13 +64,15 @@ fn pretty(json: &serde_json::Value) -> String {
 }
 
 fn config(model: &Model, kind: FolderType) -> serde_json::Value {
+    let (turn, text) = (model.tokenizer().end_of_turn(), model.tokenizer().end_of_text());
+    let ends = if turn == text { json!(turn) } else { json!([text, turn]) };
     let mut fields = model.config().to_json();
     let others = [
         ("dtype", json!(kind.name())),
         // The name that it had before transformers 4.56.
         ("torch_dtype", json!(kind.name())),
         ("bos_token_id", json!(model.tokenizer().beginning_of_text())),
-        ("eos_token_id", json!(model.tokenizer().end_of_turn())),
+        ("eos_token_id", ends),
     ];
     fields.extend(others.map(|(name, value)| (name.to_owned(), value)));
     fields.into()

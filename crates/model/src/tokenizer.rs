@@ -31,6 +31,7 @@ pub struct Tokenizer {
     eos: u32,
     bos_token: String,
     eos_token: String,
+    end_of_turn: u32,
     alphabet: Alphabet,
     /// The beginning-of-text token, where a text that is read from its beginning has it.
     begins: Option<u32>,
@@ -119,10 +120,21 @@ impl Tokenizer {
             eos,
             bos_token: bos.unwrap_or_default(),
             eos_token,
+            end_of_turn: eos,
             alphabet: Alphabet::of(&recognising),
             begins,
             recognising,
         })
+    }
+
+    /// Takes the token that ends the model's turn from its chat template. It is the end-of-text token in most models and
+    /// where the template sets no special token after a response; Gemma has one of its own.
+    pub fn take_end_of_turn(&mut self, template: &ChatTemplate) {
+        let after = template.after_response().unwrap_or_default();
+        let first = self.encode(&after, SpecialTokens::Recognised).first().copied();
+        let added = self.recognising.get_added_tokens_decoder();
+        let is_special = |token: &u32| added.get(token).is_some_and(|added| added.special);
+        self.end_of_turn = first.filter(is_special).unwrap_or(self.eos);
     }
 
     /// The tokens of a text, without a beginning-of-text token.
@@ -168,6 +180,11 @@ impl Tokenizer {
 
     /// The token that ends the model's turn.
     pub fn end_of_turn(&self) -> u32 {
+        self.end_of_turn
+    }
+
+    /// The token that ends a text.
+    pub fn end_of_text(&self) -> u32 {
         self.eos
     }
 
@@ -181,7 +198,7 @@ impl Tokenizer {
         &self.bos_token
     }
 
-    /// The text of [`end_of_turn`](Self::end_of_turn).
+    /// The text of [`end_of_text`](Self::end_of_text).
     pub fn eos_token(&self) -> &str {
         &self.eos_token
     }
@@ -213,6 +230,12 @@ impl Tokenizer {
     /// The entries of GGUF metadata that describe this tokenizer, for an embedding of `rows` rows. `path` is named in the
     /// error.
     pub(crate) fn to_gguf(&self, path: &Path, rows: usize) -> Result<BTreeMap<String, Value>, ModelError> {
-        gguf::entries(path, &self.to_json(path)?, rows, self.bos, self.eos, self.begins.is_some())
+        let special = gguf::Special {
+            bos: self.bos,
+            eos: self.eos,
+            end_of_turn: self.end_of_turn,
+            begins_with_bos: self.begins.is_some(),
+        };
+        gguf::entries(path, &self.to_json(path)?, rows, special)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use lancer_backend::{
     BackendError, ScoreRequest, ScoredContinuation, ScoredToken, TokenId, Tokenizer, Usage,
     by_common_beginning, common_beginning,
@@ -12,7 +12,7 @@ use super::{
     BurnSettings,
     reader::{Plan, Reader},
 };
-use crate::{reading::Reading, transformer::Sequence};
+use crate::{numbers::indices, reading::Reading, transformer::Sequence};
 
 /// Receives a request's index and its continuations.
 type Sink<'a> = dyn FnMut(usize, Vec<ScoredContinuation>) -> ControlFlow<()> + 'a;
@@ -210,8 +210,7 @@ impl Run<'_, '_> {
             })
             .unzip();
         let of_rows = states.filter(|_| !rows.is_empty()).map(|states| {
-            let rows = TensorData::new(rows, [targets.len()]);
-            let states = states.clone().select(0, Tensor::<1, Int>::from_data(rows, &states.device()));
+            let states = states.clone().select(0, indices(rows, &states.device()));
             self.reader.transformer().head().score(&states, &targets)
         });
         let mut of_rows = of_rows.into_iter().flatten();

@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use crate::BurnDevice;
+
 /// How a model is run. None of it changes results beyond rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -13,11 +15,13 @@ pub struct BurnSettings {
     /// Tokens of prompts and continuations that are read at once at most. Attention takes memory for so many rows over the
     /// whole prompt.
     pub step_tokens: NonZeroU32,
+    /// Where the model is computed.
+    pub device: BurnDevice,
 }
 
 impl Default for BurnSettings {
     fn default() -> Self {
         let number = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-        Self { parallel: number(32), step_tokens: number(512) }
+        Self { parallel: number(32), step_tokens: number(512), device: BurnDevice::Cpu }
     }
 }

@@ -11,7 +11,7 @@ use std::{ops::Range, sync::Arc};
 use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
-use super::tensor;
+use super::{Reach, Reaches, tensor};
 use crate::{
     dot::{dot, max_of, sum_of},
     exp::exp,
@@ -38,26 +38,6 @@ impl AttentionShape {
     }
 }
 
-/// Some queries, and the keys over which they go. A query sees no keys that come after its own, and of those before as many
-/// as the window has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reach {
-    /// Rows of the queries.
-    pub(crate) queries: Range<usize>,
-    /// Rows of the keys in their order. The last of them is the last query's.
-    pub(crate) keys: Vec<Range<usize>>,
-}
-
-impl Reach {
-    fn rows(&self) -> usize {
-        self.queries.len()
-    }
-
-    fn keys(&self) -> usize {
-        self.keys.iter().map(Range::len).sum()
-    }
-}
-
 /// What the backward pass needs.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
@@ -65,7 +45,7 @@ pub(super) struct Kept {
     pub(super) key: Floats,
     pub(super) value: Floats,
     pub(super) shape: AttentionShape,
-    pub(super) reaches: Arc<[Reach]>,
+    pub(super) reaches: Arc<Reaches>,
     /// `P` of each reach, `[kv_heads, groups · rows, keys]`.
     pub(super) probabilities: Vec<Tensor<3>>,
 }

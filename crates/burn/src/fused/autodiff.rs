@@ -14,7 +14,7 @@ use burn::backend::{
 use lancer_model::Activation;
 
 use super::{
-    AttentionShape, Fused, Reach, Turns,
+    AttentionShape, Fused, Reaches, Turns,
     adapted::Adapted,
     attention, gated, rms_norm, rotary,
     rounded::{Factor, product},
@@ -63,7 +63,7 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         shape: AttentionShape,
-        reaches: Arc<[Reach]>,
+        reaches: Arc<Reaches>,
     ) -> FloatTensor<Self> {
         let guards = [query.node(), key.node(), value.node()];
         let prepared = AttendBackward.prepare::<C>(guards).compute_bound().stateful();

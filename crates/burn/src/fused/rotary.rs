@@ -1,6 +1,9 @@
 //! Rotary position embedding (Su et al. 2021, arXiv 2104.09864), in Hugging Face's layout: a head's number `i` and number
 //! `i + head_dim / 2` are turned together. The derivative turns back.
 
+use std::sync::OnceLock;
+
+use burn::tensor::{Device, Tensor, TensorData};
 use lancer_model::Rotary;
 use rayon::prelude::*;
 
@@ -14,6 +17,7 @@ pub(crate) struct Turns {
     cosine: Vec<f32>,
     sine: Vec<f32>,
     half: usize,
+    tables: OnceLock<[Tensor<3>; 2]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +36,16 @@ impl Turns {
                 .flat_map(|&position| frequencies.iter().map(move |&frequency| position as f32 * frequency));
             angles.map(of).collect()
         };
-        Self { cosine: table(f32::cos), sine: table(f32::sin), half: head_dim / 2 }
+        Self { cosine: table(f32::cos), sine: table(f32::sin), half: head_dim / 2, tables: OnceLock::new() }
+    }
+
+    /// The cosines and sines as tensors `[rows, 1, head_dim / 2]` of the model's device, which are made once.
+    pub(super) fn tables(&self, device: &Device) -> [Tensor<3>; 2] {
+        let table = |numbers: &[f32]| {
+            let rows = numbers.len() / self.half;
+            Tensor::from_data(TensorData::new(numbers.to_vec(), [rows, 1, self.half]), device)
+        };
+        self.tables.get_or_init(|| [table(&self.cosine), table(&self.sine)]).clone()
     }
 }
 

@@ -9,6 +9,7 @@ use lancer_model::{Rotary, RotaryScaling};
 
 use super::*;
 use crate::{
+    device,
     numbers::{matrix, to_vec, waves as numbers},
     product::product,
 };
@@ -22,24 +23,29 @@ fn assert_close(found: Tensor<2>, expected: Tensor<2>, tolerance: f32) {
     }
 }
 
-/// Both functions of the same inputs: their outputs, and the gradients by each input of a weighted sum of the output.
+/// Both functions of the same inputs, the first on every device: their outputs, and the gradients by each input of a weighted
+/// sum of the output.
 fn compare<const N: usize>(
     inputs: &[Tensor<2>; N],
     fused: impl Fn([Tensor<2>; N]) -> Tensor<2>,
     composed: impl Fn([Tensor<2>; N]) -> Tensor<2>,
 ) {
-    assert_close(fused(inputs.clone()), composed(inputs.clone()), 1e-5);
-    let gradients = |function: &dyn Fn([Tensor<2>; N]) -> Tensor<2>| {
-        let leaves = inputs.clone().map(|input| input.autodiff().require_grad());
+    let gradients = |function: &dyn Fn([Tensor<2>; N]) -> Tensor<2>, device: &Device| {
+        let leaves = inputs.clone().map(|input| input.to_device(device).autodiff().require_grad());
         let output = function(leaves.clone());
-        let weights = numbers(output.dims(), 0.9);
+        let weights = numbers(output.dims(), 0.9).to_device(device);
         let gradients = (output.clone() * weights).sum().backward();
         (output.inner(), leaves.map(|leaf| leaf.grad(&gradients).unwrap()))
     };
-    let ((found, by), (expected, expected_by)) = (gradients(&fused), gradients(&composed));
-    assert_close(found, expected, 1e-5);
-    for (by, expected) in by.into_iter().zip(expected_by) {
-        assert_close(by, expected, 1e-4);
+    let (expected, expected_by) = gradients(&composed, &Device::flex());
+    for device in device::all() {
+        let plain = fused(inputs.clone().map(|input| input.to_device(&device)));
+        assert_close(plain, expected.clone(), 1e-5);
+        let (found, by) = gradients(&fused, &device);
+        assert_close(found, expected.clone(), 1e-5);
+        for (by, expected) in by.into_iter().zip(expected_by.clone()) {
+            assert_close(by, expected, 1e-4);
+        }
     }
 }
 
@@ -94,10 +100,10 @@ fn composed_rotation(states: Tensor<2>, positions: &[usize], head_dim: usize, th
 fn the_rotary_embedding_is_its_formula() {
     let positions = [0, 1, 2, 7, 30, 2];
     let rotary = Rotary { theta: 500.0, scaling: RotaryScaling::None };
-    let turns = Arc::new(Turns::new(&rotary, 8, &positions));
+    let turns = || Arc::new(Turns::new(&rotary, 8, &positions));
     compare(
         &[numbers([6, 32], 0.3)],
-        |[states]| rotate(states, turns.clone()),
+        |[states]| rotate(states, turns()),
         |[states]| composed_rotation(states, &positions, 8, 500.0),
     );
 }
@@ -133,18 +139,17 @@ fn composed_attention(
 #[test]
 fn attention_is_its_formula() {
     let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
-    let reaches: Arc<[Reach]> = [
+    let reaches = vec![
         Reach { queries: 0..5, keys: vec![0..5] },
         Reach { queries: 5..8, keys: vec![0..5, 5..8] },
         Reach { queries: 8..9, keys: vec![0..5, 8..9] },
         Reach { queries: 9..13, keys: vec![9..13] },
-    ]
-    .into();
+    ];
     for window in [None, Some(1), Some(3), Some(6), Some(100)] {
         let heads = AttentionShape { window, ..heads };
         compare(
             &[numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
-            |[query, key, value]| attend(query, key, value, heads, reaches.clone()),
+            |[query, key, value]| attend(query, key, value, heads, Arc::new(reaches.clone().into())),
             |inputs| {
                 let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
                 Tensor::cat(parts.collect(), 0)
@@ -157,19 +162,21 @@ fn attention_is_its_formula() {
 fn many_queries_and_few_ones_attend_alike() {
     let heads = AttentionShape { heads: 6, kv_heads: 2, head_dim: 40, scale: 0.2, window: None };
     // Rows of a cache: in no order, some of them shared, some unused.
-    let reaches: Arc<[Reach]> = [
+    let reaches = vec![
         Reach { queries: 0..20, keys: vec![30..60, 4..20] },
         Reach { queries: 20..23, keys: vec![30..50, 0..4] },
         Reach { queries: 23..24, keys: vec![30..50, 60..61, 21..22] },
-    ]
-    .into();
+    ];
     for window in [None, Some(5), Some(100)] {
         let heads = AttentionShape { window, ..heads };
         let inputs = [numbers([24, 240], 0.3), numbers([64, 80], 0.4), numbers([64, 80], 0.5)];
-        let [query, key, value] = inputs.clone();
-        let found = attend(query, key, value, heads, reaches.clone());
         let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
-        assert_close(found, Tensor::cat(parts.collect(), 0), 1e-5);
+        let expected = Tensor::cat(parts.collect(), 0);
+        for device in device::all() {
+            let [query, key, value] = inputs.clone().map(|input| input.to_device(&device));
+            let found = attend(query, key, value, heads, Arc::new(reaches.clone().into()));
+            assert_close(found, expected.clone(), 1e-5);
+        }
     }
 }
 
@@ -181,7 +188,7 @@ fn attention_reaches_back_into_a_cache() {
         let heads = AttentionShape { window, ..heads };
         compare(
             &[numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
-            |[query, key, value]| attend(query, key, value, heads, [reach.clone()].into()),
+            |[query, key, value]| attend(query, key, value, heads, Arc::new(vec![reach.clone()].into())),
             |inputs| composed_attention(inputs, heads, &reach),
         );
     }
@@ -194,7 +201,10 @@ fn an_adapted_layer_is_its_formula() {
     for rows in [5, 300] {
         compare(
             &[numbers([rows, 12], 0.1), numbers([12, 3], 0.2), numbers([3, 10], 0.3) * 0.1],
-            |[states, down, up]| adapted(states, weight.clone(), down, up, 1.5, Products::F32),
+            |[states, down, up]| {
+                let weight = weight.clone().to_device(&states.device().inner());
+                adapted(states, weight, down, up, 1.5, Products::F32)
+            },
             |[states, down, up]| states.clone().matmul(weight.clone()) + states.matmul(down).matmul(up) * 1.5,
         );
     }

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use lancer_backend::{LearnerError, StepReport, StepSettings};
 use rayon::prelude::*;
 
-use crate::{numbers::read, transformer::Parameter};
+use crate::{
+    numbers::{change_all, is_here, read, taken, to_vec},
+    transformer::Parameter,
+};
 
 /// Numbers that one thread takes at a time. Fixed, so that sums do not depend on the number of threads.
 const CHUNK: usize = 1 << 16;
@@ -20,10 +23,10 @@ pub(crate) struct AdamW {
     pub(crate) moments: Vec<Option<Moments>>,
 }
 
-/// Running means of the gradient and of its square, in the order of memory.
+/// Running means of the gradient and of its square, each as large as the weights.
 pub(crate) struct Moments {
-    pub(crate) first: Vec<f32>,
-    pub(crate) second: Vec<f32>,
+    pub(crate) first: Tensor<2>,
+    pub(crate) second: Tensor<2>,
 }
 
 /// The numbers of one step, the same for every weight.
@@ -45,8 +48,8 @@ impl AdamW {
         let moments = parameters
             .iter()
             .map(|parameter| {
-                let size = parameter.size();
-                parameter.is_trained().then(|| Moments { first: vec![0.0; size], second: vec![0.0; size] })
+                let zeros = || parameter.value.zeros_like();
+                parameter.is_trained().then(|| Moments { first: zeros(), second: zeros() })
             })
             .collect();
         Self { steps: 0, moments }
@@ -81,17 +84,11 @@ impl AdamW {
             let Some(moments) = moments else { continue };
             let update = Update { kept: if parameter.is_matrix() { decayed } else { 1.0 }, ..update };
             let gradient = gradient.unwrap_or_else(|| parameter.value.zeros_like());
-            parameter.change(|weights| {
-                read(&gradient, |gradient| {
-                    weights
-                        .par_chunks_mut(CHUNK)
-                        .zip(gradient.par_chunks(CHUNK))
-                        .zip(moments.first.par_chunks_mut(CHUNK))
-                        .zip(moments.second.par_chunks_mut(CHUNK))
-                        .for_each(|(((weights, gradient), first), second)| {
-                            update.apply(weights, gradient, first, second);
-                        });
-                });
+            parameter.update(|weights| {
+                let known = [weights, taken(&mut moments.first), taken(&mut moments.second)];
+                let [weights, first, second] = update.apply(known, &gradient);
+                *moments = Moments { first, second };
+                weights
             });
         }
         Ok(StepReport { step, gradient_norm: norm })
@@ -99,7 +96,26 @@ impl AdamW {
 }
 
 impl Update {
-    fn apply(self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
+    /// The new weights and moments.
+    fn apply(self, known: [Tensor<2>; 3], gradient: &Tensor<2>) -> [Tensor<2>; 3] {
+        if !is_here(gradient) {
+            return self.composed(known, gradient.clone());
+        }
+        change_all(known, |[weights, first, second]| {
+            read(gradient, |gradient| {
+                weights
+                    .par_chunks_mut(CHUNK)
+                    .zip(gradient.par_chunks(CHUNK))
+                    .zip(first.par_chunks_mut(CHUNK))
+                    .zip(second.par_chunks_mut(CHUNK))
+                    .for_each(|(((weights, gradient), first), second)| {
+                        self.change(weights, gradient, first, second);
+                    });
+            });
+        })
+    }
+
+    fn change(self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
         let moments = first.iter_mut().zip(second);
         for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
             let gradient = gradient * self.gradient_scale;
@@ -109,12 +125,32 @@ impl Update {
             *weight = *weight * self.kept - self.step_size * (*first / denominator);
         }
     }
+
+    /// The same, composed of Burn's operations.
+    fn composed(self, [weights, first, second]: [Tensor<2>; 3], gradient: Tensor<2>) -> [Tensor<2>; 3] {
+        let gradient = gradient * self.gradient_scale;
+        let first = first.clone() + (gradient.clone() - first) * (1.0 - self.beta_1);
+        let second = second * self.beta_2 + gradient.square() * (1.0 - self.beta_2);
+        let denominator = second.clone().sqrt() / self.correction + self.epsilon;
+        let weights = weights * self.kept - first.clone() / denominator * self.step_size;
+        [weights, first, second]
+    }
 }
 
 /// The L2 norm over all gradients.
 fn norm(gradients: &[Option<Tensor<2>>]) -> f64 {
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        gradients.iter().flatten().partition(|gradient| is_here(gradient));
     let square = |chunk: &[f32]| -> f64 { chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum() };
     let squares = |gradient: &[f32]| -> Vec<f64> { gradient.par_chunks(CHUNK).map(square).collect() };
-    let sums = gradients.iter().flatten().map(|gradient| read(gradient, squares).iter().sum::<f64>());
-    sums.sum::<f64>().sqrt()
+    let here: f64 = here.into_iter().map(|gradient| read(gradient, squares).iter().sum::<f64>()).sum();
+    // One transfer for all.
+    let elsewhere: Vec<Tensor<1>> =
+        elsewhere.into_iter().map(|gradient| gradient.clone().square().sum()).collect();
+    let elsewhere: f64 = if elsewhere.is_empty() {
+        0.0
+    } else {
+        to_vec(&Tensor::cat(elsewhere, 0)).into_iter().map(f64::from).sum()
+    };
+    (here + elsewhere).sqrt()
 }

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::BurnLearner;
 use crate::{
-    LoraSettings, TrainSettings,
+    BurnDevice, LoraSettings, TrainSettings,
     settings::{Activations, Method, Products},
     transformer::{Order, Parameter, Training},
 };
@@ -64,14 +64,14 @@ fn wave(count: usize, phase: f64) -> Vec<f32> {
     (0..count).map(|i| ((0.7 * i as f64 + phase).sin() / 8.0) as f32).collect()
 }
 
-fn learner(run: &Run, lora: &Lora, activations: Activations, products: Products) -> BurnLearner {
+fn learner(run: &Run, lora: &Lora, settings: &TrainSettings) -> BurnLearner {
     let method = match run.method.as_str() {
         "lora" => {
             Method::Lora(LoraSettings { rank: lora.rank, alpha: lora.alpha, ..LoraSettings::default() })
         }
         _ => Method::Full,
     };
-    let settings = TrainSettings { method, activations, products, seed: Seed(1) };
+    let settings = TrainSettings { method, seed: Seed(1), ..settings.clone() };
     let mut learner = BurnLearner::load(&fixtures().join(&run.model), &settings).unwrap();
     let device = learner.device.clone();
     let adapters = learner
@@ -134,8 +134,8 @@ fn train(learner: &mut BurnLearner, expected: &Expected, run: &Run) -> TrainingR
     train_preference(learner, split, &loss, &settings, none, seed, &mut HashMap::new(), &mut ()).unwrap()
 }
 
-fn check(name: &str, run: &Run, expected: &Expected, activations: Activations) {
-    let mut learner = learner(run, &expected.lora, activations, Products::F32);
+fn check(name: &str, run: &Run, expected: &Expected, settings: &TrainSettings) {
+    let mut learner = learner(run, &expected.lora, settings);
     let report = train(&mut learner, expected, run);
     assert_eq!(report.steps.len(), run.losses.len(), "{name}");
     for (step, (loss, norm)) in report.steps.iter().zip(run.losses.iter().zip(&run.gradient_norms)) {
@@ -170,7 +170,10 @@ fn check_all(method: &str, activations: Activations) {
     let expected = expected();
     let mut checked = 0;
     for (name, run) in expected.runs.iter().filter(|(_, run)| run.method == method) {
-        check(name, run, &expected, activations);
+        for &device in BurnDevice::BUILT_IN {
+            let settings = TrainSettings { activations, device, ..TrainSettings::default() };
+            check(&format!("{name}, {device:?}"), run, &expected, &settings);
+        }
         checked += 1;
     }
     assert_eq!(checked, 12, "three runs of each of four models");
@@ -197,7 +200,8 @@ fn recomputed_activations_change_nothing() {
 fn losses_of_rounded_products_follow_pytorchs() {
     let expected = expected();
     for (name, run) in &expected.runs {
-        let mut learner = learner(run, &expected.lora, Activations::Keep, Products::Bf16);
+        let settings = TrainSettings { products: Products::Bf16, ..TrainSettings::default() };
+        let mut learner = learner(run, &expected.lora, &settings);
         let report = train(&mut learner, &expected, run);
         for (step, (loss, norm)) in report.steps.iter().zip(run.losses.iter().zip(&run.gradient_norms)) {
             let error = (step.loss / loss - 1.0).abs();

@@ -10,13 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use burn::tensor::Tensor;
 use lancer_backend::LearnerError;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::BurnLearner;
+use super::{BurnLearner, adamw::Moments};
 use crate::{
-    numbers::read,
+    numbers::{matrix, read},
     settings::TrainSettings,
     transformer::{Parameter, Transformer},
 };
@@ -80,15 +81,9 @@ fn write_files(learner: &BurnLearner, folder: &Path) -> Result<(), Failure> {
             .zip(moments)
             .filter_map(|(parameter, moments)| Some((*parameter, moments.as_ref()?)))
     };
-    write_file(
-        folder,
-        WEIGHTS,
-        trained().map(|(parameter, _)| (parameter, Numbers::OfParameter(parameter))),
-    )?;
-    let first = trained().map(|(parameter, moments)| (parameter, Numbers::Slice(&moments.first)));
-    write_file(folder, FIRST_MOMENT, first)?;
-    let second = trained().map(|(parameter, moments)| (parameter, Numbers::Slice(&moments.second)));
-    write_file(folder, SECOND_MOMENT, second)?;
+    write_file(folder, WEIGHTS, trained().map(|(parameter, _)| (parameter, &parameter.value)))?;
+    write_file(folder, FIRST_MOMENT, trained().map(|(parameter, moments)| (parameter, &moments.first)))?;
+    write_file(folder, SECOND_MOMENT, trained().map(|(parameter, moments)| (parameter, &moments.second)))?;
     for file in [STATE, WEIGHTS, FIRST_MOMENT, SECOND_MOMENT] {
         File::open(folder.join(file))?.sync_all()?;
     }
@@ -96,14 +91,9 @@ fn write_files(learner: &BurnLearner, folder: &Path) -> Result<(), Failure> {
 }
 
 /// What is written under a parameter's name, in the order of memory.
-enum Numbers<'a> {
-    OfParameter(&'a Parameter),
-    Slice(&'a [f32]),
-}
-
 struct Written<'a> {
     shape: Vec<usize>,
-    numbers: Numbers<'a>,
+    numbers: &'a Tensor<2>,
 }
 
 impl View for Written<'_> {
@@ -117,10 +107,7 @@ impl View for Written<'_> {
 
     fn data(&self) -> Cow<'_, [u8]> {
         let bytes = |numbers: &[f32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        Cow::Owned(match &self.numbers {
-            Numbers::OfParameter(parameter) => read(&parameter.value, bytes),
-            Numbers::Slice(numbers) => bytes(numbers),
-        })
+        Cow::Owned(read(self.numbers, bytes))
     }
 
     fn data_len(&self) -> usize {
@@ -131,7 +118,7 @@ impl View for Written<'_> {
 fn write_file<'a>(
     folder: &Path,
     file: &str,
-    numbers: impl Iterator<Item = (&'a Parameter, Numbers<'a>)>,
+    numbers: impl Iterator<Item = (&'a Parameter, &'a Tensor<2>)>,
 ) -> Result<(), Failure> {
     let views = numbers.map(|(parameter, numbers)| {
         (parameter.name.clone(), Written { shape: vec![parameter.size()], numbers })
@@ -146,7 +133,9 @@ pub(crate) fn load(learner: &mut BurnLearner, folder: &Path) -> Result<(), Learn
         if state.fingerprint != learner.fingerprint {
             return Err("it is of another model; load the model that this training began with".into());
         }
-        if state.settings != learner.settings {
+        // Where a model is computed makes no other training of it.
+        let theirs = TrainSettings { device: learner.settings.device, ..state.settings.clone() };
+        if theirs != learner.settings {
             let (theirs, ours) =
                 (serde_json::to_string(&state.settings)?, serde_json::to_string(&learner.settings)?);
             return Err(format!("it was made with the settings {theirs}, but these are {ours}").into());
@@ -168,8 +157,10 @@ pub(crate) fn load(learner: &mut BurnLearner, folder: &Path) -> Result<(), Learn
         parameter.put(weights);
     }
     let moments = learner.optimizer.moments.iter_mut().flatten();
-    for (moments, (first, second)) in moments.zip(first.into_iter().zip(second)) {
-        (moments.first, moments.second) = (first, second);
+    for (moments, numbers) in moments.zip(first.into_iter().zip(second)) {
+        let (shape, device) = (moments.first.dims(), moments.first.device());
+        let [first, second] = [numbers.0, numbers.1].map(|numbers| matrix(numbers, shape, &device));
+        *moments = Moments { first, second };
     }
     Ok(())
 }

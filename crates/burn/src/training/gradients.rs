@@ -1,10 +1,10 @@
 //! The gradient, summed over backward passes until a step.
 
-use burn::tensor::Tensor;
+use burn::tensor::{IndexingUpdateOp, Tensor};
 use lancer_backend::TokenId;
 
 use crate::{
-    numbers::{change, read},
+    numbers::{change, indices, is_here, read},
     transformer::Parameter,
 };
 
@@ -36,6 +36,11 @@ impl Gradients {
     ) {
         let hidden = embedding.value.dims()[1];
         let sum = self.sums[parameter].take().unwrap_or_else(|| embedding.value.zeros_like());
+        if !is_here(&sum) {
+            let rows = indices(tokens.iter().map(|token| i64::from(token.0)).collect(), &sum.device());
+            self.sums[parameter] = Some(sum.select_assign(0, rows, by_row.clone(), IndexingUpdateOp::Add));
+            return;
+        }
         self.sums[parameter] = Some(change(sum, |sum| {
             read(by_row, |by_row| {
                 for (token, gradient) in tokens.iter().zip(by_row.chunks_exact(hidden)) {

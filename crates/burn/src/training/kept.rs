@@ -3,33 +3,19 @@
 //! The gradients of the embedding and of the head are computed outside of here: of the first few rows are not zero, and the
 //! second is made in parts.
 
-use burn::tensor::{Device, Gradients as BurnGradients, Int, Tensor, TensorData};
+use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
 
 use super::{gradients::Gradients, packed::Packed};
 use crate::{
+    numbers,
     settings::{Activations, Products, TrainSettings},
     transformer::{Dropping, Layout, Parameter, Pass, Transformer},
 };
 
 /// What a forward pass keeps.
 pub(crate) enum Kept {
-    /// The whole graph.
-    Graph {
-        watched: Box<Transformer>,
-        /// The embeddings, watched where the embedding is trained.
-        embeddings: Tensor<2>,
-        /// The normed states of the rows that predict targets.
-        states: Tensor<2>,
-    },
-    /// The input of each layer, and of the last norm.
-    Inputs {
-        inputs: Vec<Tensor<2>>,
-        last: Tensor<2>,
-        predicting: Vec<usize>,
-        layout: Layout,
-        products: Products,
-        dropping: Dropping,
-    },
+    Graph(Box<Graph>),
+    Inputs(Box<Inputs>),
 }
 
 /// The normed states of the rows that predict targets, `[targets, hidden]`, without a graph.
@@ -43,6 +29,25 @@ pub(crate) fn without_graph(
     let mut pass = Pass { layout: &layout, cache: None, products, dropping: Dropping::Never };
     let states = transformer.layers(transformer.embed(&packed.tokens), &mut pass);
     transformer.norm.forward(rows(states, &packed.predicting, device))
+}
+
+/// The whole graph.
+pub(crate) struct Graph {
+    watched: Transformer,
+    /// The embeddings, watched where the embedding is trained.
+    embeddings: Tensor<2>,
+    /// The normed states of the rows that predict targets.
+    states: Tensor<2>,
+}
+
+/// The input of each layer, and of the last norm.
+pub(crate) struct Inputs {
+    layers: Vec<Tensor<2>>,
+    norm: Tensor<2>,
+    predicting: Vec<usize>,
+    layout: Layout,
+    products: Products,
+    dropping: Dropping,
 }
 
 impl Kept {
@@ -60,13 +65,13 @@ impl Kept {
         let embeddings = transformer.embed(&packed.tokens);
         match settings.activations {
             Activations::Keep => {
-                let watched = Box::new(transformer.watched());
+                let watched = transformer.watched();
                 let embeddings =
                     if transformer.embedding.is_trained() { leaf(embeddings) } else { embeddings };
                 let states = watched.layers(embeddings.clone(), &mut pass);
                 let states = watched.norm.forward(rows(states, &packed.predicting, device));
                 let plain = states.clone().inner();
-                (Self::Graph { watched, embeddings, states }, plain)
+                (Self::Graph(Box::new(Graph { watched, embeddings, states })), plain)
             }
             Activations::Recompute => {
                 let mut inputs = Vec::with_capacity(transformer.blocks.len());
@@ -77,7 +82,8 @@ impl Kept {
                 }
                 let normed = transformer.norm.forward(rows(states.clone(), &packed.predicting, device));
                 let predicting = packed.predicting.clone();
-                (Self::Inputs { inputs, last: states, predicting, layout, products, dropping }, normed)
+                let inputs = Inputs { layers: inputs, norm: states, predicting, layout, products, dropping };
+                (Self::Inputs(Box::new(inputs)), normed)
             }
         }
     }
@@ -92,13 +98,15 @@ impl Kept {
         device: &Device,
     ) -> Option<Tensor<2>> {
         match self {
-            Self::Graph { watched, embeddings, states } => {
+            Self::Graph(graph) => {
+                let Graph { watched, embeddings, states } = *graph;
                 let mut found = backward(states, by_states);
                 let outer = watched.outer_parameters();
                 add(gradients, outer, &watched.parameters()[outer..], &mut found);
                 if embeddings.is_autodiff() { embeddings.grad_remove(&mut found) } else { None }
             }
-            Self::Inputs { mut inputs, last, predicting, layout, products, dropping } => {
+            Self::Inputs(kept) => {
+                let Inputs { layers: mut inputs, norm: last, predicting, layout, products, dropping } = *kept;
                 let mut norm = transformer.norm.clone();
                 norm.weight.watch();
                 let last = leaf(last);
@@ -137,9 +145,7 @@ fn leaf(states: Tensor<2>) -> Tensor<2> {
 }
 
 fn rows(states: Tensor<2>, indices: &[usize], device: &Device) -> Tensor<2> {
-    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-    let indices = TensorData::new(indices.clone(), [indices.len()]);
-    states.select(0, Tensor::<1, Int>::from_data(indices, device))
+    states.select(0, numbers::indices(indices.iter().map(|&index| index as i64).collect(), device))
 }
 
 /// Goes back from `output`, given the gradient by it.

@@ -89,6 +89,12 @@ impl Block {
         self.linears().map(Linear::adapter_size).sum()
     }
 
+    /// Adds the adapters to their weights.
+    pub(crate) fn merge(&mut self) {
+        let (linears, _) = self.attention.parts_mut();
+        linears.into_iter().chain(self.mlp.linears_mut()).for_each(Linear::merge);
+    }
+
     /// The weight of this name with its adapter added, if one of this layer has the name and an adapter.
     pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
         self.linears().find_map(|linear| linear.merged(name))

@@ -5,9 +5,9 @@
 
 use std::{ops::Range, sync::Arc};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, IndexingUpdateOp, Tensor};
 
-use crate::numbers::{change, matrix, read};
+use crate::numbers::{change, indices, is_here, read};
 
 /// Tokens of a page.
 const PAGE: usize = 32;
@@ -24,10 +24,11 @@ pub(crate) struct Cache {
     device: Device,
 }
 
-/// `[tokens, key-value heads · head_dim]` each, a row for each token of the pages.
+/// `[tokens, key-value heads · head_dim]` each, a row for each token of the pages; `None` before the first.
+#[derive(Default)]
 struct KeysValues {
-    keys: Tensor<2>,
-    values: Tensor<2>,
+    keys: Option<Tensor<2>>,
+    values: Option<Tensor<2>>,
 }
 
 struct Page {
@@ -99,8 +100,7 @@ impl Sequence {
 impl Cache {
     /// A cache for a model of so many layers, with keys of `width` numbers in all heads together.
     pub(crate) fn new(layers: usize, width: usize, device: &Device) -> Self {
-        let nothing = || matrix(Vec::new(), [0, width], device);
-        let layers = (0..layers).map(|_| KeysValues { keys: nothing(), values: nothing() }).collect();
+        let layers = (0..layers).map(|_| KeysValues::default()).collect();
         Self { layers, pages: Vec::new(), width, device: device.clone() }
     }
 
@@ -157,25 +157,42 @@ impl Cache {
     ) -> (Tensor<2>, Tensor<2>) {
         let (tokens, width) = (self.pages.len() * PAGE, self.width);
         let layer = &mut self.layers[layer];
-        for (all, new) in [(&mut layer.keys, keys), (&mut layer.values, values)] {
+        let [keys, values] = [(&mut layer.keys, keys), (&mut layer.values, values)].map(|(all, new)| {
             // Out of its place while it is changed, so that nothing else holds it and nothing is copied.
-            let mut taken = std::mem::replace(all, matrix(Vec::new(), [0, width], &self.device));
-            let missing = tokens - taken.dims()[0];
-            if missing > 0 {
-                let room = matrix(vec![0.0; missing * width], [missing, width], &self.device);
-                taken = Tensor::cat(vec![taken, room], 0);
-            }
-            *all = change(taken, |all| {
-                read(new, |new| {
-                    for place in places {
-                        let new = &new[place.rows.start * width..place.rows.end * width];
-                        all[place.start * width..][..new.len()].copy_from_slice(new);
-                    }
-                });
-            });
-        }
-        (layer.keys.clone(), layer.values.clone())
+            let written = put(with_room(all.take(), [tokens, width], &self.device), new, places);
+            all.insert(written).clone()
+        });
+        (keys, values)
     }
+}
+
+/// Keys or values with room for so many tokens.
+fn with_room(known: Option<Tensor<2>>, [tokens, width]: [usize; 2], device: &Device) -> Tensor<2> {
+    let missing = tokens - known.as_ref().map_or(0, |known| known.dims()[0]);
+    match known {
+        Some(known) if missing == 0 => known,
+        Some(known) => Tensor::cat(vec![known, Tensor::zeros([missing, width], device)], 0),
+        None => Tensor::zeros([missing, width], device),
+    }
+}
+
+/// Writes the rows of a pass to their places.
+fn put(all: Tensor<2>, new: &Tensor<2>, places: &[Place]) -> Tensor<2> {
+    if !is_here(&all) {
+        let rows = places.iter().flat_map(|place| place.start..place.start + place.rows.len());
+        let rows = indices(rows.map(|row| row as i64).collect(), &all.device());
+        // The places have all rows of the pass in their order.
+        return all.select_assign(0, rows, new.clone(), IndexingUpdateOp::Assign);
+    }
+    let width = new.dims()[1];
+    change(all, |all| {
+        read(new, |new| {
+            for place in places {
+                let new = &new[place.rows.start * width..place.rows.end * width];
+                all[place.start * width..][..new.len()].copy_from_slice(new);
+            }
+        });
+    })
 }
 
 #[cfg(test)]
@@ -183,6 +200,7 @@ mod tests {
     #![allow(clippy::single_range_in_vec_init, reason = "rows are lists of ranges, of one too")]
 
     use super::*;
+    use crate::{device, numbers::matrix};
 
     fn cache() -> Cache {
         Cache::new(1, 2, &Device::flex())
@@ -219,7 +237,11 @@ mod tests {
 
     #[test]
     fn what_was_written_stays_as_the_cache_grows() {
-        let mut cache = cache();
+        device::all().for_each(|device| write_as_it_grows(&device));
+    }
+
+    fn write_as_it_grows(device: &Device) {
+        let mut cache = Cache::new(1, 2, device);
         let mut sequence = Sequence::default();
         let mut written: Vec<f32> = Vec::new();
         for pass in 0..3 {
@@ -227,7 +249,7 @@ mod tests {
             let places = cache.extend(&mut sequence, 0..rows);
             let numbers: Vec<f32> = (0..2 * rows).map(|i| (i + 1000 * pass) as f32).collect();
             written.extend(&numbers);
-            let new = matrix(numbers, [rows, 2], &Device::flex());
+            let new = matrix(numbers, [rows, 2], device);
             let (keys, values) = cache.write(0, &new, &new, &places);
             for all in [keys, values] {
                 let known: Vec<f32> = read(&all, |all| {

@@ -5,6 +5,7 @@
 //! vocabulary one after another (Milakov & Gimelshein 2018, arXiv 1805.02867), so no more than `rows × TOKENS` logits are
 //! ever in memory, and each part of the weights' gradient is written once.
 
+mod composed;
 mod frozen;
 
 use burn::tensor::Tensor;
@@ -15,7 +16,7 @@ use super::Parameter;
 use crate::{
     dot::max_of,
     exp::exp,
-    numbers::{change, read, to_vec},
+    numbers::{change, is_here, read, to_vec},
     product::product,
     settings::Products,
 };
@@ -71,6 +72,9 @@ impl<'a> Head<'a> {
 
     /// The log-probability of a target for each row of `states: [rows, hidden]`.
     pub(crate) fn score(&self, states: &Tensor<2>, targets: &[TokenId]) -> Vec<Scored> {
+        if !is_here(states) {
+            return self.composed_score(states, targets);
+        }
         let mut rows = vec![Row::START; targets.len()];
         for (first, weight) in self.parts() {
             let count = weight.dims()[1];
@@ -94,6 +98,9 @@ impl<'a> Head<'a> {
         weights: &[f32],
         products: Products,
     ) -> HeadGradients {
+        if !is_here(states) {
+            return self.composed_backward(states, targets, normalisers, weights, products);
+        }
         let mut by_states: Option<Tensor<2>> = None;
         let mut by_weight = Vec::new();
         for (first, weight) in self.parts() {
@@ -150,11 +157,17 @@ impl Row {
     }
 
     fn scored(&self, target: usize) -> Scored {
-        let normaliser = self.max + self.sum.ln() as f32;
-        let log_prob = self.chosen - normaliser;
+        Scored::new(self.chosen, self.max + self.sum.ln() as f32, self.best == target)
+    }
+}
+
+impl Scored {
+    /// Of a target's logit and `ln Σ exp(logit)`.
+    fn new(chosen: f32, normaliser: f32, is_best: bool) -> Self {
+        let log_prob = chosen - normaliser;
         // The rounding of a sum may take it above 0; `min` would hide what is not a number.
         let log_prob = if log_prob > 0.0 { 0.0 } else { log_prob };
-        Scored { log_prob, normaliser, is_best: self.best == target }
+        Self { log_prob, normaliser, is_best }
     }
 }
 
@@ -192,12 +205,13 @@ mod tests {
 
     use super::*;
     use crate::{
+        device,
         numbers::matrix,
         transformer::{Order, Training},
     };
 
-    fn head_weight(numbers: Vec<f32>, shape: [usize; 2], order: Order) -> Parameter {
-        Parameter::new("head".into(), shape.to_vec(), numbers, order, Training::Trained, &Device::flex())
+    fn head_weight(numbers: Vec<f32>, shape: [usize; 2], order: Order, device: &Device) -> Parameter {
+        Parameter::new("head".into(), shape.to_vec(), numbers, order, Training::Trained, device)
     }
 
     /// Some numbers between -1 and 1.
@@ -216,10 +230,14 @@ mod tests {
 
     #[test]
     fn parts_of_the_vocabulary_make_up_the_whole() {
-        let (device, rows, hidden, vocabulary) = (Device::flex(), 6, 4, 23);
-        let states = matrix(numbers(rows * hidden, 0.1), [rows, hidden], &device);
+        device::all().for_each(|device| parts_make_up_the_whole(&device));
+    }
+
+    fn parts_make_up_the_whole(device: &Device) {
+        let (rows, hidden, vocabulary) = (6, 4, 23);
+        let states = matrix(numbers(rows * hidden, 0.1), [rows, hidden], device);
         let [weight, transposed] = [Order::AsInFiles, Order::Transposed]
-            .map(|order| head_weight(numbers(vocabulary * hidden, 0.2), [vocabulary, hidden], order));
+            .map(|order| head_weight(numbers(vocabulary * hidden, 0.2), [vocabulary, hidden], order, device));
         let targets: Vec<TokenId> = [0, 22, 5, 6, 7, 11].map(TokenId).to_vec();
         let (parts, whole) = (Head { weight: &transposed, tokens: 5 }, Head::new(&weight));
         let logits = whole.logits(states.clone());
@@ -237,18 +255,22 @@ mod tests {
 
     #[test]
     fn the_gradient_is_that_of_finite_differences() {
-        let (device, rows, hidden, vocabulary) = (Device::flex(), 3, 4, 11);
+        device::all().for_each(|device| gradient_is_that_of_finite_differences(&device));
+    }
+
+    fn gradient_is_that_of_finite_differences(device: &Device) {
+        let (rows, hidden, vocabulary) = (3, 4, 11);
         let (states, weight) = (numbers(rows * hidden, 0.3), numbers(vocabulary * hidden, 0.4));
         let targets: Vec<TokenId> = [10, 0, 4].map(TokenId).to_vec();
         let weights = [0.5, -2.0, 1.5];
         let value = |states: &[f32], weight: &[f32]| {
-            let weight = head_weight(weight.to_vec(), [vocabulary, hidden], Order::AsInFiles);
-            let states = matrix(states.to_vec(), [rows, hidden], &device);
+            let weight = head_weight(weight.to_vec(), [vocabulary, hidden], Order::AsInFiles, device);
+            let states = matrix(states.to_vec(), [rows, hidden], device);
             weighted_sum(&Head { weight: &weight, tokens: 4 }, &states, &targets, &weights)
         };
         let tensors = (
-            matrix(states.clone(), [rows, hidden], &device),
-            head_weight(weight.clone(), [vocabulary, hidden], Order::AsInFiles),
+            matrix(states.clone(), [rows, hidden], device),
+            head_weight(weight.clone(), [vocabulary, hidden], Order::AsInFiles, device),
         );
         let head = Head { weight: &tensors.1, tokens: 4 };
         let normalisers: Vec<f32> =
@@ -274,7 +296,7 @@ mod tests {
             assert!((f64::from(found) - expected).abs() < 1e-3, "{found}, expected {expected}");
         }
         let (scored, derivative) = head.score_with_derivative(&tensors.0, &targets, Products::F32);
-        assert_eq!(scored, head.score(&tensors.0, &targets));
+        assert_eq!(scored, head.score(&tensors.0, &targets), "{device:?}");
         for (place, derivative) in to_vec(&derivative).iter().enumerate() {
             let (found, expected) = (derivative * weights[place / hidden], by_states[place]);
             assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");

@@ -115,9 +115,14 @@ impl Linear {
     /// The weight with the adapter added, if it has this name and an adapter.
     pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
         let adapter = self.adapter.as_ref().filter(|_| self.weight.name == name)?;
-        let product = adapter.down.value.clone().matmul(adapter.up.value.clone());
-        let value = self.weight.value.clone() + product * adapter.scale;
-        Some(self.weight.with_value(value))
+        Some(self.weight.with_value(self.weight.value.clone() + adapter.product()))
+    }
+
+    /// Adds the adapter to the weight.
+    pub(crate) fn merge(&mut self) {
+        if let Some(adapter) = self.adapter.take() {
+            self.weight.update(|weight| weight + adapter.product());
+        }
     }
 }
 
@@ -143,6 +148,11 @@ impl Adapter {
             scale: lora.alpha / rank as f64,
             dropout: lora.dropout,
         }
+    }
+
+    /// What it adds to the weight, `[input, output]`.
+    fn product(&self) -> Tensor<2> {
+        self.down.value.clone().matmul(self.up.value.clone()) * self.scale
     }
 
     /// What it adds to the layer's output.

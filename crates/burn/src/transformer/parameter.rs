@@ -1,11 +1,11 @@
 //! One weight matrix or vector.
 
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor};
 use lancer_backend::TokenId;
 use lancer_model::{Model, ModelError};
 use rayon::prelude::*;
 
-use crate::numbers::{self, matrix, to_vec};
+use crate::numbers::{self, indices, matrix, taken, to_vec};
 
 /// Whether a weight is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,12 @@ impl Parameter {
         Self { value, ..self.clone() }
     }
 
+    /// The same matrix in this order.
+    pub(crate) fn ordered(&self, order: Order) -> Self {
+        let (name, shape, device) = (self.name.clone(), self.shape.clone(), self.value.device());
+        Self::new(name, shape, self.in_files(), order, self.training, &device)
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.shape.iter().product()
     }
@@ -88,11 +94,9 @@ impl Parameter {
         self.value = matrix(data, self.value.dims(), &self.value.device());
     }
 
-    /// Changes the weights in the order of memory, in place where nothing else holds them.
-    pub(crate) fn change(&mut self, change: impl FnOnce(&mut [f32])) {
-        let nothing = matrix(Vec::new(), [0, 0], &self.value.device());
-        let value = std::mem::replace(&mut self.value, nothing);
-        self.value = numbers::change(value, change);
+    /// Makes other weights of these, which nothing else holds meanwhile where nothing did before.
+    pub(crate) fn update(&mut self, update: impl FnOnce(Tensor<2>) -> Tensor<2>) {
+        self.value = update(taken(&mut self.value));
     }
 
     /// The weights in the order of files.
@@ -116,9 +120,8 @@ impl Parameter {
 
     /// The rows of these tokens in a matrix `[vocabulary, hidden]`, whatever its order.
     pub(crate) fn rows_of(&self, tokens: &[TokenId]) -> Tensor<2> {
-        let ids: Vec<i64> = tokens.iter().map(|token| i64::from(token.0)).collect();
-        let ids = TensorData::new(ids, [tokens.len()]);
-        let ids = Tensor::<1, Int>::from_data(ids, &self.value.device());
+        let ids = tokens.iter().map(|token| i64::from(token.0)).collect();
+        let ids = indices(ids, &self.value.device());
         match self.order {
             Order::AsInFiles => self.value.clone().select(0, ids),
             Order::Transposed => self.value.clone().select(1, ids).transpose(),

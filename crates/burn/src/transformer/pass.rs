@@ -7,7 +7,7 @@ use lancer_model::Config;
 
 use super::{Cache, Place, dropout::Dropout};
 use crate::{
-    fused::{AttentionShape, Reach, Turns},
+    fused::{AttentionShape, Reach, Reaches, Turns},
     settings::Products,
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Span {
 /// The rows of a pass.
 pub(crate) struct Layout {
     /// What each part's queries see: rows of the cache, or of the pass itself where there is none.
-    pub(crate) reaches: Arc<[Reach]>,
+    pub(crate) reaches: Arc<Reaches>,
     /// Where the rows stand in the cache; none where there is none.
     pub(crate) places: Vec<Place>,
     turns: Arc<Turns>,
@@ -36,7 +36,7 @@ impl Layout {
     pub(crate) fn new(config: &Config, positions: &[usize], reaches: Vec<Reach>, places: Vec<Place>) -> Self {
         let turns = |rotary| Arc::new(Turns::new(rotary, config.head_dim, positions));
         Self {
-            reaches: reaches.into(),
+            reaches: Arc::new(reaches.into()),
             places,
             turns: turns(&config.rotary),
             windowed_turns: config.sliding_window.as_ref().map(|window| turns(&window.rotary)),

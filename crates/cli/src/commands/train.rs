@@ -1,6 +1,7 @@
 //! `lancer train`: fine-tuning and preference optimisation by themselves.
 
 use std::{
+    num::NonZeroU32,
     ops::ControlFlow,
     path::PathBuf,
     time::{Duration, Instant},
@@ -16,7 +17,7 @@ use lancer_prefer::{
 use serde::Serialize;
 
 use crate::{
-    engines,
+    engines::{self, EngineOptions},
     failure::Failure,
     options::{Changes, SeedOption, default_model},
     output::Output,
@@ -46,6 +47,9 @@ pub(crate) struct Arguments {
     /// A folder for checkpoints: where there is one of the same training, it goes on from there.
     #[arg(long, value_name = "FOLDER")]
     checkpoints: Option<PathBuf>,
+    /// Threads; the processor's number by default.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroU32>,
     #[command(flatten)]
     changes: Changes,
     #[command(flatten)]
@@ -145,7 +149,8 @@ fn split<T>(examples: &[T], limit: Option<usize>, held_out: f64) -> (&[T], &[T])
 
 fn learner(arguments: &Arguments, settings: &toml::Table) -> Result<Box<dyn Learner>, Failure> {
     let model = arguments.model.clone().map_or_else(default_model, Ok)?;
-    Ok(engines::learner(&model, settings, arguments.seed.get())?)
+    let options = EngineOptions::with_threads(arguments.threads);
+    Ok(engines::learner(&options, &model, settings, arguments.seed.get())?)
 }
 
 fn policy(arguments: &Arguments) -> CheckpointPolicy<'_> {

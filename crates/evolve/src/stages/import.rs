@@ -6,6 +6,7 @@ use lancer_data::{Contamination, Pair, Rule};
 
 use super::{Session, evaluate::evaluation_texts, interrupted};
 use crate::{
+    engines::RunnableModels,
     error::EvolveError,
     ledger::{Origin, Record, RejectRow, VerdictRow},
     models,
@@ -94,8 +95,8 @@ fn note_contaminated(progress: &mut dyn Progress, pairs: &[Pair], found: &[Optio
 }
 
 fn import_model(session: &mut Session<'_>) -> Result<(), EvolveError> {
-    let to = models::runnable(session.folder, 0);
-    if to.exists() {
+    let to = models::gguf(session.folder, 0);
+    if to.exists() || session.engines.runs() == RunnableModels::Trainable {
         return Ok(());
     }
     make_folder(&to)?;

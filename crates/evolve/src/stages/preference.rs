@@ -9,6 +9,7 @@ use super::{
     training::{Observer, References, export, prompt},
 };
 use crate::{
+    engines::RunnableModels,
     error::EvolveError,
     ledger::{PairRow, Phase},
     models,
@@ -18,9 +19,12 @@ use crate::{
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     session.unload();
-    let (runnable, trainable) =
-        (models::runnable(session.folder, iteration), models::trainable(session.folder, iteration));
-    if runnable.exists() && trainable.exists() {
+    let trainable = models::trainable(session.folder, iteration);
+    let gguf = match session.runnable_models() {
+        RunnableModels::Gguf => Some(models::gguf(session.folder, iteration)),
+        RunnableModels::Trainable => None,
+    };
+    if trainable.exists() && gguf.as_ref().is_none_or(|gguf| gguf.exists()) {
         return Ok(());
     }
     let rows = session.ledger.pairs(iteration)?;
@@ -56,10 +60,13 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         }
         session.trained += outcome?;
     }
-    session.progress.begin(iteration, Stage::Preference, "files", 0, 2);
+    session.progress.begin(iteration, Stage::Preference, "files", 0, 1 + usize::from(gguf.is_some()));
     export(learner.as_ref(), &trainable)?;
     let flow = session.progress.advance(1, 0);
-    learner.export(&runnable, session.recipe.format)?;
+    match gguf {
+        Some(gguf) => learner.export(&gguf, session.recipe.format)?,
+        None => session.loaded = session.engines.trained(learner).map(|backend| (iteration, backend)),
+    }
     session.progress.end();
     interrupted(flow, iteration, Stage::Preference)
 }

@@ -6,11 +6,15 @@ use lancer_backend::{
     Backend, BackendError, Learner, LearnerError, Seed, WeightFormat,
     scripted::{ScriptedBackend, ScriptedLearner},
 };
-use lancer_evolve::{Engines, Recipe};
+use lancer_evolve::{Engines, Recipe, RunnableModels};
 
 pub(crate) struct ScriptedEngines;
 
 impl Engines for ScriptedEngines {
+    fn runs(&self) -> RunnableModels {
+        RunnableModels::Gguf
+    }
+
     fn import(&mut self, _: &Path, to: &Path, _: WeightFormat) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(fs::write(to, "a scripted model")?)
     }

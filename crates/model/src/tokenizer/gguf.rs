@@ -194,16 +194,24 @@ fn sentence_pieces(
     Ok(Parts { normalizer, pre_tokenizer: Json::Null, decoder, merges, model })
 }
 
+/// A model's special tokens.
+pub(super) struct Special {
+    pub(super) bos: Option<u32>,
+    pub(super) eos: u32,
+    pub(super) end_of_turn: u32,
+    /// Whether a text that is read from its beginning has the first of them.
+    pub(super) begins_with_bos: bool,
+}
+
 /// The metadata of the tokenizer in the text of a `tokenizer.json`, for an embedding of `rows` rows: llama.cpp asks for as
 /// many tokens. Some models have more rows, and a few have tokens without a row.
 pub(super) fn entries(
     path: &Path,
     json: &str,
     rows: usize,
-    bos: Option<u32>,
-    eos: u32,
-    begins_with_bos: bool,
+    special: Special,
 ) -> Result<BTreeMap<String, Value>, ModelError> {
+    let Special { bos, eos, end_of_turn, begins_with_bos } = special;
     let wrong = |reason: &str| ModelError::Tokenizer { path: path.into(), reason: reason.into() };
     let json: Json = serde_json::from_str(json).map_err(|error| wrong(&error.to_string()))?;
     let space = sentence_piece::space_before(&json);
@@ -246,6 +254,7 @@ pub(super) fn entries(
         .ok_or_else(|| wrong("a merge is no pair"))?;
     let mut entries = BTreeMap::from([
         ("tokenizer.ggml.eos_token_id".to_owned(), Value::U32(eos)),
+        ("tokenizer.ggml.eot_token_id".to_owned(), Value::U32(end_of_turn)),
         ("tokenizer.ggml.padding_token_id".to_owned(), Value::U32(eos)),
         ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(begins_with_bos)),
     ]);

@@ -16,8 +16,9 @@ pub(super) struct Vocabulary {
 impl Vocabulary {
     /// `size` is the number of tokens that the model knows, which may be more than the tokenizer does.
     pub(super) fn load(folder: &Path, size: usize) -> Result<Self, ModelError> {
-        let tokenizer = lancer_model::Tokenizer::from_folder(folder)?;
+        let mut tokenizer = lancer_model::Tokenizer::from_folder(folder)?;
         let chat_template = ChatTemplate::from_folder(folder, &tokenizer)?;
+        chat_template.iter().for_each(|template| tokenizer.take_end_of_turn(template));
         Ok(Self { tokenizer, chat_template, size, grammars: Grammars::default() })
     }
 
@@ -50,6 +51,10 @@ impl Tokenizer for Vocabulary {
 
     fn end_of_turn(&self) -> TokenId {
         TokenId(self.tokenizer.end_of_turn())
+    }
+
+    fn ends(&self, token: TokenId) -> bool {
+        token == self.end_of_turn() || token.0 == self.tokenizer.end_of_text()
     }
 
     fn vocabulary(&self) -> usize {

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::{AttentionShape, Reach, softmax_of_row};
+use super::{AttentionShape, softmax_of_row};
 use crate::dot::{dot, multiply_add};
+use crate::fused::Reach;
 
 /// Key-value heads that one thread takes at a time.
 const HEADS: usize = 4;

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::{Head, Row, Scored};
 use crate::{
     exp::exp,
-    numbers::{change, read},
+    numbers::{change, is_here, read},
     product::product,
     settings::Products,
 };
@@ -25,6 +25,9 @@ impl Head<'_> {
         targets: &[TokenId],
         products: Products,
     ) -> (Vec<Scored>, Tensor<2>) {
+        if !is_here(states) {
+            return self.composed_score_with_derivative(states, targets, products);
+        }
         let hidden = states.dims()[1];
         let mut rows = vec![Row::START; targets.len()];
         let mut sum = states.zeros_like();

@@ -1,0 +1,67 @@
+//! Burn: running models, training them, and running what was trained.
+
+use std::{any::Any, path::Path};
+
+use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed};
+use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, TrainSettings};
+
+use super::{BackendName, EngineOptions};
+
+pub(super) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+    set_threads(options);
+    Ok(Box::new(BurnBackend::load(model, &running(options))?))
+}
+
+pub(super) fn learner(
+    options: &EngineOptions,
+    model: &Path,
+    settings: &toml::Table,
+    seed: Seed,
+) -> Result<Box<dyn Learner>, LearnerError> {
+    set_threads(options);
+    let failed = |source: toml::de::Error| LearnerError::Load { path: model.into(), source: source.into() };
+    let default = device(BackendName::of(options)).or(device(BackendName::BURN));
+    let named = settings.contains_key("device");
+    let mut settings: TrainSettings = settings.clone().try_into().map_err(failed)?;
+    settings.seed = seed;
+    if let (false, Some(default)) = (named, default) {
+        settings.device = default;
+    }
+    Ok(Box::new(BurnLearner::load(model, &settings)?))
+}
+
+/// A trained model as it stands in memory, where models are run on the device on which it was trained.
+pub(super) fn trained(options: &EngineOptions, learner: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
+    let learner: Box<dyn Any> = learner;
+    let learner: BurnLearner = *learner.downcast().ok()?;
+    let settings = running(options);
+    let is_same = device(BackendName::of(options)) == Some(learner.settings().device);
+    is_same.then(|| Box::new(learner.into_backend(&settings)) as Box<dyn Backend>)
+}
+
+fn running(options: &EngineOptions) -> BurnSettings {
+    let default = BurnSettings::default();
+    BurnSettings {
+        parallel: options.parallel.unwrap_or(default.parallel),
+        device: device(BackendName::of(options)).unwrap_or(default.device),
+        ..default
+    }
+}
+
+/// The device of a backend, if Burn is its engine.
+fn device(backend: BackendName) -> Option<BurnDevice> {
+    match backend {
+        BackendName::LlamaCpp | BackendName::Onnx => None,
+        BackendName::Burn => Some(BurnDevice::Cpu),
+        BackendName::BurnWgpu => Some(BurnDevice::Wgpu),
+        BackendName::BurnCuda => Some(BurnDevice::Cuda),
+    }
+}
+
+/// Burn's kernels on the processor run in rayon's threads, which are started once in a program.
+fn set_threads(options: &EngineOptions) {
+    if let Some(threads) = options.threads {
+        // An error says that they have been started: by this, with the same number.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.get() as usize).build_global();
+    }
+}

@@ -1,0 +1,24 @@
+//! In place of Burn where it is not built in.
+
+use std::path::Path;
+
+use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed};
+
+use super::{EngineOptions, missing};
+
+pub(super) fn backend(_: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+    Err(BackendError::Load { path: model.into(), source: missing("burn-cpu") })
+}
+
+pub(super) fn learner(
+    _: &EngineOptions,
+    model: &Path,
+    _: &toml::Table,
+    _: Seed,
+) -> Result<Box<dyn Learner>, LearnerError> {
+    Err(LearnerError::Load { path: model.into(), source: missing("burn-cpu") })
+}
+
+pub(super) fn trained(_: &EngineOptions, _: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
+    None
+}
