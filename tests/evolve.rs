@@ -169,6 +169,26 @@ fn an_interrupted_run_says_how_to_go_on() {
     assert!(text(&output.stderr).contains("the same command goes on"), "{}", text(&output.stderr));
 }
 
+/// One engine for everything: nothing is converted, what is trained on is what is run.
+#[test]
+fn a_run_in_burn_alone_writes_no_other_form_of_its_models() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = scratch.path().join("run");
+    let mut arguments = arguments(&run);
+    let iterations = arguments.iter().position(|argument| argument == "--iterations").unwrap();
+    arguments[iterations + 1] = "1".into();
+    arguments.extend(["--backend", "burn"].map(str::to_owned));
+    let done = lancer(&as_texts(&arguments));
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let models: Vec<String> = fs::read_dir(run.join("models"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(models, ["m1"]);
+    let recipe = fs::read_to_string(run.join("run.toml")).unwrap();
+    assert!(recipe.contains("backend = \"burn\""), "{recipe}");
+}
+
 #[test]
 fn a_gain_that_is_required_and_missing_is_exit_code_3() {
     let scratch = tempfile::tempdir().unwrap();

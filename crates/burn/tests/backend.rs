@@ -28,20 +28,27 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name)
 }
 
+fn conforms_with(name: &str, settings: &BurnSettings) {
+    let mut engine = BurnBackend::load(&fixture(name), settings).unwrap();
+    for case in conformance::BACKEND {
+        println!("{name}, {settings:?}: {}", case.name);
+        (case.run)(&mut engine);
+    }
+}
+
 #[test]
 fn conforms() {
     for name in TINY_MODELS {
-        for (&device, settings) in BurnDevice::BUILT_IN
-            .iter()
-            .flat_map(|device| [(device, BurnSettings::default()), (device, NARROW)])
-        {
-            let settings = BurnSettings { device, ..settings };
-            let mut engine = BurnBackend::load(&fixture(name), &settings).unwrap();
-            for case in conformance::BACKEND {
-                println!("{name}, {device:?}: {}", case.name);
-                (case.run)(&mut engine);
-            }
-        }
+        conforms_with(name, &BurnSettings::default());
+        conforms_with(name, &NARROW);
+    }
+}
+
+/// With all models and the usual settings in tests/conformance.rs.
+#[test]
+fn conforms_on_other_devices() {
+    for &device in BurnDevice::BUILT_IN {
+        conforms_with("tiny-llama", &BurnSettings { device, ..NARROW });
     }
 }
 

@@ -65,19 +65,19 @@ impl Model {
             rope_freqs: rope_freqs.map(|tensor| tensor.data),
         };
         let config = Config::from_gguf(path, file.metadata(), &description)?;
-        let mut tokenizer = Tokenizer::from_gguf(path, file.metadata())?;
+        let tokenizer = Tokenizer::from_gguf(path, file.metadata())?;
         let source = file.metadata().text(path, "tokenizer.chat_template")?;
         let chat_template = source.map(|source| template(source, &tokenizer)).transpose()?;
-        chat_template.iter().for_each(|template| tokenizer.take_end_of_turn(template));
+        let tokenizer = tokenizer.ending_turns_as(chat_template.as_ref());
         Ok(Self { path: path.into(), config, tokenizer, chat_template, weights: Weights::Gguf(file) })
     }
 
     fn open_folder(path: &Path) -> Result<Self, ModelError> {
         let config_path = path.join("config.json");
         let config = Config::from_json(&config_path, &read(&config_path)?)?;
-        let mut tokenizer = Tokenizer::from_folder(path)?;
+        let tokenizer = Tokenizer::from_folder(path)?;
         let chat_template = ChatTemplate::from_folder(path, &tokenizer)?;
-        chat_template.iter().for_each(|template| tokenizer.take_end_of_turn(template));
+        let tokenizer = tokenizer.ending_turns_as(chat_template.as_ref());
         let weights = Weights::Safetensors(SafetensorsFiles::open(path)?);
         Ok(Self { path: path.into(), config, tokenizer, chat_template, weights })
     }

@@ -127,14 +127,16 @@ impl Tokenizer {
         })
     }
 
-    /// Takes the token that ends the model's turn from its chat template. It is the end-of-text token in most models and
-    /// where the template sets no special token after a response; Gemma has one of its own.
-    pub fn take_end_of_turn(&mut self, template: &ChatTemplate) {
-        let after = template.after_response().unwrap_or_default();
+    /// The same tokenizer, with the token that ends the model's turn from its chat template. It is the end-of-text token in
+    /// most models, and where the template sets no special token after a response; Gemma has one of its own.
+    #[must_use]
+    pub fn ending_turns_as(mut self, template: Option<&ChatTemplate>) -> Self {
+        let after = template.and_then(ChatTemplate::after_response).unwrap_or_default();
         let first = self.encode(&after, SpecialTokens::Recognised).first().copied();
         let added = self.recognising.get_added_tokens_decoder();
         let is_special = |token: &u32| added.get(token).is_some_and(|added| added.special);
         self.end_of_turn = first.filter(is_special).unwrap_or(self.eos);
+        self
     }
 
     /// The tokens of a text, without a beginning-of-text token.

@@ -195,6 +195,7 @@ fn sentence_pieces(
 }
 
 /// A model's special tokens.
+#[derive(Clone, Copy)]
 pub(super) struct Special {
     pub(super) bos: Option<u32>,
     pub(super) eos: u32,

@@ -16,9 +16,9 @@ pub(super) struct Vocabulary {
 impl Vocabulary {
     /// `size` is the number of tokens that the model knows, which may be more than the tokenizer does.
     pub(super) fn load(folder: &Path, size: usize) -> Result<Self, ModelError> {
-        let mut tokenizer = lancer_model::Tokenizer::from_folder(folder)?;
+        let tokenizer = lancer_model::Tokenizer::from_folder(folder)?;
         let chat_template = ChatTemplate::from_folder(folder, &tokenizer)?;
-        chat_template.iter().for_each(|template| tokenizer.take_end_of_turn(template));
+        let tokenizer = tokenizer.ending_turns_as(chat_template.as_ref());
         Ok(Self { tokenizer, chat_template, size, grammars: Grammars::default() })
     }
 

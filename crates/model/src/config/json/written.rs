@@ -35,7 +35,10 @@ impl Config {
                 fields["sliding_window"] = json!(tokens);
                 fields["sliding_window_pattern"] = json!(self.pattern());
                 fields["layer_types"] = (0..self.layers).map(|layer| self.layer_type(layer)).collect();
-                fields["query_pre_attn_scalar"] = json!(self.query_pre_attn_scalar);
+                // transformers takes whole numbers only.
+                let scalar = self.query_pre_attn_scalar;
+                fields["query_pre_attn_scalar"] =
+                    if scalar.fract() == 0.0 { json!(scalar as u64) } else { json!(scalar) };
                 if let Some(window) = self.sliding_window {
                     fields["rope_local_base_freq"] = json!(window.rotary.theta);
                 }
