@@ -27,6 +27,7 @@ pub(crate) use self::{
     attention::AttentionShape,
     reach::{Reach, Reaches},
     rotary::Turns,
+    rounded::View,
 };
 use crate::{
     numbers::{Floats, is_here},

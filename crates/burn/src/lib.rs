@@ -34,6 +34,8 @@
 //! # Ok::<(), lancer_backend::LearnerError>(())
 //! ```
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod device;
 mod dot;
 mod engine;
@@ -45,6 +47,11 @@ mod reading;
 mod settings;
 mod training;
 mod transformer;
+#[cfg(not(target_arch = "x86_64"))]
+mod without_amx;
+
+#[cfg(not(target_arch = "x86_64"))]
+use without_amx as amx;
 
 pub use device::{BurnDevice, DeviceError};
 pub use engine::{BurnBackend, BurnSettings};

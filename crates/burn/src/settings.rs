@@ -87,8 +87,9 @@ pub enum Products {
     /// 32-bit floats.
     F32,
     /// Factors and what comes out are rounded to bf16 (8 bits of precision, the range of a 32-bit float), sums are 32-bit
-    /// floats: mixed precision (Micikevicius et al. 2018, arXiv 1710.03740), as PyTorch's autocast has it. Twice as fast
-    /// on processors with AVX-512 BF16, slower on others.
+    /// floats: mixed precision (Micikevicius et al. 2018, arXiv 1710.03740), as PyTorch's autocast has it. Faster
+    /// on processors with AMX (Intel's from Sapphire Rapids on, under Linux; what comes out is not rounded there), and on AMD's
+    /// with AVX-512 BF16 (from Zen 4 on); slower on others.
     Bf16,
 }
 

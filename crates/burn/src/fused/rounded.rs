@@ -1,14 +1,17 @@
 //! Matrix products whose factors are rounded to bf16 and whose sums are 32-bit floats, as mixed-precision training has them
 //! (Micikevicius et al. 2018, arXiv 1710.03740; Kalamkar et al. 2019, arXiv 1905.12322).
 //!
-//! gemmkit has kernels for processors with AVX-512 BF16 and computes the same, slower, on others. It rounds what a product
-//! gives to bf16 too, as PyTorch's autocast does.
+//! On processors with AMX the products are this crate's own. On others they are gemmkit's, which has kernels for AVX-512 BF16
+//! and computes the same, slower, without; it rounds what a product gives to bf16 too, as PyTorch's autocast does.
 
 use gemmkit::{MatMut, MatRef, Parallelism, bf16, gemm};
 use rayon::prelude::*;
 
 use super::{CHUNK, tensor};
-use crate::numbers::{Floats, compact, slice};
+use crate::{
+    amx,
+    numbers::{Floats, compact, slice},
+};
 
 /// A factor, rounded.
 pub(super) struct Factor {
@@ -16,7 +19,16 @@ pub(super) struct Factor {
     rows: usize,
     columns: usize,
     /// Steps in memory from one row to the next, and from one column to the next.
-    strides: [isize; 2],
+    strides: [usize; 2],
+}
+
+/// A rounded matrix whose number `[row, column]` stands at `row · strides[0] + column · strides[1]`; one of them is 1.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) numbers: &'a [bf16],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) strides: [usize; 2],
 }
 
 impl Factor {
@@ -26,21 +38,35 @@ impl Factor {
         let is_transposed = matrix.layout().strides() == [1, rows as isize];
         let (numbers, strides) = if is_transposed {
             let start = matrix.layout().start_offset();
-            (rounded(&matrix.storage::<f32>()[start..][..rows * columns]), [1, rows as isize])
+            (rounded(&matrix.storage::<f32>()[start..][..rows * columns]), [1, rows])
         } else {
-            (rounded(slice(&compact(matrix))), [columns as isize, 1])
+            (rounded(slice(&compact(matrix))), [columns, 1])
         };
         Self { numbers, rows, columns, strides }
     }
 
     /// The matrix as it is.
-    pub(super) fn plain(&self) -> MatRef<'_, bf16> {
-        MatRef::new(&self.numbers, self.rows, self.columns, self.strides[0], self.strides[1])
+    pub(super) fn plain(&self) -> View<'_> {
+        let &Self { ref numbers, rows, columns, strides } = self;
+        View { numbers, rows, columns, strides }
     }
 
     /// The matrix transposed.
-    pub(super) fn transposed(&self) -> MatRef<'_, bf16> {
-        MatRef::new(&self.numbers, self.columns, self.rows, self.strides[1], self.strides[0])
+    pub(super) fn transposed(&self) -> View<'_> {
+        self.plain().transposed()
+    }
+}
+
+impl<'a> View<'a> {
+    /// The same numbers, rows and columns exchanged.
+    pub(crate) fn transposed(self) -> Self {
+        let Self { numbers, rows, columns, strides: [row, column] } = self;
+        Self { numbers, rows: columns, columns: rows, strides: [column, row] }
+    }
+
+    fn for_gemmkit(self) -> MatRef<'a, bf16> {
+        let [row, column] = self.strides.map(|stride| stride as isize);
+        MatRef::new(self.numbers, self.rows, self.columns, row, column)
     }
 }
 
@@ -54,19 +80,26 @@ fn rounded(numbers: &[f32]) -> Vec<bf16> {
     rounded
 }
 
+/// `one · two`.
+pub(super) fn product(one: View<'_>, two: View<'_>) -> Floats {
+    let shape = [one.rows, two.columns];
+    tensor(amx::product(one, two).unwrap_or_else(|| product_of_gemmkit(one, two)), shape)
+}
+
 /// `one · two`, rows first.
-pub(super) fn product(one: MatRef<'_, bf16>, two: MatRef<'_, bf16>) -> Floats {
-    let (rows, columns) = (one.rows(), two.cols());
+fn product_of_gemmkit(one: View<'_>, two: View<'_>) -> Vec<f32> {
+    let (rows, columns) = (one.rows, two.columns);
     let mut rounded = vec![bf16::ZERO; rows * columns];
     let output = MatMut::from_row_major(&mut rounded, rows, columns);
-    gemm(bf16::ONE, one, two, bf16::ZERO, output, Parallelism::Rayon(rayon::current_num_threads()));
+    let threads = Parallelism::Rayon(rayon::current_num_threads());
+    gemm(bf16::ONE, one.for_gemmkit(), two.for_gemmkit(), bf16::ZERO, output, threads);
     let mut numbers = vec![0.0; rounded.len()];
     numbers.par_chunks_mut(CHUNK).zip(rounded.par_chunks(CHUNK)).for_each(|(numbers, rounded)| {
         for (number, rounded) in numbers.iter_mut().zip(rounded) {
             *number = f32::from_bits(u32::from(rounded.to_bits()) << 16);
         }
     });
-    tensor(numbers, [rows, columns])
+    numbers
 }
 
 /// To the nearest number, of two equally near to the even one; written so that compilers make vector code of loops over it.
@@ -81,6 +114,23 @@ fn round(number: f32) -> bf16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_products_are_the_same() {
+        let numbers = |count: usize, phase: f32| -> Vec<bf16> {
+            (0..count).map(|i| bf16::from_f32((i as f32 * 1.7 + phase).sin())).collect()
+        };
+        let (one, two) = (numbers(70 * 33, 0.1), numbers(33 * 50, 0.2));
+        let one = View { numbers: &one, rows: 70, columns: 33, strides: [33, 1] };
+        let two = View { numbers: &two, rows: 33, columns: 50, strides: [1, 33] };
+        let found = product(one, two);
+        for (found, expected) in slice(&found).iter().zip(product_of_gemmkit(one, two)) {
+            assert!(
+                (found - expected).abs() <= expected.abs() / 128.0 + 1e-5,
+                "{found}, expected {expected}"
+            );
+        }
+    }
 
     #[test]
     fn rounding_is_the_half_crates() {

@@ -210,22 +210,28 @@ fn an_adapted_layer_is_its_formula() {
     }
 }
 
-/// Products of factors that bf16 holds exactly: what is left is the rounding of what comes out, 2⁻⁸ of it at most.
+/// Products of factors that bf16 holds exactly: what is left is the rounding of what comes out, 2⁻⁸ of it at most. Of other
+/// factors the digits are lost.
 #[test]
 fn a_rounded_product_is_the_product_of_rounded_factors() {
     let exact = |shape, phase| (numbers(shape, phase) * 64.0).round() / 64.0;
-    let inputs = [exact([70, 33], 0.1), exact([33, 50], 0.2)];
-    let [of_rounded, of_plain] = [Products::Bf16, Products::F32].map(|products| {
+    let products = |inputs: &[Tensor<2>; 2], products| {
         let [states, weight] = inputs.clone().map(|input| input.autodiff().require_grad());
         let output = product(states.clone(), weight.clone(), products);
         let weights = exact([70, 50], 0.9);
         let gradients = (output.clone() * weights).sum().backward();
         [output.inner(), states.grad(&gradients).unwrap(), weight.grad(&gradients).unwrap()]
-    });
-    for (found, expected) in of_rounded.into_iter().zip(of_plain) {
+    };
+    let inputs = [exact([70, 33], 0.1), exact([33, 50], 0.2)];
+    let of_plain = products(&inputs, Products::F32);
+    for (found, expected) in products(&inputs, Products::Bf16).into_iter().zip(of_plain) {
         let largest = expected.clone().abs().max().into_scalar::<f32>();
-        assert_close(found.clone(), expected.clone(), largest / 256.0);
-        assert!((found - expected).abs().max().into_scalar::<f32>() > 0.0, "nothing was rounded");
+        assert_close(found, expected, largest / 256.0);
+    }
+    let inputs = [numbers([70, 33], 0.1), numbers([33, 50], 0.2)];
+    let of_plain = products(&inputs, Products::F32);
+    for (found, expected) in products(&inputs, Products::Bf16).into_iter().zip(of_plain) {
+        assert!((found - expected).abs().max().into_scalar::<f32>() > 1e-4, "nothing was rounded");
     }
 }
 
