@@ -31,6 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = BurnDevice::BUILT_IN.iter().copied().find(|device| device.name() == named);
     settings.device = device.ok_or_else(|| format!("there is no device `{named}` in this build"))?;
 
+    // As lancer does.
+    lancer_burn::keep_freed_memory();
     let mut learner = BurnLearner::load(Path::new(&model), &settings)?;
     let weights = learner.weights();
     // A third of each sequence is prompt.

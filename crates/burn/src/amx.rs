@@ -5,7 +5,7 @@
 //! then four sums of 16 × 16 stay in the unit while it goes along the inner dimension (Intel 64 and IA-32 Architectures
 //! Optimization Reference Manual, chapter on AMX).
 
-use std::{arch::asm, sync::OnceLock};
+use std::{arch::asm, cell::RefCell, sync::OnceLock};
 
 use gemmkit::bf16;
 use rayon::prelude::*;
@@ -22,6 +22,12 @@ const TILE: usize = SIDE * DEPTH;
 const BLOCK: usize = 2 * SIDE;
 /// Rows that a thread takes at a time at most: their tiles stay in its cache while those of the columns come by.
 const MOST_ROWS: usize = 256;
+
+thread_local! {
+    /// The tiles of both factors, kept from one product for the next: new memory costs as much as filling it. Another product
+    /// that this thread takes on while it waits for others finds none and has its own.
+    static TILES: RefCell<[Vec<bf16>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
 
 /// Whether this process may use the unit. Linux is asked once, since it keeps more state for each thread that does.
 fn is_available() -> bool {
@@ -41,15 +47,17 @@ pub(crate) fn product(one: View<'_>, two: View<'_>) -> Option<Vec<f32>> {
         return Some(output);
     }
     let steps = inner.div_ceil(DEPTH);
-    let (one, two) = (tiles(one, steps, of_rows), tiles(two.transposed(), steps, of_columns));
+    let [mut of_one, mut of_two] = TILES.take();
+    tiles(&mut of_one, one, steps, of_rows);
+    tiles(&mut of_two, two.transposed(), steps, of_columns);
     let at_once = (rows / (4 * rayon::current_num_threads())).clamp(BLOCK, MOST_ROWS).next_multiple_of(BLOCK);
     // The tiles of a block of rows or columns.
     let block = 2 * steps * TILE;
-    output.par_chunks_mut(at_once * columns).zip(one.par_chunks(at_once / BLOCK * block)).for_each(
+    output.par_chunks_mut(at_once * columns).zip(of_one.par_chunks(at_once / BLOCK * block)).for_each(
         |(output, one)| {
             configure();
             let mut sums = [0.0; BLOCK * BLOCK];
-            for (column, two) in two.chunks_exact(block).enumerate() {
+            for (column, two) in of_two.chunks_exact(block).enumerate() {
                 let first = column * BLOCK;
                 let width = BLOCK.min(columns - first);
                 for (output, one) in output.chunks_mut(BLOCK * columns).zip(one.chunks_exact(block)) {
@@ -62,26 +70,29 @@ pub(crate) fn product(one: View<'_>, two: View<'_>) -> Option<Vec<f32>> {
             release();
         },
     );
+    TILES.set([of_one, of_two]);
     Some(output)
 }
 
-/// A matrix in tiles, those of 16 rows one after another; `fill` writes a tile from 16 rows and 32 columns at most.
-fn tiles(matrix: View<'_>, steps: usize, fill: fn(&mut [bf16], View<'_>)) -> Vec<bf16> {
-    let mut tiles = vec![bf16::ZERO; matrix.rows.div_ceil(BLOCK) * 2 * steps * TILE];
+/// Cuts a matrix into tiles, those of 16 rows one after another; `fill` writes one from 16 rows and 32 columns at most.
+fn tiles(tiles: &mut Vec<bf16>, matrix: View<'_>, steps: usize, fill: fn(&mut [bf16], View<'_>)) {
+    tiles.resize(matrix.rows.div_ceil(BLOCK) * 2 * steps * TILE, bf16::ZERO);
     tiles.par_chunks_mut(steps * TILE).enumerate().for_each(|(panel, tiles)| {
         let row = panel * SIDE;
         let rows = SIDE.min(matrix.rows.saturating_sub(row));
         if rows == 0 {
-            return;
+            return tiles.fill(bf16::ZERO);
         }
         for (step, tile) in tiles.chunks_exact_mut(TILE).enumerate() {
             let column = step * DEPTH;
             let columns = DEPTH.min(matrix.columns - column);
+            if rows < SIDE || columns < DEPTH {
+                tile.fill(bf16::ZERO);
+            }
             let numbers = &matrix.numbers[row * matrix.strides[0] + column * matrix.strides[1]..];
             fill(tile, View { numbers, rows, columns, ..matrix });
         }
     });
-    tiles
 }
 
 /// A tile of the first factor: its rows one after another.

@@ -41,6 +41,8 @@ mod dot;
 mod engine;
 mod exp;
 mod fused;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod memory;
 mod numbers;
 mod product;
 mod reading;
@@ -49,11 +51,17 @@ mod training;
 mod transformer;
 #[cfg(not(target_arch = "x86_64"))]
 mod without_amx;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+mod without_glibc;
 
 #[cfg(not(target_arch = "x86_64"))]
 use without_amx as amx;
 
 pub use device::{BurnDevice, DeviceError};
 pub use engine::{BurnBackend, BurnSettings};
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub use memory::keep_freed_memory;
 pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
 pub use training::BurnLearner;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub use without_glibc::keep_freed_memory;
