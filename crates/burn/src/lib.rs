@@ -47,6 +47,7 @@ mod numbers;
 mod product;
 mod reading;
 mod settings;
+mod speed;
 mod training;
 mod transformer;
 #[cfg(not(target_arch = "x86_64"))]
@@ -62,6 +63,7 @@ pub use engine::{BurnBackend, BurnSettings};
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub use memory::keep_freed_memory;
 pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
+pub use speed::best_product;
 pub use training::BurnLearner;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub use without_glibc::keep_freed_memory;
