@@ -21,8 +21,8 @@ Commands:
   setup    get the build tools that are missing (cmake, libclang), ONNX Runtime and the default model;
            `eval \"$(cargo xtask setup)\"` lets plain cargo build and test everything too
   test     run every check: formatting, clippy, tests, doc tests
-  bench    measure against other tools: `cargo xtask bench data`, `engines [THREADS] [PYTHON]`, `generate`, `review`,
-           `train`; the last three take `--rounds N`
+  bench    measure, against other tools where there are some: `cargo xtask bench data`, `engines`, `generate`, `growth`
+           (training, by length, batch and model), `review`, `train`; all take `--rounds N`
 
 Environment:
   CARGO_TARGET_DIR      where build outputs and tools go; with CI=true the default is a cache folder

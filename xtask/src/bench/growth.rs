@@ -1,7 +1,7 @@
 //! `cargo xtask bench growth`: training's tokens a second by the length of sequences, the size of a batch and the size of the
 //! model, and how much of the machine's arithmetic that is.
 
-use std::{fmt::Write as _, path::Path};
+use std::{env, fmt::Write as _, fs, num::NonZero, path::Path, thread};
 
 use serde_json::{Value, json};
 
@@ -67,11 +67,14 @@ struct Rate {
 impl Workplace {
     fn introduction(&self) -> String {
         format!(
-            "# How training's cost grows\n\nWritten by `cargo xtask bench growth --rounds {}`: tokens a second of whole steps (forward, \
+            "# How training's cost grows\n\nWritten by `cargo xtask bench growth --rounds {}` on {}: tokens a second of whole steps (forward, \
              backward, optimizer), medians of the rounds, a third of each sequence being prompt. In parentheses the part of the best \
              matrix product's FLOP/s ({} GFLOP/s in f32, {} in bf16, 2048 × 2048) that 6 FLOP a weight and token come to, 4 with \
              adapters. It counts the head for every token, though only responses go through it, and leaves attention out.\n\n",
-            self.rounds, self.ceilings["f32"], self.ceilings["bf16"]
+            self.rounds,
+            machine(),
+            self.ceilings["f32"],
+            self.ceilings["bf16"]
         )
     }
 
@@ -177,6 +180,15 @@ impl Workplace {
         }
         Ok(text)
     }
+}
+
+/// What this machine's processor calls itself, where Linux says it, and the threads that it runs.
+fn machine() -> String {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let about = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let name = name.map_or(env::consts::ARCH, |(_, name)| name.trim());
+    format!("{threads} threads of {name}")
 }
 
 fn cell(rate: &Rate) -> String {
