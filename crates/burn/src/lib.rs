@@ -1,4 +1,5 @@
-//! Llama, Mistral, Qwen2, Qwen3 and Gemma 3 transformers in [Burn](https://burn.dev), on the CPU (Burn's `flex` device), in 32-bit floats.
+//! Llama, Mistral, Qwen2, Qwen3 and Gemma 3 transformers in [Burn](https://burn.dev), in 32-bit floats: on the processor, and
+//! with the features `wgpu` and `cuda` on graphics cards ([`BurnDevice`]).
 //!
 //! * [`BurnLearner`] trains a model, in full or through low-rank adapters ([`TrainSettings`]): a
 //!   [`Learner`](lancer_backend::Learner).
@@ -8,8 +9,9 @@
 //! Sequences are packed as rows of one matrix for the linear layers, and attention is done for each by itself, so nothing
 //! is computed for padding. Sequences that follow each other with the same prompt, such as the two sides of a preference
 //! pair, share its rows. The head is computed for target tokens only and for some thousand tokens of the vocabulary at a
-//! time, so the logits of a batch never stand in memory. What is neither a matrix product nor a lookup is a kernel of this
-//! crate with a derivative of its own, an extension of Burn; frozen weights have no gradient at any time.
+//! time, so the logits of a batch never stand in memory. On the processor, what is neither a matrix product nor a lookup is a
+//! kernel of this crate with a derivative of its own, an extension of Burn; on other devices it is composed of Burn's
+//! operations. Frozen weights have no gradient at any time.
 //!
 //! Most of a step is matrix products at the speed of the processor, in 32-bit floats or with factors rounded to bf16
 //! ([`Products`]). `examples/train_speed.rs` measures it.
