@@ -1,7 +1,7 @@
 //! `cargo xtask bench growth`: training's tokens a second by the length of sequences, the size of a batch and the size of the
 //! model, and how much of the machine's arithmetic that is.
 
-use std::{env, fmt::Write as _, fs, num::NonZero, path::Path, thread};
+use std::{fmt::Write as _, path::Path};
 
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ use super::{
     measure::measure,
     plot::{Plot, Series},
     programs::{Programs, scratch, write},
+    result::machine,
 };
 use crate::{
     process::{Failure, run as run_program},
@@ -180,15 +181,6 @@ impl Workplace {
         }
         Ok(text)
     }
-}
-
-/// What this machine's processor calls itself, where Linux says it, and the threads that it runs.
-fn machine() -> String {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let about = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let name = name.map_or(env::consts::ARCH, |(_, name)| name.trim());
-    format!("{threads} threads of {name}")
 }
 
 fn cell(rate: &Rate) -> String {
