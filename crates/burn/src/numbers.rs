@@ -18,7 +18,8 @@ pub(crate) fn matrix(numbers: Vec<f32>, shape: [usize; 2], device: &Device) -> T
 }
 
 /// These numbers of rows or columns.
-pub(crate) fn indices(places: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+pub(crate) fn indices(places: impl IntoIterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+    let places: Vec<i64> = places.into_iter().map(|place| place as i64).collect();
     let count = places.len();
     Tensor::from_data(TensorData::new(places, [count]), device)
 }

@@ -26,12 +26,7 @@ use lancer_backend::{Backend, Seed, Usage};
 
 use self::recording::Recording;
 use crate::{
-    engines::{Engines, RunnableModels},
-    error::EvolveError,
-    ledger::Ledger,
-    models,
-    progress::Progress,
-    recipe::Recipe,
+    engines::Engines, error::EvolveError, ledger::Ledger, models, progress::Progress, recipe::Recipe,
     stage::Stage,
 };
 
@@ -112,16 +107,13 @@ impl<'a> Session<'a> {
 
     /// The file or folder from which a model is run.
     fn runnable(&self, model: u32) -> PathBuf {
-        match self.runnable_models() {
-            RunnableModels::Gguf => models::gguf(self.folder, model),
-            RunnableModels::Trainable => self.trainable(model),
-        }
+        self.gguf(model).unwrap_or_else(|| self.trainable(model))
     }
 
-    /// The form in which this run's models are run. It stays the one that the run began with, whatever engine goes on with
-    /// it, so that its models are compared in one form.
-    fn runnable_models(&self) -> RunnableModels {
-        if models::gguf(self.folder, 0).exists() { RunnableModels::Gguf } else { RunnableModels::Trainable }
+    /// The GGUF file from which a model is run; none in a run that began without one for its first model. All models of a run
+    /// are run in one form, whatever engine goes on with it, so that they can be compared.
+    fn gguf(&self, model: u32) -> Option<PathBuf> {
+        models::gguf(self.folder, 0).exists().then(|| models::gguf(self.folder, model))
     }
 
     /// Makes room for training.

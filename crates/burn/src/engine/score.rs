@@ -202,10 +202,10 @@ impl Run<'_, '_> {
 
     /// Adds the scores of a pass that gave these states, or read nothing.
     fn score(&mut self, states: Option<&Tensor<2>>, scores: &[Score]) {
-        let (rows, targets): (Vec<i64>, Vec<TokenId>) = scores
+        let (rows, targets): (Vec<usize>, Vec<TokenId>) = scores
             .iter()
             .filter_map(|score| match score.from {
-                From::Row(row, target) => Some((row as i64, target)),
+                From::Row(row, target) => Some((row, target)),
                 From::Continuation(..) => None,
             })
             .unzip();

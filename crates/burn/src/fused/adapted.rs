@@ -8,7 +8,7 @@
 use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
-use super::CHUNK;
+use super::{CHUNK, composed};
 use crate::{
     numbers::{Floats, change, primitive, read},
     product::product,
@@ -40,7 +40,7 @@ impl Adapted {
         let Self { states, weight, down, up, scale, products } = self;
         let [states, weight, down, up] = [states, weight, down, up].map(matrix);
         primitive(if is_beside(&states, products) {
-            product(states.clone(), weight, products) + (states.matmul(down) * scale).matmul(up)
+            composed::adapted(states, weight, [down, up], scale, products)
         } else {
             states.matmul(merged(&weight, down, up, scale))
         })

@@ -37,7 +37,7 @@ impl Gradients {
         let hidden = embedding.value.dims()[1];
         let sum = self.sums[parameter].take().unwrap_or_else(|| embedding.value.zeros_like());
         if !is_here(&sum) {
-            let rows = indices(tokens.iter().map(|token| i64::from(token.0)).collect(), &sum.device());
+            let rows = indices(tokens.iter().map(|token| token.0 as usize), &sum.device());
             self.sums[parameter] = Some(sum.select_assign(0, rows, by_row.clone(), IndexingUpdateOp::Add));
             return;
         }

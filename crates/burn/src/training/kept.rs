@@ -145,7 +145,7 @@ fn leaf(states: Tensor<2>) -> Tensor<2> {
 }
 
 fn rows(states: Tensor<2>, indices: &[usize], device: &Device) -> Tensor<2> {
-    states.select(0, numbers::indices(indices.iter().map(|&index| index as i64).collect(), device))
+    states.select(0, numbers::indices(indices.iter().copied(), device))
 }
 
 /// Goes back from `output`, given the gradient by it.

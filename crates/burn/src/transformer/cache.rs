@@ -180,7 +180,7 @@ fn with_room(known: Option<Tensor<2>>, [tokens, width]: [usize; 2], device: &Dev
 fn put(all: Tensor<2>, new: &Tensor<2>, places: &[Place]) -> Tensor<2> {
     if !is_here(&all) {
         let rows = places.iter().flat_map(|place| place.start..place.start + place.rows.len());
-        let rows = indices(rows.map(|row| row as i64).collect(), &all.device());
+        let rows = indices(rows, &all.device());
         // The places have all rows of the pass in their order.
         return all.select_assign(0, rows, new.clone(), IndexingUpdateOp::Assign);
     }

@@ -120,8 +120,7 @@ impl Parameter {
 
     /// The rows of these tokens in a matrix `[vocabulary, hidden]`, whatever its order.
     pub(crate) fn rows_of(&self, tokens: &[TokenId]) -> Tensor<2> {
-        let ids = tokens.iter().map(|token| i64::from(token.0)).collect();
-        let ids = indices(ids, &self.value.device());
+        let ids = indices(tokens.iter().map(|token| token.0 as usize), &self.value.device());
         match self.order {
             Order::AsInFiles => self.value.clone().select(0, ids),
             Order::Transposed => self.value.clone().select(1, ids).transpose(),

@@ -9,7 +9,6 @@ use super::{
     training::{Observer, References, export, prompt},
 };
 use crate::{
-    engines::RunnableModels,
     error::EvolveError,
     ledger::{PairRow, Phase},
     models,
@@ -20,10 +19,7 @@ use crate::{
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     session.unload();
     let trainable = models::trainable(session.folder, iteration);
-    let gguf = match session.runnable_models() {
-        RunnableModels::Gguf => Some(models::gguf(session.folder, iteration)),
-        RunnableModels::Trainable => None,
-    };
+    let gguf = session.gguf(iteration);
     if trainable.exists() && gguf.as_ref().is_none_or(|gguf| gguf.exists()) {
         return Ok(());
     }

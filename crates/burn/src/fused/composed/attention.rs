@@ -62,7 +62,7 @@ impl Padded {
             let group = Group::new(&reaches, window, device);
             for (place, reach) in reaches.iter().enumerate() {
                 for (query, row) in reach.queries.clone().enumerate() {
-                    outputs[row] = (before + place * group.queries + query) as i64;
+                    outputs[row] = before + place * group.queries + query;
                 }
             }
             before += group.reaches * group.queries;
@@ -132,7 +132,7 @@ impl Group {
 }
 
 /// These rows, at least one, and then the last of them again, `count` in all.
-fn padded(rows: impl Iterator<Item = usize> + Clone, count: usize) -> impl Iterator<Item = i64> {
+fn padded(rows: impl Iterator<Item = usize> + Clone, count: usize) -> impl Iterator<Item = usize> {
     let last = rows.clone().last().unwrap_or(0);
-    rows.chain(std::iter::repeat(last)).take(count).map(|row| row as i64)
+    rows.chain(std::iter::repeat(last)).take(count)
 }

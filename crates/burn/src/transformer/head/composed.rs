@@ -80,7 +80,7 @@ impl Head<'_> {
             by_weight.push(product(by_logits.clone().transpose(), states.clone(), products));
             by_states = by_states + product(by_logits, weight.transpose(), products);
         }
-        let tokens = indices(targets.iter().map(|target| i64::from(target.0)).collect(), &device);
+        let tokens = indices(targets.iter().map(|target| target.0 as usize), &device);
         let by_weight = Tensor::cat(by_weight, 0);
         let by_weight = by_weight.select_assign(0, tokens, states.clone() * weights, IndexingUpdateOp::Add);
         HeadGradients { states: by_states, weight: by_weight }
@@ -96,8 +96,7 @@ impl Rows {
             .map(|target| (target.0 as usize).checked_sub(first).filter(|&place| place < tokens));
         let is_here = places.clone().map(|place| if place.is_some() { 1.0 } else { 0.0 }).collect();
         let is_here = matrix(is_here, [count, 1], &logits.device());
-        let places = indices(places.map(|place| place.unwrap_or(0) as i64).collect(), &logits.device())
-            .reshape([count, 1]);
+        let places = indices(places.map(|place| place.unwrap_or(0)), &logits.device()).reshape([count, 1]);
         let chosen = logits.clone().gather(1, places) * is_here;
         let (max, best) = logits.clone().max_dim_with_indices(1);
         let best = best + first as i64;
