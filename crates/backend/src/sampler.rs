@@ -88,7 +88,7 @@ impl Sampler {
     /// The place of the token chosen. `max` is the largest of `logits`.
     fn place(&mut self, logits: &[f32], max: f32) -> usize {
         match self.sampling {
-            Sampling::Greedy => softmax::arg_max(logits),
+            Sampling::Greedy => softmax::place_of(logits, max),
             Sampling::Nucleus { temperature, top_p } => {
                 let draw: f64 = self.random.random();
                 draw_from_nucleus(logits, max, temperature, f64::from(top_p), draw)

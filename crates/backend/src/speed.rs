@@ -16,6 +16,9 @@ const PROMPT: usize = 512;
 const PROMPTS: usize = 4;
 /// Tokens that samples go on from.
 const BEGINNING: usize = 16;
+/// The first of the beginnings, apart from the numbers of the prompts, and how many there are to choose from.
+const FIRST_BEGINNING: usize = 100;
+const BEGINNINGS: usize = 20;
 /// Tokens of each sample.
 const SAMPLE: usize = 64;
 /// Samples that are written side by side, and how often.
@@ -92,15 +95,28 @@ fn prompts(engine: &mut dyn Backend, count: usize) -> Result<f64, BackendError> 
 
 fn decode(engine: &mut dyn Backend, samples: usize, times: usize) -> Result<f64, BackendError> {
     let vocabulary = engine.info().vocabulary;
-    let (mut generated, mut seconds) = (0, 0.0);
-    for time in 0..times {
-        let request = GenerateRequest::new(tokens(vocabulary, 100 + time, BEGINNING))
+    let greedy = |prompt: usize, samples: usize| {
+        GenerateRequest::new(tokens(vocabulary, prompt, BEGINNING))
             // All samples are alike and end together, so the batch is full throughout.
             .sampling(Sampling::Greedy)
-            .samples(Seed(time as u64), samples)
-            .max_tokens(SAMPLE);
+            .samples(Seed(prompt as u64), samples)
+            .max_tokens(SAMPLE)
+    };
+    let (mut generated, mut seconds) = (0, 0.0);
+    let mut prompts = FIRST_BEGINNING..FIRST_BEGINNING + BEGINNINGS;
+    for _ in 0..times {
+        // One whose sample does not end before its limit, where there is one left: what is set up for a short sample
+        // would count for more.
+        let mut prompt = FIRST_BEGINNING;
+        for next in prompts.by_ref() {
+            prompt = next;
+            let usage = engine.generate(&[greedy(prompt, 1)], &mut Times::default())?;
+            if usage.generated as usize == SAMPLE {
+                break;
+            }
+        }
         let mut watch = Times::default();
-        let usage = engine.generate(&[request], &mut watch)?;
+        let usage = engine.generate(&[greedy(prompt, samples)], &mut watch)?;
         // Each sample's first token comes with the prompt.
         generated += usage.generated - samples as u64;
         seconds += watch.since_prompt.map_or(0.0, |clock| clock.elapsed().as_secs_f64());

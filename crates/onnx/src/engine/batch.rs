@@ -25,18 +25,29 @@ impl Batch {
         Ok(Self { cache, padding: decoder.interface().padding })
     }
 
-    /// Adds `count` rows that go on from the prompt's end.
-    pub(super) fn add(&mut self, prompt: &Cache, count: usize) -> Result<Vec<Row>, BackendError> {
-        self.place(prompt, count).map_err(engine_error("sharing the prompt's KV cache"))
+    /// Adds `count` rows that go on from the prompt's end. No row will become longer than `longest` tokens.
+    pub(super) fn add(
+        &mut self,
+        prompt: &Cache,
+        count: usize,
+        longest: usize,
+    ) -> Result<Vec<Row>, BackendError> {
+        self.place(prompt, count, longest).map_err(engine_error("sharing the prompt's KV cache"))
     }
 
-    fn place(&mut self, prompt: &Cache, count: usize) -> ort::Result<Vec<Row>> {
+    fn place(&mut self, prompt: &Cache, count: usize, longest: usize) -> ort::Result<Vec<Row>> {
         let free = |cache: &Cache| -> Vec<usize> {
             let lengths = cache.lengths().iter().enumerate();
             lengths.filter(|(_, length)| length.is_none()).map(|(row, _)| row).collect()
         };
         let missing = count.saturating_sub(free(&self.cache).len());
-        let capacity = self.cache.capacity().max(prompt.longest());
+        // A cache that is written into has room to the end at once: copying it to a longer one would cost more than the
+        // room, which takes no memory before it is written.
+        let columns = match self.padding {
+            Padding::Right => longest,
+            Padding::Left => prompt.longest(),
+        };
+        let capacity = self.cache.capacity().max(columns);
         if missing > 0 || capacity > self.cache.capacity() {
             let rows: Vec<usize> = (0..self.cache.lengths().len()).collect();
             self.cache = self.cache.with_rows(&rows, missing, capacity)?;

@@ -15,6 +15,9 @@ use super::{
     vocabulary::Vocabulary,
 };
 
+/// Samples whose tokens one thread chooses.
+const CHOSEN_ALONE: usize = 8;
+
 /// Draws every sample of every request.
 pub(super) fn generate(
     engine: &mut OnnxRuntime,
@@ -122,12 +125,16 @@ impl Run<'_> {
         if self.decoder.interface().rows() == Rows::OfOneLength && !self.live.is_empty() {
             return 0;
         }
+        let tokens = self.settings.cache_tokens.get() as usize / self.longest_with(request);
+        let rows = tokens.min(self.settings.parallel.get() as usize);
+        rows.max(1).saturating_sub(self.live.len())
+    }
+
+    /// Tokens that the longest sample may have, with its prompt, of those that are live and of a request that begins.
+    fn longest_with(&self, request: usize) -> usize {
         let longest = |request: usize| self.prepared[request].prompt.len() + self.prepared[request].limit;
         let live = self.live.iter().map(|live| longest(live.sample.request()));
-        let row = live.chain([longest(request)]).max().unwrap_or(1);
-        let rows =
-            (self.settings.cache_tokens.get() as usize / row).min(self.settings.parallel.get() as usize);
-        rows.max(1).saturating_sub(self.live.len())
+        live.chain([longest(request)]).max().unwrap_or(1)
     }
 
     fn read_prompt(&mut self, request: usize) -> Result<Vec<f32>, BackendError> {
@@ -156,7 +163,7 @@ impl Run<'_> {
             going_on.extend(self.accept(sample, choice)?);
         }
         if !going_on.is_empty() {
-            let rows = self.batch.add(self.prompt.cache(), going_on.len())?;
+            let rows = self.batch.add(self.prompt.cache(), going_on.len(), self.longest_with(request))?;
             self.live.extend(going_on.into_iter().zip(rows).map(|(sample, row)| Live { sample, row }));
         }
         Ok(())
@@ -176,15 +183,17 @@ impl Run<'_> {
             return Err(BackendError::Cancelled);
         }
         let (prepared, end) = (&self.prepared, self.vocabulary.end_of_turn());
-        // Over a vocabulary of tens of thousands, choosing for many samples takes as long as a part of the model.
-        let choices: Vec<Choice> = self
-            .live
-            .par_iter_mut()
-            .map(|live| {
-                let logits = logits.of(live.row)?;
-                live.sample.choose(&prepared[live.sample.request()], &logits, end)
-            })
-            .collect::<Result<_, BackendError>>()?;
+        let choose = |live: &mut Live| {
+            let logits = logits.of(live.row)?;
+            live.sample.choose(&prepared[live.sample.request()], &logits, end)
+        };
+        // Over a vocabulary of tens of thousands, choosing for many samples takes as long as a part of the model; for few,
+        // less than waking threads.
+        let choices: Vec<Choice> = if self.live.len() > CHOSEN_ALONE {
+            self.live.par_iter_mut().map(choose).collect::<Result<_, BackendError>>()?
+        } else {
+            self.live.iter_mut().map(choose).collect::<Result<_, BackendError>>()?
+        };
         for (live, choice) in std::mem::take(&mut self.live).into_iter().zip(choices) {
             match self.accept(live.sample, choice)? {
                 Some(sample) => self.live.push(Live { sample, row: live.row }),
