@@ -1,8 +1,10 @@
 //! Measures training steps: tokens a second of `log_probs` and of whole steps. The last line is JSON: medians of the rounds,
-//! and the FLOP that a step needs by the usual count, 6 a weight and token (Kaplan et al. 2020, arXiv 2001.08361).
+//! and the FLOP that a step needs by the usual count, 6 a weight and token, or 4 where adapters are trained (Kaplan et al. 2020,
+//! arXiv 2001.08361). With `-dpo` two sequences each have a prompt in common, and `log_probs`, which the reference takes,
+//! belongs to the step, with 2 more.
 //!
-//! `cargo run --release -p lancer-burn --example train_speed -- MODEL [full|lora|full-recompute|lora-recompute] [SEQUENCES]
-//! [TOKENS] [f32|bf16] [ROUNDS] [cpu|wgpu|cuda]`
+//! `cargo run --release -p lancer-burn --example train_speed -- MODEL [full|lora][-recompute|-dpo] [SEQUENCES] [TOKENS] [f32|bf16]
+//! [ROUNDS] [cpu|wgpu|cuda]`
 
 use std::{env, error::Error, path::Path, time::Instant};
 
@@ -16,10 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = argument(0, "");
     let method = argument(1, "full");
     let (sequences, tokens): (usize, usize) = (argument(2, "8").parse()?, argument(3, "120").parse()?);
-    let mut settings = match method.as_str() {
-        "lora" | "lora-recompute" => TrainSettings::lora(LoraSettings::default()),
-        _ => TrainSettings::default(),
-    };
+    let (is_lora, is_dpo) = (method.starts_with("lora"), method.ends_with("-dpo"));
+    let mut settings =
+        if is_lora { TrainSettings::lora(LoraSettings::default()) } else { TrainSettings::default() };
     if method.ends_with("recompute") {
         settings.activations = Activations::Recompute;
     }
@@ -36,10 +37,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut learner = BurnLearner::load(Path::new(&model), &settings)?;
     let weights = learner.weights();
     // A third of each sequence is prompt.
+    let prompt_length = tokens / 3;
+    let token = |sequence: usize, i: usize| {
+        let prompt = if is_dpo && i < prompt_length { sequence / 2 * 2 } else { sequence };
+        TokenId((1000 + 37 * i + 101 * prompt) as u32 % 40_000)
+    };
     let batch: Vec<TrainingSequence> = (0..sequences)
         .map(|sequence| TrainingSequence {
-            tokens: (0..tokens).map(|i| TokenId((1000 + 37 * i + 101 * sequence) as u32 % 40_000)).collect(),
-            prompt_length: tokens / 3,
+            tokens: (0..tokens).map(|i| token(sequence, i)).collect(),
+            prompt_length,
         })
         .collect();
     let all = (sequences * tokens) as f64;
@@ -48,7 +54,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..rounds {
         let start = Instant::now();
         learner.log_probs(&batch)?;
-        log_probs.push(start.elapsed().as_secs_f64());
+        let reference = start.elapsed().as_secs_f64();
+        log_probs.push(reference);
         let start = Instant::now();
         let forward = learner.forward(&batch)?;
         let after_forward = start.elapsed().as_secs_f64();
@@ -58,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let after_backward = start.elapsed().as_secs_f64();
         learner.step(&StepSettings { learning_rate: 1e-6, ..StepSettings::default() })?;
         let step = start.elapsed().as_secs_f64();
-        steps.push(step);
+        steps.push(if is_dpo { reference + step } else { step });
         println!(
             "step {step:.2} s: forward {after_forward:.2}, backward {:.2}, optimizer {:.2}",
             after_backward - after_forward,
@@ -66,7 +73,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     let (step, log_probs) = (median(steps), median(log_probs));
-    let flop = if method.starts_with("lora") { 4.0 } else { 6.0 } * weights as f64 * all;
+    let of_reference = if is_dpo { 2.0 } else { 0.0 };
+    let flop = (of_reference + if is_lora { 4.0 } else { 6.0 }) * weights as f64 * all;
     println!(
         "{{\"weights\": {weights}, \"tokens\": {all}, \"tokens_per_second\": {:.1}, \"gflop_per_second\": {:.1}, \
          \"log_probs_tokens_per_second\": {:.1}}}",

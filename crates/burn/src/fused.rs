@@ -9,6 +9,7 @@ mod attention;
 mod autodiff;
 mod composed;
 mod gated;
+mod linear;
 mod reach;
 mod rms_norm;
 mod rotary;
@@ -22,9 +23,10 @@ use burn::{
 };
 use lancer_model::Activation;
 
-use self::{adapted::Adapted, rounded::Factor};
+use self::{adapted::Adapted, gated::States};
 pub(crate) use self::{
     attention::AttentionShape,
+    gated::Gate,
     reach::{Reach, Reaches},
     rotary::Turns,
     rounded::View,
@@ -56,8 +58,14 @@ pub(crate) trait Fused: Backend {
         up: FloatTensor<Self>,
         scale: f64,
         products: Products,
+        gate: Option<Gate>,
     ) -> FloatTensor<Self>;
-    fn rounded_product(states: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn linear(
+        states: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        products: Products,
+        gate: Option<Gate>,
+    ) -> FloatTensor<Self>;
 }
 
 /// RMS norm (Zhang & Sennrich 2019, arXiv 1910.07467) of each row of `states: [rows, width]`:
@@ -104,29 +112,35 @@ pub(crate) fn attend(
 }
 
 /// A frozen linear layer with an adapter, `x W + scale · x A B`, for `x: [rows, input]`, `weight: [input, output]`,
-/// `down: [input, rank]` and `up: [rank, output]`.
+/// `down: [input, rank]` and `up: [rank, output]`; `gate` is what `x` was computed from, if it can be computed again.
 pub(crate) fn adapted(
     states: Tensor<2>,
     weight: Tensor<2>,
-    down: Tensor<2>,
-    up: Tensor<2>,
+    [down, up]: [Tensor<2>; 2],
     scale: f64,
     products: Products,
+    gate: Option<Gate>,
 ) -> Tensor<2> {
     if !is_here(&states) {
         return composed::adapted(states, weight, [down, up], scale, products);
     }
     let [states, weight, down, up] = [states, weight, down, up].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(<Dispatch as Fused>::adapted(states, weight, down, up, scale, products))
+    Tensor::from_dispatch(<Dispatch as Fused>::adapted(states, weight, down, up, scale, products, gate))
 }
 
-/// `states · weight` with both rounded to bf16, for `states: [rows, input]` and `weight: [input, output]`.
-pub(crate) fn rounded_product(states: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+/// `states · weight`, for `states: [rows, input]` and `weight: [input, output]`; `gate` is what `states` were computed from, if
+/// they can be computed again.
+pub(crate) fn linear(
+    states: Tensor<2>,
+    weight: Tensor<2>,
+    products: Products,
+    gate: Option<Gate>,
+) -> Tensor<2> {
     if !is_here(&states) {
-        return composed::rounded_product(states, weight);
+        return composed::linear(states, weight, products);
     }
     let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Fused>::rounded_product(states, weight))
+    Tensor::from_dispatch(<Dispatch as Fused>::linear(states, weight, products, gate))
 }
 
 impl Fused for Flex {
@@ -149,7 +163,7 @@ impl Fused for Flex {
         shape: AttentionShape,
         reaches: Arc<Reaches>,
     ) -> Floats {
-        attention::output(query, key, value, shape, &reaches)
+        attention::forward(query, key, value, shape, &reaches).0
     }
 
     fn adapted(
@@ -159,12 +173,13 @@ impl Fused for Flex {
         up: Floats,
         scale: f64,
         products: Products,
+        _: Option<Gate>,
     ) -> Floats {
-        Adapted { states, weight, down, up, scale, products }.forward()
+        Adapted { states: States::Kept(states), weight, down, up, scale, products }.forward()
     }
 
-    fn rounded_product(states: Floats, weight: Floats) -> Floats {
-        rounded::product(Factor::new(states).plain(), Factor::new(weight).plain())
+    fn linear(states: Floats, weight: Floats, products: Products, _: Option<Gate>) -> Floats {
+        linear::forward(states, weight, products)
     }
 }
 

@@ -45,6 +45,7 @@ mod exp;
 mod fused;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory;
+mod multiply;
 mod numbers;
 mod product;
 mod reading;

@@ -45,7 +45,7 @@ pub(crate) fn products_of<const N: usize>(
     products: Products,
 ) -> [Tensor<2>; N] {
     if products == Products::Bf16 {
-        return weights.map(|weight| fused::rounded_product(states.clone(), weight));
+        return weights.map(|weight| fused::linear(states.clone(), weight, products, None));
     }
     let rows = states.dims()[0];
     let is_differentiated = states.is_autodiff() || weights.iter().any(Tensor::is_autodiff);

@@ -22,9 +22,15 @@ const LENGTHS: [usize; 5] = [128, 256, 512, 1024, 2048];
 const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// Tokens of a sequence where batches and models are compared.
 const SHORT: usize = 128;
+/// Tokens of a sequence where memory is compared.
+const LONG: usize = 512;
 
 /// A way of training: what `train_speed` calls it, and the numbers of its products.
-const WAYS: [(&str, &str); 4] = [("full", "f32"), ("full", "bf16"), ("lora", "f32"), ("lora", "bf16")];
+type Way = (&'static str, &'static str);
+const WAYS: [Way; 4] = [("full", "f32"), ("full", "bf16"), ("lora", "f32"), ("lora", "bf16")];
+const DPO: [Way; 4] = [("full-dpo", "f32"), ("full-dpo", "bf16"), ("lora-dpo", "f32"), ("lora-dpo", "bf16")];
+const RECOMPUTE: [Way; 4] =
+    [("full-recompute", "f32"), ("full-recompute", "bf16"), ("lora-recompute", "f32"), ("lora-recompute", "bf16")];
 
 /// What is measured with.
 struct Workplace {
@@ -49,8 +55,10 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
     let text = [
         workplace.introduction(),
         workplace.lengths(&docs)?,
+        workplace.dpo()?,
         workplace.batches(&docs)?,
         workplace.sizes(&larger)?,
+        workplace.recomputed()?,
     ]
     .concat();
     write(&docs.join("growth.md"), &text)?;
@@ -61,8 +69,10 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
 /// What a way gave.
 struct Rate {
     tokens_per_second: f64,
-    /// Part of the best product's FLOP/s that 6 FLOP a weight and token (4 with adapters) come to.
+    /// Part of the best product's FLOP/s that 6 FLOP a weight and token (4 with adapters, 2 more for a reference) come to.
     utilisation: f64,
+    /// In MiB.
+    peak_memory: u64,
 }
 
 impl Workplace {
@@ -82,7 +92,7 @@ impl Workplace {
     fn rate(
         &mut self,
         model: &Path,
-        way: (&str, &str),
+        way: Way,
         sequences: usize,
         length: usize,
     ) -> Result<Rate, Failure> {
@@ -95,6 +105,7 @@ impl Workplace {
         let rate = Rate {
             tokens_per_second: run.number("tokens_per_second")?,
             utilisation: run.number("gflop_per_second")? / ceiling,
+            peak_memory: run.peak_memory >> 20,
         };
         self.found.push(json!({
             "model": model.file_name().map(|name| name.to_string_lossy()), "method": method, "products": products,
@@ -104,73 +115,93 @@ impl Workplace {
         Ok(rate)
     }
 
-    /// A table with a row for each number, a column for each way, and the same as a plot.
+    /// A table with a row for each number and a column for each way, and what a plot of it shows.
     fn table(
         &mut self,
         across: &str,
+        ways: [Way; 4],
         numbers: &[usize],
         step: impl Fn(usize) -> (usize, usize),
-        plot: &Path,
-    ) -> Result<String, Failure> {
+    ) -> Result<(String, Plot), Failure> {
         let model = self.programs.hugging_face.clone();
-        let mut text = format!("| {across} |");
-        for (method, products) in WAYS {
-            let _ = write!(text, " {method}, {products} |");
-        }
-        text += "\n|---|---|---|---|---|\n";
-        let mut series: Vec<Series> = WAYS
+        let mut text = heading(across, ways);
+        let mut series: Vec<Series> = ways
             .iter()
             .map(|(method, products)| Series { name: format!("{method}, {products}"), points: Vec::new() })
             .collect();
         for &number in numbers {
             let (sequences, length) = step(number);
             let _ = write!(text, "| {number} |");
-            for (way, series) in WAYS.into_iter().zip(&mut series) {
+            for (way, series) in ways.into_iter().zip(&mut series) {
                 let rate = self.rate(&model, way, sequences, length)?;
                 series.points.push((number as f64, rate.tokens_per_second));
                 let _ = write!(text, " {} |", cell(&rate));
             }
             text += "\n";
         }
-        let plot_of = Plot {
+        let plot = Plot {
             title: format!("Training SmolLM2-135M, by {across}"),
             across: across.into(),
             up: "tokens/s".into(),
             series,
         };
-        write(plot, &plot_of.svg())?;
-        Ok(text)
+        Ok((text, plot))
     }
 
     fn lengths(&mut self, docs: &Path) -> Result<String, Failure> {
-        let table = self.table(
-            "tokens of a sequence",
-            &LENGTHS,
-            |length| (TOKENS / length, length),
-            &docs.join("growth-length.svg"),
-        )?;
+        let (table, plot) =
+            self.table("tokens of a sequence", WAYS, &LENGTHS, |length| (TOKENS / length, length))?;
+        write(&docs.join("growth-length.svg"), &plot.svg())?;
         Ok(format!(
             "## Length of the sequences\n\nSmolLM2-135M, {TOKENS} tokens a step.\n\n![by length](growth-length.svg)\n\n{table}\n"
         ))
     }
 
+    fn dpo(&mut self) -> Result<String, Failure> {
+        // Two sequences are a pair.
+        let step = |length: usize| ((TOKENS / length).max(2), length);
+        let (table, _) = self.table("tokens of a sequence", DPO, &LENGTHS, step)?;
+        Ok(format!(
+            "## Preference optimisation\n\nThe same in DPO: two sequences have a prompt in common, which is computed once, though its \
+             tokens count for both; a step has {TOKENS} tokens, or one pair, and the reference's pass belongs to it, with 2 FLOP \
+             more a weight and token.\n\n{table}\n"
+        ))
+    }
+
     fn batches(&mut self, docs: &Path) -> Result<String, Failure> {
-        let table = self.table(
-            "sequences of a step",
-            &BATCHES,
-            |sequences| (sequences, SHORT),
-            &docs.join("growth-batch.svg"),
-        )?;
+        let (table, plot) =
+            self.table("sequences of a step", WAYS, &BATCHES, |sequences| (sequences, SHORT))?;
+        write(&docs.join("growth-batch.svg"), &plot.svg())?;
         Ok(format!(
             "## Size of the batch\n\nSmolLM2-135M, sequences of {SHORT} tokens.\n\n![by batch](growth-batch.svg)\n\n{table}\n"
         ))
+    }
+
+    /// What it costs to compute activations again, and what memory that saves.
+    fn recomputed(&mut self) -> Result<String, Failure> {
+        let model = self.programs.hugging_face.clone();
+        let mut text = format!(
+            "## Activations computed again\n\nSmolLM2-135M, 8 sequences of {LONG} tokens a step: `learner.activations = \"keep\"` and \
+             `\"recompute\"`, with the most memory that the process had.\n\n{}",
+            heading("activations", WAYS)
+        );
+        for (name, ways) in [("kept", WAYS), ("computed again", RECOMPUTE)] {
+            let _ = write!(text, "| {name} |");
+            for way in ways {
+                let rate = self.rate(&model, way, 8, LONG)?;
+                let _ = write!(text, " {}, {} MiB |", cell(&rate), rate.peak_memory);
+            }
+            text += "\n";
+        }
+        Ok(text)
     }
 
     fn sizes(&mut self, larger: &Path) -> Result<String, Failure> {
         let smaller = self.programs.hugging_face.clone();
         let mut text = format!(
             "## Size of the model\n\n8 sequences of {SHORT} tokens a step; the larger model has Qwen2-0.5B's shape and random weights.\n\n\
-             | model | full, f32 | full, bf16 | lora, f32 | lora, bf16 |\n|---|---|---|---|---|\n"
+             {}",
+            heading("model", WAYS)
         );
         for (name, model) in [("SmolLM2-135M", smaller.as_path()), ("0.5B", larger)] {
             let _ = write!(text, "| {name} |");
@@ -179,8 +210,14 @@ impl Workplace {
             }
             text += "\n";
         }
-        Ok(text)
+        Ok(text + "\n")
     }
+}
+
+/// The first lines of a table.
+fn heading(across: &str, ways: [Way; 4]) -> String {
+    let columns: String = ways.iter().map(|(method, products)| format!(" {method}, {products} |")).collect();
+    format!("| {across} |{columns}\n|---|---|---|---|---|\n")
 }
 
 fn cell(rate: &Rate) -> String {

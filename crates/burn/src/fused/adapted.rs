@@ -8,7 +8,7 @@
 use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
-use super::{CHUNK, composed};
+use super::{CHUNK, composed, gated::States};
 use crate::{
     numbers::{Floats, change, primitive, read},
     product::product,
@@ -22,7 +22,7 @@ const MERGE_ROWS: usize = 256;
 #[derive(Debug, Clone)]
 pub(super) struct Adapted {
     /// `x: [rows, input]`.
-    pub(super) states: Floats,
+    pub(super) states: States,
     /// `W: [input, output]`.
     pub(super) weight: Floats,
     /// `A: [input, rank]`.
@@ -38,7 +38,7 @@ impl Adapted {
     /// `[rows, output]`.
     pub(super) fn forward(self) -> Floats {
         let Self { states, weight, down, up, scale, products } = self;
-        let [states, weight, down, up] = [states, weight, down, up].map(matrix);
+        let [states, weight, down, up] = [states.numbers(), weight, down, up].map(matrix);
         primitive(if is_beside(&states, products) {
             composed::adapted(states, weight, [down, up], scale, products)
         } else {
@@ -49,7 +49,8 @@ impl Adapted {
     /// The gradients by `x`, where it is wanted, `A` and `B`.
     pub(super) fn backward(self, by_output: Floats, wants_states: bool) -> (Option<Floats>, Floats, Floats) {
         let Self { states, weight, down, up, scale, products } = self;
-        let [states, weight, down, up, by_output] = [states, weight, down, up, by_output].map(matrix);
+        let [states, weight, down, up, by_output] =
+            [states.numbers(), weight, down, up, by_output].map(matrix);
         let by_low = by_output.clone().matmul(up.clone().transpose()) * scale;
         let low = states.clone().matmul(down.clone()) * scale;
         let by_up = low.transpose().matmul(by_output.clone());

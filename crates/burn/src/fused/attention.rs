@@ -1,21 +1,25 @@
 //! Causal attention with grouped queries (Ainslie et al. 2023, arXiv 2305.13245), forward and backward.
 //!
+//! Queries are taken in blocks, each over the keys that it sees, and no probability is kept.
+//!
 //! With `S = s Q Kᵀ` (`s` is the scale, mostly `1 / √head_dim`), `P = softmax(S)` row by row, `O = P V`, and `dO` the gradient by the output:
 //! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = s dS K`, `dK = s dSᵀ Q`. The queries that
 //! share a key-value head are rows of one product, so their gradients are summed by it.
 
+mod backward;
+mod block;
 mod few;
+mod many;
 
-use std::{ops::Range, sync::Arc};
-
-use burn::{backend::Flex, tensor::Tensor};
 use rayon::prelude::*;
 
-use super::{Reach, Reaches, tensor};
+use self::block::Block;
+pub(super) use self::backward::{Kept, backward};
+use super::{Reach, tensor};
 use crate::{
-    dot::{dot, max_of, sum_of},
+    dot::{max_of, sum_of},
     exp::exp,
-    numbers::{Floats, change, compact, primitive, read, slice},
+    numbers::{Floats, compact, slice},
 };
 
 /// The heads of an attention, and how far back it reaches.
@@ -38,214 +42,77 @@ impl AttentionShape {
     }
 }
 
-/// What the backward pass needs.
-#[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub(super) query: Floats,
-    pub(super) key: Floats,
-    pub(super) value: Floats,
-    pub(super) shape: AttentionShape,
-    pub(super) reaches: Arc<Reaches>,
-    /// `P` of each reach, `[kv_heads, groups · rows, keys]`.
-    pub(super) probabilities: Vec<Tensor<3>>,
-}
-
-/// Rows of a softmax that one thread takes at least.
+/// Rows that one thread takes at least.
 const ROWS: usize = 64;
 
 /// From so many queries on, products of matrices are faster than one query after the other.
 const MANY_QUERIES: usize = 16;
 
-/// The output `[rows, heads · head_dim]` alone.
-pub(super) fn output(
-    query: Floats,
-    key: Floats,
-    value: Floats,
-    shape: AttentionShape,
-    reaches: &[Reach],
-) -> Floats {
-    let (query, key, value) = (compact(query), compact(key), compact(value));
-    let (all_queries, keys, values) = (slice(&query), slice(&key), slice(&value));
-    let width = shape.heads * shape.head_dim;
-    let rows = all_queries.len() / width;
-    let mut output = vec![0.0; all_queries.len()];
-    let mut left = output.as_mut_slice();
-    let mut parts = Vec::with_capacity(reaches.len());
-    for reach in reaches {
-        let (own, after) = left.split_at_mut(reach.rows() * width);
-        parts.push((reach, own));
-        left = after;
-    }
-    parts.into_par_iter().for_each(|(reach, output)| {
-        if reach.rows() < MANY_QUERIES {
-            let queries = &all_queries[reach.queries.start * width..reach.queries.end * width];
-            few::attend(queries, keys, values, shape, reach, output);
-        } else {
-            let [query, key, value] = [&query, &key, &value].map(|all| matrix(all.clone()));
-            let (found, _) = attend(&query, &key, &value, shape, reach);
-            read(&found, |found| output.copy_from_slice(found));
-        }
-    });
-    tensor(output, [rows, width])
+/// Some queries that are computed together.
+enum Part<'a> {
+    /// All of a reach that has few.
+    Few(&'a Reach),
+    Many(Block<'a>),
 }
 
-/// The output `[rows, heads · head_dim]`, and `P` of each reach.
+impl Part<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Few(reach) => reach.rows(),
+            Self::Many(block) => block.rows(),
+        }
+    }
+}
+
+/// The output `[rows, heads · head_dim]`, and the logarithm of the sum of each softmax, `[rows, heads]`.
 pub(super) fn forward(
     query: Floats,
     key: Floats,
     value: Floats,
     shape: AttentionShape,
     reaches: &[Reach],
-) -> (Floats, Vec<Tensor<3>>) {
-    let (query, key, value) = (matrix(query), matrix(key), matrix(value));
-    let (outputs, probabilities): (Vec<_>, Vec<_>) =
-        reaches.par_iter().map(|reach| attend(&query, &key, &value, shape, reach)).unzip();
-    (joined(outputs), probabilities)
-}
-
-/// The output of one reach, `[its rows, heads · head_dim]`, and its `P`.
-fn attend(
-    query: &Tensor<2>,
-    key: &Tensor<2>,
-    value: &Tensor<2>,
-    shape: AttentionShape,
-    reach: &Reach,
-) -> (Tensor<2>, Tensor<3>) {
-    let queries = by_kv_head(query, &reach.queries, shape);
-    let keys = known(key, reach, shape);
-    let values = known(value, reach, shape);
-    let probabilities = softmax(queries.matmul(keys.swap_dims(1, 2)), reach, shape);
-    (by_row(probabilities.clone().matmul(values), shape), probabilities)
-}
-
-/// The gradients by query, key and value.
-pub(super) fn backward(kept: Kept, by_output: Floats) -> [Floats; 3] {
-    let Kept { query, key, value, shape, reaches, probabilities } = kept;
-    let (query, key, value) = (matrix(query), matrix(key), matrix(value));
-    let by_output = matrix(by_output);
-    let found: Vec<[Tensor<2>; 3]> = reaches
-        .par_iter()
-        .zip(probabilities)
-        .map(|(reach, probabilities)| {
-            let queries = by_kv_head(&query, &reach.queries, shape);
-            let by_output = by_kv_head(&by_output, &reach.queries, shape);
-            let keys = known(&key, reach, shape);
-            let values = known(&value, reach, shape);
-            let by_values = probabilities.clone().swap_dims(1, 2).matmul(by_output.clone());
-            let by_probabilities = by_output.matmul(values.swap_dims(1, 2));
-            let by_scores = softmax_backward(&probabilities, by_probabilities, shape);
-            let by_keys = by_scores.clone().swap_dims(1, 2).matmul(queries);
-            let by_queries = by_scores.matmul(keys);
-            [by_row(by_queries, shape), by_token(by_keys), by_token(by_values)]
+) -> (Floats, Vec<f32>) {
+    let [query, key, value] = [query, key, value].map(compact);
+    let [queries, keys, values] = [&query, &key, &value].map(slice);
+    let width = shape.heads * shape.head_dim;
+    let rows = queries.len() / width;
+    let (mut output, mut log_sums) = (vec![0.0; queries.len()], vec![0.0; rows * shape.heads]);
+    let mut left = (output.as_mut_slice(), log_sums.as_mut_slice());
+    let parts: Vec<_> = reaches
+        .iter()
+        .flat_map(|reach| parts(reach, shape.window))
+        .map(|part| {
+            let (output, outputs_after) = std::mem::take(&mut left.0).split_at_mut(part.rows() * width);
+            let (sums, sums_after) = std::mem::take(&mut left.1).split_at_mut(part.rows() * shape.heads);
+            left = (outputs_after, sums_after);
+            (part, output, sums)
         })
         .collect();
-    let (rows, width) = (key.dims()[0], shape.kv_heads * shape.head_dim);
-    let (mut by_key, mut by_value) = (vec![0.0; rows * width], vec![0.0; rows * width]);
-    let mut by_query = Vec::with_capacity(found.len());
-    for (reach, [queries, keys, values]) in reaches.iter().zip(found) {
-        by_query.push(queries);
-        for (sum, part) in [(&mut by_key, keys), (&mut by_value, values)] {
-            read(&part, |mut part| {
-                for range in &reach.keys {
-                    let (own, after) = part.split_at(range.len() * width);
-                    let sum = &mut sum[range.start * width..range.end * width];
-                    sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
-                    part = after;
-                }
-            });
-        }
+    parts.into_par_iter().for_each(|(part, output, log_sums)| match part {
+        Part::Few(reach) => few::attend([queries, keys, values], shape, reach, output, log_sums),
+        Part::Many(block) => many::attend([queries, keys, values], shape, &block, output, log_sums),
+    });
+    (tensor(output, [rows, width]), log_sums)
+}
+
+fn parts(reach: &Reach, window: Option<usize>) -> Vec<Part<'_>> {
+    if reach.rows() < MANY_QUERIES {
+        vec![Part::Few(reach)]
+    } else {
+        Block::all(reach, window).map(Part::Many).collect()
     }
-    [joined(by_query), tensor(by_key, [rows, width]), tensor(by_value, [rows, width])]
 }
 
-/// Some rows of `[all, heads · head_dim]` as `[kv_heads, groups · rows, head_dim]`.
-fn by_kv_head(all: &Tensor<2>, rows: &Range<usize>, shape: AttentionShape) -> Tensor<3> {
-    let AttentionShape { kv_heads, head_dim, .. } = shape;
-    let groups = shape.groups();
-    all.clone()
-        .narrow(0, rows.start, rows.len())
-        .reshape([rows.len(), kv_heads, groups, head_dim])
-        .permute([1, 2, 0, 3])
-        .reshape([kv_heads, groups * rows.len(), head_dim])
-}
-
-/// The other way: `[kv_heads, groups · rows, head_dim]` as `[rows, heads · head_dim]`.
-fn by_row(states: Tensor<3>, shape: AttentionShape) -> Tensor<2> {
-    let AttentionShape { kv_heads, head_dim, .. } = shape;
-    let groups = shape.groups();
-    let rows = states.dims()[1] / groups;
-    states
-        .reshape([kv_heads, groups, rows, head_dim])
-        .permute([2, 0, 1, 3])
-        .reshape([rows, kv_heads * groups * head_dim])
-}
-
-/// The keys or values of a reach, `[kv_heads, keys, head_dim]`.
-fn known(all: &Tensor<2>, reach: &Reach, shape: AttentionShape) -> Tensor<3> {
-    let mut parts: Vec<Tensor<2>> =
-        reach.keys.iter().map(|rows| all.clone().narrow(0, rows.start, rows.len())).collect();
-    let rows = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) };
-    rows.reshape([reach.keys(), shape.kv_heads, shape.head_dim]).swap_dims(0, 1)
-}
-
-/// The other way: `[kv_heads, keys, head_dim]` as `[keys, kv_heads · head_dim]`.
-fn by_token(states: Tensor<3>) -> Tensor<2> {
-    let [kv_heads, keys, head_dim] = states.dims();
-    states.swap_dims(0, 1).reshape([keys, kv_heads * head_dim])
-}
-
-/// `softmax(scale · scores)` over the keys that each query sees; 0 for the others. Of `[kv_heads, groups · rows, keys]`.
-fn softmax(scores: Tensor<3>, reach: &Reach, shape: AttentionShape) -> Tensor<3> {
-    let (rows, keys, window) = (reach.rows(), reach.keys(), shape.window.unwrap_or(usize::MAX));
-    let scale = shape.scale;
-    change(scores, |all| {
-        all.par_chunks_exact_mut(keys).with_min_len(ROWS).enumerate().for_each(|(place, row)| {
-            let (before, after) = row.split_at_mut(keys - rows + place % rows + 1);
-            let (too_far, seen) = before.split_at_mut(before.len().saturating_sub(window));
-            softmax_of_row(seen, scale);
-            too_far.fill(0.0);
-            after.fill(0.0);
-        });
-    })
-}
-
-/// Makes `softmax(scale · scores)` of some scores.
-fn softmax_of_row(scores: &mut [f32], scale: f32) {
+/// Makes `softmax(scale · scores)` of some scores, and gives the logarithm of its sum, `ln Σ exp(scale · score)`.
+fn softmax_of_row(scores: &mut [f32], scale: f32) -> f32 {
     let max = max_of(scores);
     for score in scores.iter_mut() {
         *score = exp((*score - max) * scale);
     }
-    let factor = 1.0 / sum_of(scores);
+    let sum = sum_of(scores);
+    let factor = 1.0 / sum;
     for score in scores {
         *score *= factor;
     }
-}
-
-/// The gradient by the scores before they were divided.
-fn softmax_backward(
-    probabilities: &Tensor<3>,
-    by_probabilities: Tensor<3>,
-    shape: AttentionShape,
-) -> Tensor<3> {
-    let keys = probabilities.dims()[2];
-    let scale = shape.scale;
-    change(by_probabilities, |all| {
-        read(probabilities, |probabilities| {
-            let rows = all.par_chunks_exact_mut(keys).zip(probabilities.par_chunks_exact(keys));
-            rows.with_min_len(ROWS).for_each(|(by, probabilities)| {
-                let sum = dot(by, probabilities);
-                for (by, p) in by.iter_mut().zip(probabilities) {
-                    *by = p * (*by - sum) * scale;
-                }
-            });
-        });
-    })
-}
-
-fn joined(mut parts: Vec<Tensor<2>>) -> Floats {
-    primitive(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) })
-}
-
-fn matrix(states: Floats) -> Tensor<2> {
-    Tensor::from_primitive::<Flex>(states)
+    max * scale + sum.ln()
 }

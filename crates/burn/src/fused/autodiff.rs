@@ -16,8 +16,9 @@ use lancer_model::Activation;
 use super::{
     AttentionShape, Fused, Reaches, Turns,
     adapted::Adapted,
-    attention, gated, rms_norm, rotary,
-    rounded::{Factor, product},
+    attention,
+    gated::{self, Gate, States},
+    linear, rms_norm, rotary,
 };
 use crate::{numbers::Floats, settings::Products};
 
@@ -28,7 +29,7 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
             OpsKind::Tracked(prep) => {
                 let (states, weight) = (states.into_primitive(), weight.into_primitive());
                 let normed = rms_norm::forward(states.clone(), weight.clone(), epsilon);
-                prep.finish((states, weight, normed.inverse), normed.output)
+                prep.finish(normed.kept(states, weight), normed.output)
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(Flex::rms_norm(states.into_primitive(), weight.into_primitive(), epsilon))
@@ -70,9 +71,9 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         let (query, key, value) = (query.into_primitive(), key.into_primitive(), value.into_primitive());
         match prepared {
             OpsKind::Tracked(prep) => {
-                let (output, probabilities) =
+                let (output, log_sums) =
                     attention::forward(query.clone(), key.clone(), value.clone(), shape, &reaches);
-                let kept = attention::Kept { query, key, value, shape, reaches, probabilities };
+                let kept = attention::Kept { query, key, value, shape, reaches, log_sums };
                 prep.finish(kept, output)
             }
             OpsKind::UnTracked(prep) => prep.finish(Flex::attend(query, key, value, shape, reaches)),
@@ -86,11 +87,13 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         up: FloatTensor<Self>,
         scale: f64,
         products: Products,
+        gate: Option<Gate>,
     ) -> FloatTensor<Self> {
         let guards = [states.node(), down.node(), up.node()];
         let prepared = AdaptedBackward.prepare::<C>(guards).compute_bound().stateful();
+        let states = states.into_primitive();
         let layer = Adapted {
-            states: states.into_primitive(),
+            states: States::Kept(states.clone()),
             weight: weight.into_primitive(),
             down: down.into_primitive(),
             up: up.into_primitive(),
@@ -100,22 +103,28 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         match prepared {
             OpsKind::Tracked(prep) => {
                 let output = layer.clone().forward();
-                prep.finish(layer, output)
+                prep.finish(Adapted { states: States::new(&states, gate), ..layer }, output)
             }
             OpsKind::UnTracked(prep) => prep.finish(layer.forward()),
         }
     }
 
-    fn rounded_product(states: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn linear(
+        states: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        products: Products,
+        gate: Option<Gate>,
+    ) -> FloatTensor<Self> {
         let guards = [states.node(), weight.node()];
-        let prepared = ProductBackward.prepare::<C>(guards).compute_bound().stateful();
+        let prepared = LinearBackward.prepare::<C>(guards).compute_bound().stateful();
         let (states, weight) = (states.into_primitive(), weight.into_primitive());
+        let output = linear::forward(states.clone(), weight.clone(), products);
         match prepared {
             OpsKind::Tracked(prep) => {
-                let output = Flex::rounded_product(states.clone(), weight.clone());
-                prep.finish((states, weight), output)
+                let states = States::new(&states, gate);
+                prep.finish(linear::Kept { states, weight, products }, output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::rounded_product(states, weight)),
+            OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
 }
@@ -124,13 +133,12 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
 struct NormBackward;
 
 impl Backward<Flex, 2> for NormBackward {
-    type State = (Floats, Floats, Vec<f32>);
+    type State = rms_norm::Kept;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [states_node, weight_node] = ops.parents;
-        let (states, weight, inverse) = ops.state;
         let by_output = grads.consume::<Flex>(&ops.node);
-        let found = rms_norm::backward(states, weight, &inverse, by_output, weight_node.is_some());
+        let found = rms_norm::backward(ops.state, by_output, weight_node.is_some());
         if let Some(node) = states_node {
             grads.register::<Flex>(node.id, found.states);
         }
@@ -210,25 +218,20 @@ impl Backward<Flex, 3> for AdaptedBackward {
     }
 }
 
-/// With `y = x W`: `dx = dy Wᵀ`, `dW = xᵀ dy`. The factors are kept as 32-bit floats, which other steps keep too, and are
-/// rounded again.
 #[derive(Debug)]
-struct ProductBackward;
+struct LinearBackward;
 
-impl Backward<Flex, 2> for ProductBackward {
-    type State = (Floats, Floats);
+impl Backward<Flex, 2> for LinearBackward {
+    type State = linear::Kept;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let (states, weight) = ops.state;
-        let [states_node, weight_node] = ops.parents;
-        let by_output = Factor::new(grads.consume::<Flex>(&ops.node));
-        if let Some(node) = states_node {
-            let by_states = product(by_output.plain(), Factor::new(weight).transposed());
-            grads.register::<Flex>(node.id, by_states);
-        }
-        if let Some(node) = weight_node {
-            let by_weight = product(Factor::new(states).transposed(), by_output.plain());
-            grads.register::<Flex>(node.id, by_weight);
+        let by_output = grads.consume::<Flex>(&ops.node);
+        let wants = ops.parents.each_ref().map(Option::is_some);
+        let found = linear::backward(ops.state, by_output, wants);
+        for (node, gradient) in ops.parents.into_iter().zip(found) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<Flex>(node.id, gradient);
+            }
         }
     }
 }

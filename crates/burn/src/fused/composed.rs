@@ -51,7 +51,10 @@ pub(super) fn adapted(
     product(states.clone(), weight, products) + (states.matmul(down) * scale).matmul(up)
 }
 
-/// A product of factors that are rounded to bf16, which comes out so too.
-pub(super) fn rounded_product(states: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    states.cast(DType::BF16).matmul(weight.cast(DType::BF16)).cast(DType::F32)
+/// A product whose factors, where they are rounded to bf16, come out so too.
+pub(super) fn linear(states: Tensor<2>, weight: Tensor<2>, products: Products) -> Tensor<2> {
+    match products {
+        Products::F32 => states.matmul(weight),
+        Products::Bf16 => states.cast(DType::BF16).matmul(weight.cast(DType::BF16)).cast(DType::F32),
+    }
 }

@@ -3,13 +3,14 @@
 //! `s(g) = g` gives `SiLU`, `s(g) = 2 √(2/π) (g + 0.044715 g³)` the tanh approximation of GELU (Hendrycks & Gimpel 2016, arXiv
 //! 1606.08415), since `(1 + tanh x) / 2 = σ(2x)`. The derivative of `g σ(s)` is `σ(s) · (1 + g · s′(g) · (1 − σ(s)))`.
 
+use burn::tensor::Tensor;
 use lancer_model::Activation;
 use rayon::prelude::*;
 
 use super::{CHUNK, tensor};
 use crate::{
     exp::exp,
-    numbers::{Floats, compact, slice},
+    numbers::{Floats, compact, is_here, primitive, slice},
 };
 
 /// `s` and its derivative, as a type so that each activation has loops of its own.
@@ -43,6 +44,45 @@ impl Slope for GeluTanh {
 
     fn derivative(gate: f32) -> f32 {
         LINEAR * (1.0 + 3.0 * CUBIC * gate * gate)
+    }
+}
+
+/// What a gated activation was computed from. It is computed again where it is needed again: kept, it would be half as much
+/// once more.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    gate: Floats,
+    up: Floats,
+    activation: Activation,
+}
+
+/// What a linear layer keeps of the states that went into it.
+#[derive(Debug, Clone)]
+pub(super) enum States {
+    Kept(Floats),
+    Gated(Gate),
+}
+
+impl Gate {
+    /// That of `gated(gate, up, activation)`, where its numbers stand here and a backward pass may follow.
+    pub(crate) fn of(gate: &Tensor<2>, up: &Tensor<2>, activation: Activation) -> Option<Self> {
+        let numbers = |states: &Tensor<2>| primitive(states.clone().inner());
+        let is_kept = is_here(gate) && gate.is_autodiff() && up.is_autodiff();
+        is_kept.then(|| Self { gate: numbers(gate), up: numbers(up), activation })
+    }
+}
+
+impl States {
+    /// What to keep of `states`, which may have been gated.
+    pub(super) fn new(states: &Floats, gate: Option<Gate>) -> Self {
+        gate.map_or_else(|| Self::Kept(states.clone()), Self::Gated)
+    }
+
+    pub(super) fn numbers(self) -> Floats {
+        match self {
+            Self::Kept(numbers) => numbers,
+            Self::Gated(Gate { gate, up, activation }) => forward(gate, up, activation),
+        }
     }
 }
 

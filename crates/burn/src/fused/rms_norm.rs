@@ -1,7 +1,7 @@
 //! RMS norm: `y = x · r · w` with `r = 1 / √(mean(x²) + ε)`.
 //!
-//! With `g` the gradient by `y`, that by `x` is `r · (g w) − x · r³ / width · Σ(g w x)`, and that by `w` is `Σ g x r` over
-//! the rows.
+//! With `g` the gradient by `y` and `u = x · r`, that by `x` is `r · (g w − u / width · Σ(g w u))`, and that by `w` is `Σ g u` over
+//! the rows. `u` is `y / w`, so what is kept is `y`, which the products after a norm keep too, unless a weight is too small.
 
 use rayon::prelude::*;
 
@@ -18,7 +18,40 @@ const ROWS: usize = 32;
 pub(super) struct Normed {
     pub(super) output: Floats,
     /// `r` of each row.
-    pub(super) inverse: Vec<f32>,
+    inverse: Vec<f32>,
+}
+
+/// What the backward pass needs.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    weight: Floats,
+    /// `r` of each row.
+    inverse: Vec<f32>,
+    states: KeptStates,
+}
+
+/// What `u` is computed from.
+#[derive(Debug, Clone)]
+enum KeptStates {
+    Output(Floats),
+    Input(Floats),
+}
+
+/// A weight below this takes digits from what it is multiplied with, or all of it.
+const SMALLEST_WEIGHT: f32 = 1e-15;
+
+impl Normed {
+    /// What to keep of the pass that gave this.
+    pub(super) fn kept(&self, states: Floats, weight: Floats) -> Kept {
+        let weight = compact(weight);
+        let is_small = |weight: &f32| weight.abs() < SMALLEST_WEIGHT;
+        let states = if slice(&weight).iter().any(is_small) {
+            KeptStates::Input(states)
+        } else {
+            KeptStates::Output(self.output.clone())
+        };
+        Kept { weight, inverse: self.inverse.clone(), states }
+    }
 }
 
 /// The derivatives of one pass back.
@@ -50,16 +83,17 @@ pub(super) fn forward(states: Floats, weight: Floats, epsilon: f64) -> Normed {
     Normed { output: tensor(output, [rows, width]), inverse }
 }
 
-pub(super) fn backward(
-    states: Floats,
-    weight: Floats,
-    inverse: &[f32],
-    by_output: Floats,
-    wants_weight: bool,
-) -> Derivatives {
-    let (states, weight, by_output) = (compact(states), compact(weight), compact(by_output));
-    let (states, weight, by_output) = (slice(&states), slice(&weight), slice(&by_output));
+pub(super) fn backward(kept: Kept, by_output: Floats, wants_weight: bool) -> Derivatives {
+    let Kept { weight, inverse, states } = kept;
+    let weight = slice(&weight);
     let width = weight.len();
+    // By what a row is multiplied to be `u`, number by number, and all of it.
+    let (states, factors, of_row): (_, Vec<f32>, fn(f32) -> f32) = match states {
+        KeptStates::Output(output) => (output, weight.iter().map(|weight| weight.recip()).collect(), |_| 1.0),
+        KeptStates::Input(input) => (input, vec![1.0; width], |r| r),
+    };
+    let (states, by_output) = (compact(states), compact(by_output));
+    let (states, by_output) = (slice(&states), slice(&by_output));
     let mut by_states = vec![0.0; states.len()];
     let by_weight: Vec<Vec<f32>> = by_states
         .par_chunks_mut(ROWS * width)
@@ -68,18 +102,23 @@ pub(super) fn backward(
         .zip(inverse.par_chunks(ROWS))
         .map(|(((by_states, states), by_output), inverse)| {
             let mut by_weight = vec![0.0; if wants_weight { width } else { 0 }];
+            let mut unit = vec![0.0; width];
             let rows = by_states.chunks_exact_mut(width).zip(states.chunks_exact(width));
             for (((by_states, states), by_output), &r) in rows.zip(by_output.chunks_exact(width)).zip(inverse)
             {
+                let of_row = of_row(r);
+                for ((unit, state), factor) in unit.iter_mut().zip(states).zip(&factors) {
+                    *unit = state * factor * of_row;
+                }
                 for ((by, gradient), weight) in by_states.iter_mut().zip(by_output).zip(weight) {
                     *by = gradient * weight;
                 }
-                let factor = dot(by_states, states) * r * r * r / width as f32;
-                for (by, state) in by_states.iter_mut().zip(states) {
-                    *by = *by * r - state * factor;
+                let mean = dot(by_states, &unit) / width as f32;
+                for (by, unit) in by_states.iter_mut().zip(&unit) {
+                    *by = (*by - unit * mean) * r;
                 }
-                for ((sum, gradient), state) in by_weight.iter_mut().zip(by_output).zip(states) {
-                    *sum += gradient * state * r;
+                for ((sum, gradient), unit) in by_weight.iter_mut().zip(by_output).zip(&unit) {
+                    *sum += gradient * unit;
                 }
             }
             by_weight

@@ -61,6 +61,20 @@ fn rms_norm_is_its_formula() {
     );
 }
 
+/// The norm's input cannot be computed from what it gives where a weight is 0.
+#[test]
+fn a_weight_of_a_norm_may_be_zero() {
+    let weight = matrix(vec![0.5, 0.0, -2.0, 1e-30], [1, 4], &Device::flex());
+    compare(
+        &[numbers([40, 4], 0.1), weight],
+        |[states, weight]| rms_norm(states, weight, 1e-3),
+        |[states, weight]| {
+            let mean_square = (states.clone() * states.clone()).mean_dim(1);
+            states * (mean_square + 1e-3).sqrt().recip() * weight
+        },
+    );
+}
+
 #[test]
 fn gated_activations_are_their_formulas() {
     let inputs = [numbers([33, 24], 0.1) * 3.0, numbers([33, 24], 0.2)];
@@ -159,6 +173,28 @@ fn attention_is_its_formula() {
 }
 
 #[test]
+fn attention_of_several_blocks_is_its_formula() {
+    let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
+    let reaches = vec![
+        Reach { queries: 0..150, keys: vec![0..150] },
+        Reach { queries: 150..240, keys: vec![0..40, 150..240] },
+        Reach { queries: 240..310, keys: vec![310..400, 240..310] },
+        Reach { queries: 310..313, keys: vec![0..100, 310..313] },
+    ];
+    for window in [None, Some(20), Some(64), Some(100)] {
+        let heads = AttentionShape { window, ..heads };
+        compare(
+            &[numbers([313, 32], 0.3), numbers([400, 16], 0.4), numbers([400, 16], 0.5)],
+            |[query, key, value]| attend(query, key, value, heads, Arc::new(reaches.clone().into())),
+            |inputs| {
+                let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+                Tensor::cat(parts.collect(), 0)
+            },
+        );
+    }
+}
+
+#[test]
 fn many_queries_and_few_ones_attend_alike() {
     let heads = AttentionShape { heads: 6, kv_heads: 2, head_dim: 40, scale: 0.2, window: None };
     // Rows of a cache: in no order, some of them shared, some unused.
@@ -203,11 +239,38 @@ fn an_adapted_layer_is_its_formula() {
             &[numbers([rows, 12], 0.1), numbers([12, 3], 0.2), numbers([3, 10], 0.3) * 0.1],
             |[states, down, up]| {
                 let weight = weight.clone().to_device(&states.device().inner());
-                adapted(states, weight, down, up, 1.5, Products::F32)
+                adapted(states, weight, [down, up], 1.5, Products::F32, None)
             },
             |[states, down, up]| states.clone().matmul(weight.clone()) + states.matmul(down).matmul(up) * 1.5,
         );
     }
+}
+
+#[test]
+fn gated_states_are_computed_again() {
+    let weight = numbers([12, 10], 0.8);
+    let inputs = [numbers([33, 12], 0.1), numbers([33, 12], 0.2), numbers([12, 3], 0.4), numbers([3, 10], 0.3)];
+    let [gate, up, _, _] = inputs.clone();
+    compare(
+        &[gate, up, weight.clone()],
+        |[gate, up, weight]| {
+            let again = Gate::of(&gate, &up, Activation::Silu);
+            linear(gated(gate, up, Activation::Silu), weight, Products::F32, again)
+        },
+        |[gate, up, weight]| (activation::silu(gate) * up).matmul(weight),
+    );
+    compare(
+        &inputs,
+        |[gate, up, a, b]| {
+            let again = Gate::of(&gate, &up, Activation::Silu);
+            let weight = weight.clone().to_device(&gate.device().inner());
+            adapted(gated(gate, up, Activation::Silu), weight, [a, b], 1.5, Products::F32, again)
+        },
+        |[gate, up, a, b]| {
+            let states = activation::silu(gate) * up;
+            states.clone().matmul(weight.clone()) + states.matmul(a).matmul(b) * 1.5
+        },
+    );
 }
 
 /// Products of factors that bf16 holds exactly: what is left is the rounding of what comes out, 2⁻⁸ of it at most. Of other
@@ -238,14 +301,15 @@ fn a_rounded_product_is_the_product_of_rounded_factors() {
 #[test]
 fn factors_may_be_a_part_or_transposed() {
     let [one, two] = [numbers([40, 24], 0.1), numbers([24, 30], 0.2)];
-    let expected = rounded_product(one.clone(), two.clone());
+    let rounded = |one, two| linear(one, two, Products::Bf16, None);
+    let expected = rounded(one.clone(), two.clone());
     let copy = |whole: Tensor<2>| matrix(to_vec(&whole), whole.dims(), &Device::flex());
     let transposed = |matrix: &Tensor<2>| copy(matrix.clone().transpose()).transpose();
-    assert_close(rounded_product(transposed(&one), transposed(&two)), expected, 1e-6);
+    assert_close(rounded(transposed(&one), transposed(&two)), expected, 1e-6);
     let (part, whole) = (one.clone().narrow(0, 5, 20), one.transpose().narrow(1, 5, 20));
-    let expected = rounded_product(copy(part.clone()), two.clone());
-    assert_close(rounded_product(part, two.clone()), expected.clone(), 1e-6);
-    assert_close(rounded_product(whole.transpose(), two), expected, 1e-6);
+    let expected = rounded(copy(part.clone()), two.clone());
+    assert_close(rounded(part, two.clone()), expected.clone(), 1e-6);
+    assert_close(rounded(whole.transpose(), two), expected, 1e-6);
 }
 
 #[test]
@@ -254,8 +318,9 @@ fn an_adapter_beside_rounded_weights_keeps_its_digits() {
     for rows in [5, 300] {
         let [states, down, up] =
             [numbers([rows, 12], 0.1), numbers([12, 3], 0.2) * 1e-3, numbers([3, 10], 0.3)];
-        let of =
-            |up: Tensor<2>| adapted(states.clone(), weight.clone(), down.clone(), up, 1.5, Products::Bf16);
+        let of = |up: Tensor<2>| {
+            adapted(states.clone(), weight.clone(), [down.clone(), up], 1.5, Products::Bf16, None)
+        };
         let added = of(up.clone()) - of(up.clone() * 0.0);
         assert_close(added, states.clone().matmul(down.clone()).matmul(up) * 1.5, 1e-6);
     }

@@ -77,7 +77,7 @@ impl Attention {
             Some(cache) => cache.write(layer, &key, &value, &layout.places),
         };
         let attended = fused::attend(query, key, value, self.shape, layout.reaches.clone());
-        self.output.forward(attended, products, dropout)
+        self.output.forward(attended, None, products, dropout)
     }
 
     pub(crate) fn norm_weights(&self) -> impl Iterator<Item = &Parameter> {

@@ -8,7 +8,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
 use crate::{
-    fused,
+    fused::{self, Gate},
     product::{product, products_of},
     settings::{LoraSettings, Products, Projection},
 };
@@ -63,21 +63,24 @@ impl Linear {
         mut dropout: Option<&mut Dropout>,
     ) -> [Tensor<2>; N] {
         if linears.iter().any(|linear| linear.adapter.is_some()) {
-            return linears.map(|linear| linear.forward(states.clone(), products, dropout.as_deref_mut()));
+            return linears
+                .map(|linear| linear.forward(states.clone(), None, products, dropout.as_deref_mut()));
         }
         let outputs = products_of(states, linears.map(|linear| linear.weight.value.clone()), products);
         std::array::from_fn(|place| linears[place].biased(outputs[place].clone()))
     }
 
-    /// `dropout` is `None` outside of training.
+    /// `gate` is what `states` were computed from, if they can be computed again. `dropout` is `None` outside of training.
     pub(crate) fn forward(
         &self,
         states: Tensor<2>,
+        gate: Option<Gate>,
         products: Products,
         dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
         let weight = self.weight.value.clone();
         let output = match (&self.adapter, dropout) {
+            (None, _) if gate.is_some() => fused::linear(states, weight, products, gate),
             (None, _) => product(states, weight, products),
             (Some(adapter), Some(dropout)) => {
                 let dropped = dropout.apply(states.clone(), adapter.dropout);
@@ -85,7 +88,7 @@ impl Linear {
             }
             (Some(adapter), None) => {
                 let (down, up) = (adapter.down.value.clone(), adapter.up.value.clone());
-                fused::adapted(states, weight, down, up, adapter.scale, products)
+                fused::adapted(states, weight, [down, up], adapter.scale, products, gate)
             }
         };
         self.biased(output)

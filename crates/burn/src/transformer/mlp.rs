@@ -5,7 +5,7 @@ use lancer_model::{Activation, Model, ModelError};
 
 use super::{Trained, Training, dropout::Dropout, linear::Linear};
 use crate::{
-    fused,
+    fused::{self, Gate},
     settings::{Products, Projection},
 };
 
@@ -42,7 +42,8 @@ impl Mlp {
     ) -> Tensor<2> {
         let [gate, up] =
             Linear::forward_all([&self.gate, &self.up], states, products, dropout.as_deref_mut());
-        self.down.forward(fused::gated(gate, up, self.activation), products, dropout)
+        let again = Gate::of(&gate, &up, self.activation);
+        self.down.forward(fused::gated(gate, up, self.activation), again, products, dropout)
     }
 
     pub(crate) fn linears(&self) -> [&Linear; 3] {

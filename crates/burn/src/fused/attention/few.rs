@@ -29,32 +29,39 @@ impl<'a> OneHead<'a> {
     }
 }
 
-/// The output of one reach, `[its rows, heads · head_dim]`. `queries` are its own rows; `keys` and `values` are all there
-/// are, `[tokens, kv_heads · head_dim]`.
+/// The output of one reach, `[its rows, heads · head_dim]`, and the logarithms of its softmax's sums, `[its rows, heads]`.
+/// `queries` is `[rows, heads · head_dim]`, `keys` and `values` are `[tokens, kv_heads · head_dim]`, of all reaches.
 pub(super) fn attend(
-    queries: &[f32],
-    keys: &[f32],
-    values: &[f32],
+    [queries, keys, values]: [&[f32]; 3],
     shape: AttentionShape,
     reach: &Reach,
     output: &mut [f32],
+    log_sums: &mut [f32],
 ) {
+    let width = shape.heads * shape.head_dim;
+    let queries = &queries[reach.queries.start * width..reach.queries.end * width];
     let places: Vec<usize> = reach.keys.iter().cloned().flatten().collect();
     let before = places.len() - reach.rows();
     // The queries of a row that share a key-value head stand side by side.
     let together = shape.groups() * shape.head_dim;
-    let parts = output.par_chunks_mut(together).zip(queries.par_chunks(together));
+    let outputs = output.par_chunks_mut(together).zip(log_sums.par_chunks_mut(shape.groups()));
+    let parts = outputs.zip(queries.par_chunks(together));
     parts.with_min_len(HEADS).enumerate().for_each(|(part, (output, queries))| {
         let (row, kv_head) = (part / shape.kv_heads, part % shape.kv_heads);
         let end = before + row + 1;
         let seen = &places[end.saturating_sub(shape.window.unwrap_or(end))..end];
-        let [keys, values] = [keys, values].map(|all| OneHead { all, kv_head, shape });
-        of_kv_head(queries, keys, values, seen, output);
+        of_kv_head(queries, [keys, values].map(|all| OneHead { all, kv_head, shape }), seen, output);
     });
 }
 
-/// The output of one query of each of the heads that share `keys` and `values`, over the rows that it sees.
-fn of_kv_head(queries: &[f32], keys: OneHead<'_>, values: OneHead<'_>, seen: &[usize], output: &mut [f32]) {
+/// The output of one query of each of the heads that share `keys` and `values`, over the rows that it sees, and the logarithm
+/// of the softmax's sum.
+fn of_kv_head(
+    queries: &[f32],
+    [keys, values]: [OneHead<'_>; 2],
+    seen: &[usize],
+    (output, log_sums): (&mut [f32], &mut [f32]),
+) {
     let AttentionShape { head_dim, scale, .. } = keys.shape;
     let mut scores = vec![0.0; queries.len() / head_dim * seen.len()];
     for (place, &row) in seen.iter().enumerate() {
@@ -62,8 +69,9 @@ fn of_kv_head(queries: &[f32], keys: OneHead<'_>, values: OneHead<'_>, seen: &[u
         let heads = queries.chunks_exact(head_dim).zip(scores.chunks_exact_mut(seen.len()));
         heads.for_each(|(query, scores)| scores[place] = dot(query, key));
     }
-    for (output, scores) in output.chunks_exact_mut(head_dim).zip(scores.chunks_exact_mut(seen.len())) {
-        softmax_of_row(scores, scale);
+    let outputs = output.chunks_exact_mut(head_dim).zip(log_sums);
+    for ((output, log_sum), scores) in outputs.zip(scores.chunks_exact_mut(seen.len())) {
+        *log_sum = softmax_of_row(scores, scale);
         weighted_sum(scores, seen, values, output);
     }
 }

@@ -1,0 +1,92 @@
+//! Some successive queries of a reach, and the keys that they see between them: what is computed at a time.
+
+use std::ops::Range;
+
+use super::AttentionShape;
+use crate::{fused::Reach, multiply::Matrix};
+
+/// Queries of a block. The scores of as many over some thousand keys stay in a processor's own cache.
+const QUERIES: usize = 64;
+
+/// Some successive queries of a reach, and the keys that they see between them.
+#[derive(Debug, Clone)]
+pub(super) struct Block<'a> {
+    reach: &'a Reach,
+    /// Its queries, of those of the reach.
+    queries: Range<usize>,
+    /// The keys that one of them sees at least, of those of the reach.
+    pub(super) seen: Range<usize>,
+    window: usize,
+}
+
+/// Keys of a block that stand in memory one after another.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// Rows where they stand.
+    rows: Range<usize>,
+    /// Which they are of the keys that the block sees.
+    pub(super) columns: Range<usize>,
+}
+
+impl<'a> Block<'a> {
+    /// The blocks of a reach.
+    pub(super) fn all(reach: &'a Reach, window: Option<usize>) -> impl Iterator<Item = Self> {
+        let (rows, before) = (reach.rows(), reach.keys() - reach.rows());
+        let window = window.unwrap_or(usize::MAX);
+        (0..rows).step_by(QUERIES).map(move |first| {
+            let queries = first..(first + QUERIES).min(rows);
+            let seen = (before + first + 1).saturating_sub(window)..before + queries.end;
+            Self { reach, queries, seen, window }
+        })
+    }
+
+    /// How many queries it has.
+    pub(super) fn rows(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// Where its queries stand, of those of the reach.
+    pub(super) fn queries(&self) -> Range<usize> {
+        self.queries.clone()
+    }
+
+    /// The keys that a query of the block sees, of those that the block does.
+    pub(super) fn seen_by(&self, row: usize) -> Range<usize> {
+        let end = self.seen.len() - self.rows() + row + 1;
+        // The query's own key is the last that it sees; how many there are before the block's counts too.
+        let first = (self.seen.start + end).saturating_sub(self.window).max(self.seen.start);
+        first - self.seen.start..end
+    }
+
+    /// The keys that the block sees, as they stand in memory.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        let mut before = 0;
+        let seen = self.seen.clone();
+        self.reach.keys.iter().filter_map(move |range| {
+            let first = seen.start.max(before);
+            let end = seen.end.min(before + range.len());
+            let start = range.start + first.saturating_sub(before);
+            before += range.len();
+            (first < end)
+                .then(|| Part { rows: start..start + end - first, columns: first - seen.start..end - seen.start })
+        })
+    }
+
+    /// A head of the block's queries, in `[rows, heads · head_dim]`.
+    pub(super) fn of_queries<'b>(&self, all: &'b [f32], shape: AttentionShape, head: usize) -> Matrix<'b> {
+        let first = self.reach.queries.start + self.queries.start;
+        head_of(all, first..first + self.rows(), shape.heads, shape.head_dim, head)
+    }
+}
+
+impl Part {
+    /// The keys or values that a query head goes over, in `[tokens, kv_heads · head_dim]`.
+    pub(super) fn of<'b>(&self, all: &'b [f32], shape: AttentionShape, head: usize) -> Matrix<'b> {
+        head_of(all, self.rows.clone(), shape.kv_heads, shape.head_dim, head / shape.groups())
+    }
+}
+
+fn head_of(all: &[f32], rows: Range<usize>, heads: usize, head_dim: usize, head: usize) -> Matrix<'_> {
+    let width = heads * head_dim;
+    Matrix::new(&all[rows.start * width + head * head_dim..], [rows.len(), head_dim], width)
+}
