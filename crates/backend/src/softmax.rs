@@ -23,9 +23,8 @@ pub(crate) fn max(logits: &[f32]) -> f32 {
 
 /// The index of the first logit that is `max`, the largest; 0 without logits.
 pub(crate) fn place_of(logits: &[f32], max: f32) -> usize {
-    // A search that may end anywhere is not made vector code; one over all lanes of a chunk is.
-    let holds_it = |chunk: &[f32]| chunk.iter().fold(false, |held, &logit| held | (logit >= max));
-    let first = logits.chunks(SUMMED).position(holds_it).unwrap_or(0) * SUMMED;
+    // A search that may end anywhere is not made vector code; the largest of a chunk is.
+    let first = logits.chunks(SUMMED).position(|chunk| self::max(chunk) >= max).unwrap_or(0) * SUMMED;
     first + logits[first..].iter().position(|&logit| logit >= max).unwrap_or(0)
 }
 

@@ -26,7 +26,7 @@ use lancer_model::Activation;
 use self::{adapted::Adapted, gated::States};
 pub(crate) use self::{
     attention::AttentionShape,
-    gated::Gate,
+    gated::Gated,
     reach::{Reach, Reaches},
     rotary::Turns,
     rounded::View,
@@ -58,13 +58,13 @@ pub(crate) trait Fused: Backend {
         up: FloatTensor<Self>,
         scale: f64,
         products: Products,
-        gate: Option<Gate>,
+        gate: Option<Gated>,
     ) -> FloatTensor<Self>;
     fn linear(
         states: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         products: Products,
-        gate: Option<Gate>,
+        gate: Option<Gated>,
     ) -> FloatTensor<Self>;
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn adapted(
     [down, up]: [Tensor<2>; 2],
     scale: f64,
     products: Products,
-    gate: Option<Gate>,
+    gate: Option<Gated>,
 ) -> Tensor<2> {
     if !is_here(&states) {
         return composed::adapted(states, weight, [down, up], scale, products);
@@ -134,7 +134,7 @@ pub(crate) fn linear(
     states: Tensor<2>,
     weight: Tensor<2>,
     products: Products,
-    gate: Option<Gate>,
+    gate: Option<Gated>,
 ) -> Tensor<2> {
     if !is_here(&states) {
         return composed::linear(states, weight, products);
@@ -173,12 +173,12 @@ impl Fused for Flex {
         up: Floats,
         scale: f64,
         products: Products,
-        _: Option<Gate>,
+        _: Option<Gated>,
     ) -> Floats {
         Adapted { states: States::Kept(states), weight, down, up, scale, products }.forward()
     }
 
-    fn linear(states: Floats, weight: Floats, products: Products, _: Option<Gate>) -> Floats {
+    fn linear(states: Floats, weight: Floats, products: Products, _: Option<Gated>) -> Floats {
         linear::forward(states, weight, products)
     }
 }

@@ -57,18 +57,19 @@ fn assert_is_within(numbers: usize, [rows, columns]: [usize; 2], step: usize) {
 /// Writes `one · two`.
 pub(crate) fn multiply(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: Write) {
     assert_eq!(one.columns, two.rows, "as many columns as the other has rows");
-    assert_eq!([output.rows, output.columns], [one.rows, two.columns], "the product's size");
+    let MatrixMut { numbers, rows, columns, step } = output;
+    assert_eq!([rows, columns], [one.rows, two.columns], "the product's size");
     // The pointers, sizes and steps are those of matrices in their slices, as was checked when they were made; the output's
     // is borrowed alone.
     #[allow(unsafe_code, reason = "a product on strides, with checked sizes")]
     unsafe {
         gemm::gemm(
-            one.rows,
-            two.columns,
+            rows,
+            columns,
             one.columns,
-            output.numbers.as_mut_ptr(),
+            numbers.as_mut_ptr(),
             1,
-            output.step as isize,
+            step as isize,
             write == Write::Add,
             one.numbers.as_ptr(),
             one.steps[1] as isize,

@@ -28,14 +28,14 @@ fn tolerance(name: &str) -> f32 {
 
 /// The tiny model as GGUF, loaded with these settings.
 fn engine(name: &str, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
-    engine_of(&fixture(name), settings)
+    engine_of(&fixture(name), ConvertFormat::F32, settings)
 }
 
 /// A Hugging Face folder's model as GGUF.
-fn engine_of(model: &Path, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
+fn engine_of(model: &Path, format: ConvertFormat, settings: LlamaCppSettings) -> (LlamaCpp, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
-    convert(&Model::open(model).unwrap(), &path, ConvertFormat::F32).unwrap();
+    convert(&Model::open(model).unwrap(), &path, format).unwrap();
     (LlamaCpp::load(&path, &settings).unwrap(), folder)
 }
 
@@ -63,6 +63,18 @@ fn conforms() {
             println!("{name}: {}", case.name);
             (case.run)(&mut engine);
         }
+    }
+}
+
+/// On processors with AMX these have kernels of their own.
+#[test]
+fn quantised_weights_are_near_what_transformers_says() {
+    for name in TINY_MODELS {
+        let (mut engine, _folder) = engine_of(&fixture(name), ConvertFormat::Q8_0, one_thread());
+        let references = Reference::read(&fixture(name).join("expected.json"));
+        let largest = conformance::difference_of_scores(&mut engine, &references);
+        // Not exact, or it would be other weights.
+        assert!(largest > 1e-5 && largest < 0.2, "{name}: off by {largest}");
     }
 }
 
@@ -117,7 +129,7 @@ fn variants_are_those_of_transformers() {
                 assert!(!file.exists());
                 continue;
             }
-            let (mut engine, _folder) = engine_of(&variant, one_thread());
+            let (mut engine, _folder) = engine_of(&variant, ConvertFormat::F32, one_thread());
             if engine.info().context_length < 512 {
                 // A window that llama.cpp does not know: the file's context ends where it would matter.
                 let request = GenerateRequest::new(Prompt::user("Name a colour, and then another one."));

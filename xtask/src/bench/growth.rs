@@ -16,10 +16,12 @@ use crate::{
     setup::{Environment, root},
 };
 
+/// Lengths in preference optimisation.
+const DPO_LENGTHS: [usize; 3] = [128, 512, 2048];
 /// Tokens of a step where lengths are compared.
 const TOKENS: usize = 2048;
 const LENGTHS: [usize; 5] = [128, 256, 512, 1024, 2048];
-const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
+const BATCHES: [usize; 4] = [1, 4, 16, 32];
 /// Tokens of a sequence where batches and models are compared.
 const SHORT: usize = 128;
 /// Tokens of a sequence where memory is compared.
@@ -29,8 +31,12 @@ const LONG: usize = 512;
 type Way = (&'static str, &'static str);
 const WAYS: [Way; 4] = [("full", "f32"), ("full", "bf16"), ("lora", "f32"), ("lora", "bf16")];
 const DPO: [Way; 4] = [("full-dpo", "f32"), ("full-dpo", "bf16"), ("lora-dpo", "f32"), ("lora-dpo", "bf16")];
-const RECOMPUTE: [Way; 4] =
-    [("full-recompute", "f32"), ("full-recompute", "bf16"), ("lora-recompute", "f32"), ("lora-recompute", "bf16")];
+const RECOMPUTE: [Way; 4] = [
+    ("full-recompute", "f32"),
+    ("full-recompute", "bf16"),
+    ("lora-recompute", "f32"),
+    ("lora-recompute", "bf16"),
+];
 
 /// What is measured with.
 struct Workplace {
@@ -89,13 +95,7 @@ impl Workplace {
         )
     }
 
-    fn rate(
-        &mut self,
-        model: &Path,
-        way: Way,
-        sequences: usize,
-        length: usize,
-    ) -> Result<Rate, Failure> {
+    fn rate(&mut self, model: &Path, way: Way, sequences: usize, length: usize) -> Result<Rate, Failure> {
         let (method, products) = way;
         let mut command = self.programs.example("train_speed");
         command.arg(model).args([method, &sequences.to_string(), &length.to_string(), products]);
@@ -160,7 +160,7 @@ impl Workplace {
     fn dpo(&mut self) -> Result<String, Failure> {
         // Two sequences are a pair.
         let step = |length: usize| ((TOKENS / length).max(2), length);
-        let (table, _) = self.table("tokens of a sequence", DPO, &LENGTHS, step)?;
+        let (table, _) = self.table("tokens of a sequence", DPO, &DPO_LENGTHS, step)?;
         Ok(format!(
             "## Preference optimisation\n\nThe same in DPO: two sequences have a prompt in common, which is computed once, though its \
              tokens count for both; a step has {TOKENS} tokens, or one pair, and the reference's pass belongs to it, with 2 FLOP \
@@ -181,14 +181,14 @@ impl Workplace {
     fn recomputed(&mut self) -> Result<String, Failure> {
         let model = self.programs.hugging_face.clone();
         let mut text = format!(
-            "## Activations computed again\n\nSmolLM2-135M, 8 sequences of {LONG} tokens a step: `learner.activations = \"keep\"` and \
+            "## Activations computed again\n\nSmolLM2-135M, sequences of {LONG} tokens, {TOKENS} a step: `learner.activations = \"keep\"` and \
              `\"recompute\"`, with the most memory that the process had.\n\n{}",
             heading("activations", WAYS)
         );
         for (name, ways) in [("kept", WAYS), ("computed again", RECOMPUTE)] {
             let _ = write!(text, "| {name} |");
             for way in ways {
-                let rate = self.rate(&model, way, 8, LONG)?;
+                let rate = self.rate(&model, way, TOKENS / LONG, LONG)?;
                 let _ = write!(text, " {}, {} MiB |", cell(&rate), rate.peak_memory);
             }
             text += "\n";
@@ -216,8 +216,8 @@ impl Workplace {
 
 /// The first lines of a table.
 fn heading(across: &str, ways: [Way; 4]) -> String {
-    let columns: String = ways.iter().map(|(method, products)| format!(" {method}, {products} |")).collect();
-    format!("| {across} |{columns}\n|---|---|---|---|---|\n")
+    let columns = ways.map(|(method, products)| format!("{method}, {products}")).join(" | ");
+    format!("| {across} | {columns} |\n|---|---|---|---|---|\n")
 }
 
 fn cell(rate: &Rate) -> String {

@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use super::{
     measure::{Measured, in_turn},
     programs::{Programs, read_lines, rival, scratch, write, write_lines},
@@ -15,12 +17,21 @@ use crate::{
 };
 
 /// Pairs that are reviewed.
-const PAIRS: usize = 24;
+const PAIRS: usize = 175;
 /// Tokens of a written review at most.
 const LENGTH: &str = "64";
 /// Slots of the server, which is what lancer computes at the same time by default.
 const SLOTS: &str = "32";
 const THREADS: &str = "2";
+
+/// Seeds, and after them prompts with the response of the next one.
+fn of_seeds(seeds: &[Value]) -> Vec<Value> {
+    let damaged = seeds.iter().zip(seeds.iter().skip(1)).map(|(seed, next)| {
+        let id = seed["id"].as_str().unwrap_or_default();
+        json!({ "id": format!("{id}-other"), "prompt": seed["prompt"], "response": next["response"] })
+    });
+    seeds.iter().cloned().chain(damaged).take(PAIRS).collect()
+}
 
 pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
     let environment = Environment::prepare()?;
@@ -28,7 +39,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
     let llama_cpp = rivals::llama_cpp(&environment)?;
     let pairs = scratch(&environment, "review-pairs.jsonl");
     let seeds = read_lines(&root().join("fixtures/seeds.jsonl"))?;
-    write_lines(&pairs, &seeds[..PAIRS.min(seeds.len())])?;
+    write_lines(&pairs, &of_seeds(&seeds))?;
     let asked = scratch(&environment, "review-requests.jsonl");
     let requests = output(programs.example("rubric_requests").arg(&pairs).arg(LENGTH))
         .ok_or_else(|| Failure::new("the example rubric_requests failed"))?;

@@ -46,7 +46,7 @@ impl Kind {
                 let of = |field: &str, from: usize, count: usize| {
                     (from..from + count).map(|place| text(place, field)).collect::<Vec<_>>().join("\n")
                 };
-                let (prompt, response) = (of("prompt", row * 2, 2), of("response", row * 2, 4));
+                let (prompt, response) = (of("prompt", row * 2, 2), of("response", row * 2, 10));
                 match self {
                     Kind::Sft => json!({ "prompt": prompt, "response": response }),
                     Kind::Dpo => json!({

@@ -13,8 +13,8 @@ mod many;
 
 use rayon::prelude::*;
 
-use self::block::Block;
 pub(super) use self::backward::{Kept, backward};
+use self::block::Block;
 use super::{Reach, tensor};
 use crate::{
     dot::{max_of, sum_of},

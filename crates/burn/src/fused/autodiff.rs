@@ -17,7 +17,7 @@ use super::{
     AttentionShape, Fused, Reaches, Turns,
     adapted::Adapted,
     attention,
-    gated::{self, Gate, States},
+    gated::{self, Gated, States},
     linear, rms_norm, rotary,
 };
 use crate::{numbers::Floats, settings::Products};
@@ -87,7 +87,7 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         up: FloatTensor<Self>,
         scale: f64,
         products: Products,
-        gate: Option<Gate>,
+        gate: Option<Gated>,
     ) -> FloatTensor<Self> {
         let guards = [states.node(), down.node(), up.node()];
         let prepared = AdaptedBackward.prepare::<C>(guards).compute_bound().stateful();
@@ -113,7 +113,7 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         states: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         products: Products,
-        gate: Option<Gate>,
+        gate: Option<Gated>,
     ) -> FloatTensor<Self> {
         let guards = [states.node(), weight.node()];
         let prepared = LinearBackward.prepare::<C>(guards).compute_bound().stateful();

@@ -50,7 +50,7 @@ impl Slope for GeluTanh {
 /// What a gated activation was computed from. It is computed again where it is needed again: kept, it would be half as much
 /// once more.
 #[derive(Debug, Clone)]
-pub(crate) struct Gate {
+pub(crate) struct Gated {
     gate: Floats,
     up: Floats,
     activation: Activation,
@@ -60,10 +60,10 @@ pub(crate) struct Gate {
 #[derive(Debug, Clone)]
 pub(super) enum States {
     Kept(Floats),
-    Gated(Gate),
+    Gated(Gated),
 }
 
-impl Gate {
+impl Gated {
     /// That of `gated(gate, up, activation)`, where its numbers stand here and a backward pass may follow.
     pub(crate) fn of(gate: &Tensor<2>, up: &Tensor<2>, activation: Activation) -> Option<Self> {
         let numbers = |states: &Tensor<2>| primitive(states.clone().inner());
@@ -74,14 +74,14 @@ impl Gate {
 
 impl States {
     /// What to keep of `states`, which may have been gated.
-    pub(super) fn new(states: &Floats, gate: Option<Gate>) -> Self {
+    pub(super) fn new(states: &Floats, gate: Option<Gated>) -> Self {
         gate.map_or_else(|| Self::Kept(states.clone()), Self::Gated)
     }
 
     pub(super) fn numbers(self) -> Floats {
         match self {
             Self::Kept(numbers) => numbers,
-            Self::Gated(Gate { gate, up, activation }) => forward(gate, up, activation),
+            Self::Gated(Gated { gate, up, activation }) => forward(gate, up, activation),
         }
     }
 }

@@ -45,8 +45,8 @@ pub(super) fn backward(kept: Kept, by_output: Floats, wants: [bool; 2]) -> [Opti
             let by_output = Factor::new(by_output);
             let by_states =
                 wants_states.then(|| product(by_output.plain(), Factor::new(weight).transposed()));
-            let by_weight = wants_weight
-                .then(|| product(Factor::new(states.numbers()).transposed(), by_output.plain()));
+            let by_weight =
+                wants_weight.then(|| product(Factor::new(states.numbers()).transposed(), by_output.plain()));
             [by_states, by_weight]
         }
     }

@@ -249,12 +249,13 @@ fn an_adapted_layer_is_its_formula() {
 #[test]
 fn gated_states_are_computed_again() {
     let weight = numbers([12, 10], 0.8);
-    let inputs = [numbers([33, 12], 0.1), numbers([33, 12], 0.2), numbers([12, 3], 0.4), numbers([3, 10], 0.3)];
+    let inputs =
+        [numbers([33, 12], 0.1), numbers([33, 12], 0.2), numbers([12, 3], 0.4), numbers([3, 10], 0.3)];
     let [gate, up, _, _] = inputs.clone();
     compare(
         &[gate, up, weight.clone()],
         |[gate, up, weight]| {
-            let again = Gate::of(&gate, &up, Activation::Silu);
+            let again = Gated::of(&gate, &up, Activation::Silu);
             linear(gated(gate, up, Activation::Silu), weight, Products::F32, again)
         },
         |[gate, up, weight]| (activation::silu(gate) * up).matmul(weight),
@@ -262,7 +263,7 @@ fn gated_states_are_computed_again() {
     compare(
         &inputs,
         |[gate, up, a, b]| {
-            let again = Gate::of(&gate, &up, Activation::Silu);
+            let again = Gated::of(&gate, &up, Activation::Silu);
             let weight = weight.clone().to_device(&gate.device().inner());
             adapted(gated(gate, up, Activation::Silu), weight, [a, b], 1.5, Products::F32, again)
         },

@@ -8,7 +8,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
 use crate::{
-    fused::{self, Gate},
+    fused::{self, Gated},
     product::{product, products_of},
     settings::{LoraSettings, Products, Projection},
 };
@@ -74,7 +74,7 @@ impl Linear {
     pub(crate) fn forward(
         &self,
         states: Tensor<2>,
-        gate: Option<Gate>,
+        gate: Option<Gated>,
         products: Products,
         dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {

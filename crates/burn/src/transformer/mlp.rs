@@ -5,7 +5,7 @@ use lancer_model::{Activation, Model, ModelError};
 
 use super::{Trained, Training, dropout::Dropout, linear::Linear};
 use crate::{
-    fused::{self, Gate},
+    fused::{self, Gated},
     settings::{Products, Projection},
 };
 
@@ -42,7 +42,7 @@ impl Mlp {
     ) -> Tensor<2> {
         let [gate, up] =
             Linear::forward_all([&self.gate, &self.up], states, products, dropout.as_deref_mut());
-        let again = Gate::of(&gate, &up, self.activation);
+        let again = Gated::of(&gate, &up, self.activation);
         self.down.forward(fused::gated(gate, up, self.activation), again, products, dropout)
     }
 

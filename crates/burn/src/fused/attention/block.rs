@@ -67,8 +67,10 @@ impl<'a> Block<'a> {
             let end = seen.end.min(before + range.len());
             let start = range.start + first.saturating_sub(before);
             before += range.len();
-            (first < end)
-                .then(|| Part { rows: start..start + end - first, columns: first - seen.start..end - seen.start })
+            (first < end).then(|| Part {
+                rows: start..start + end - first,
+                columns: first - seen.start..end - seen.start,
+            })
         })
     }
 
