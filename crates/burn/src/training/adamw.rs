@@ -144,9 +144,10 @@ fn norm(gradients: &[Option<Tensor<2>>]) -> f64 {
     let square = |chunk: &[f32]| -> f64 { chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum() };
     let squares = |gradient: &[f32]| -> Vec<f64> { gradient.par_chunks(CHUNK).map(square).collect() };
     let here: f64 = here.into_iter().map(|gradient| read(gradient, squares).iter().sum::<f64>()).sum();
-    // One transfer for all.
-    let elsewhere: Vec<Tensor<1>> =
-        elsewhere.into_iter().map(|gradient| gradient.clone().square().sum()).collect();
+    // One transfer for all. Summed by rows first: the sum of a whole tensor is added up by several groups of threads in the
+    // order in which they end, and a training that goes on from a checkpoint would not be the same.
+    let sum_of_squares = |gradient: &Tensor<2>| gradient.clone().square().sum_dim(1).sum_dim(0);
+    let elsewhere: Vec<Tensor<2>> = elsewhere.into_iter().map(sum_of_squares).collect();
     let elsewhere: f64 = if elsewhere.is_empty() {
         0.0
     } else {
