@@ -12,8 +12,7 @@ use crate::BurnDevice;
 pub struct BurnSettings {
     /// Samples that are written at the same time. Each has keys and values for as many tokens as it has so far.
     pub parallel: NonZeroU32,
-    /// Tokens of prompts and continuations that are read at once at most. Attention takes memory for so many rows over the
-    /// whole prompt.
+    /// Tokens of prompts and continuations that are read at once at most.
     pub step_tokens: NonZeroU32,
     /// Where the model is computed.
     pub device: BurnDevice,

@@ -3,8 +3,8 @@
 //! Queries are taken in blocks, each over the keys that it sees, and no probability is kept.
 //!
 //! With `S = s Q Kᵀ` (`s` is the scale, mostly `1 / √head_dim`), `P = softmax(S)` row by row, `O = P V`, and `dO` the gradient by the output:
-//! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = s dS K`, `dK = s dSᵀ Q`. The queries that
-//! share a key-value head are rows of one product, so their gradients are summed by it.
+//! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = s dS K`, `dK = s dSᵀ Q`. The gradients by keys and values are sums
+//! over the query heads that share them.
 
 mod backward;
 mod block;
