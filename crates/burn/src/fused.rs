@@ -188,5 +188,10 @@ fn tensor(numbers: Vec<f32>, shape: [usize; 2]) -> Floats {
     Floats::from_data(TensorData::new(numbers, shape))
 }
 
+/// The same numbers as a tensor of Burn's.
+fn matrix(numbers: Floats) -> Tensor<2> {
+    Tensor::from_primitive::<Flex>(numbers)
+}
+
 #[cfg(test)]
 mod tests;

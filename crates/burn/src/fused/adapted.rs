@@ -5,10 +5,10 @@
 //! `dy` the gradient by `y` and `h = s · dy Bᵀ`: `dx = dy (W + s A B)ᵀ`, `dA = xᵀ h`, `dB = s · (x A)ᵀ dy`. The gradient of
 //! `W` is never formed.
 
-use burn::{backend::Flex, tensor::Tensor};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{CHUNK, composed, gated::States};
+use super::{CHUNK, composed, gated::States, matrix};
 use crate::{
     numbers::{Floats, change, primitive, read},
     product::product,
@@ -83,8 +83,4 @@ fn merged(weight: &Tensor<2>, down: Tensor<2>, up: Tensor<2>, scale: f64) -> Ten
             });
         });
     })
-}
-
-fn matrix(numbers: Floats) -> Tensor<2> {
-    Tensor::from_primitive::<Flex>(numbers)
 }

@@ -1,9 +1,8 @@
 //! A linear layer without an adapter, `y = x W`. With `dy` the gradient by `y`: `dx = dy Wᵀ`, `dW = xᵀ dy`.
 
-use burn::{backend::Flex, tensor::Tensor};
-
 use super::{
     gated::States,
+    matrix,
     rounded::{Factor, product},
 };
 use crate::{
@@ -50,8 +49,4 @@ pub(super) fn backward(kept: Kept, by_output: Floats, wants: [bool; 2]) -> [Opti
             [by_states, by_weight]
         }
     }
-}
-
-fn matrix(numbers: Floats) -> Tensor<2> {
-    Tensor::from_primitive::<Flex>(numbers)
 }

@@ -92,11 +92,8 @@ impl Inputs<'_> {
             let first = reach.queries.start + block.queries().start;
             let rows_of_both = probabilities.chunks_exact_mut(seen).zip(by_scores.chunks_exact_mut(seen));
             for (row, (probabilities, by_scores)) in rows_of_both.enumerate() {
-                let seen = block.seen_by(row);
-                probabilities[..seen.start].fill(0.0);
-                probabilities[seen.end..].fill(0.0);
                 let log_sum = self.log_sums[(first + row) * heads + head];
-                for score in &mut probabilities[seen] {
+                for score in block.only_seen_by(row, probabilities) {
                     *score = exp(*score * scale - log_sum);
                 }
                 let sum = dot(by_scores, probabilities);

@@ -50,8 +50,16 @@ impl<'a> Block<'a> {
         self.queries.clone()
     }
 
+    /// The scores of the keys that a query of the block sees, of those of the keys that the block does; the others become 0.
+    pub(super) fn only_seen_by<'b>(&self, row: usize, scores: &'b mut [f32]) -> &'b mut [f32] {
+        let seen = self.seen_by(row);
+        scores[..seen.start].fill(0.0);
+        scores[seen.end..].fill(0.0);
+        &mut scores[seen]
+    }
+
     /// The keys that a query of the block sees, of those that the block does.
-    pub(super) fn seen_by(&self, row: usize) -> Range<usize> {
+    fn seen_by(&self, row: usize) -> Range<usize> {
         let end = self.seen.len() - self.rows() + row + 1;
         // The query's own key is the last that it sees; how many there are before the block's counts too.
         let first = (self.seen.start + end).saturating_sub(self.window).max(self.seen.start);

@@ -18,10 +18,7 @@ pub(super) fn attend(
     for head in 0..heads {
         self::scores([queries, keys], shape, block, head, &mut scores);
         for (row, scores) in scores.chunks_exact_mut(seen).enumerate() {
-            let seen = block.seen_by(row);
-            scores[..seen.start].fill(0.0);
-            scores[seen.end..].fill(0.0);
-            log_sums[row * heads + head] = softmax_of_row(&mut scores[seen], scale);
+            log_sums[row * heads + head] = softmax_of_row(block.only_seen_by(row, scores), scale);
         }
         for part in block.parts() {
             let write = if part.columns.start == 0 { Write::Over } else { Write::Add };
