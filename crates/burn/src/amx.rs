@@ -5,12 +5,12 @@
 //! then four sums of 16 × 16 stay in the unit while it goes along the inner dimension (Intel 64 and IA-32 Architectures
 //! Optimization Reference Manual, chapter on AMX).
 
-use std::{arch::asm, cell::RefCell, sync::OnceLock};
+use std::{arch::asm, cell::RefCell, ops::Range, sync::OnceLock};
 
 use gemmkit::bf16;
 use rayon::prelude::*;
 
-use crate::fused::View;
+use crate::{fused::View, pieces::pieces};
 
 /// Rows of a tile, and columns of a sum.
 const SIDE: usize = 16;
@@ -22,6 +22,8 @@ const TILE: usize = SIDE * DEPTH;
 const BLOCK: usize = 2 * SIDE;
 /// Rows that a thread takes at a time at most: their tiles stay in its cache while those of the columns come by.
 const MOST_ROWS: usize = 256;
+/// Pieces of a product for each thread, so that none waits long for the last.
+const PIECES: usize = 4;
 
 thread_local! {
     /// The tiles of both factors, kept from one product for the next: new memory costs as much as filling it. Another product
@@ -41,42 +43,137 @@ pub(crate) fn product(one: View<'_>, two: View<'_>) -> Option<Vec<f32>> {
         return None;
     }
     assert_eq!(one.columns, two.rows, "as many columns as the other has rows");
-    let (rows, columns, inner) = (one.rows, two.columns, one.columns);
-    let mut output = vec![0.0; rows * columns];
-    if output.is_empty() || inner == 0 {
-        return Some(output);
-    }
-    let steps = inner.div_ceil(DEPTH);
     let [mut of_one, mut of_two] = TILES.take();
-    tiles(&mut of_one, one, steps, of_rows);
-    tiles(&mut of_two, two.transposed(), steps, of_columns);
-    let at_once = (rows / (4 * rayon::current_num_threads())).clamp(BLOCK, MOST_ROWS).next_multiple_of(BLOCK);
-    // The tiles of a block of rows or columns.
-    let block = 2 * steps * TILE;
-    output.par_chunks_mut(at_once * columns).zip(of_one.par_chunks(at_once / BLOCK * block)).for_each(
-        |(output, one)| {
-            configure();
-            let mut sums = [0.0; BLOCK * BLOCK];
-            for (column, two) in of_two.chunks_exact(block).enumerate() {
-                let first = column * BLOCK;
-                let width = BLOCK.min(columns - first);
-                for (output, one) in output.chunks_mut(BLOCK * columns).zip(one.chunks_exact(block)) {
-                    add_up(one, two, &mut sums);
-                    for (output, sums) in output.chunks_exact_mut(columns).zip(sums.chunks_exact(BLOCK)) {
-                        output[first..first + width].copy_from_slice(&sums[..width]);
-                    }
-                }
-            }
-            release();
-        },
-    );
+    tiles(&mut of_one, one, of_rows);
+    tiles(&mut of_two, two.transposed(), of_columns);
+    let second = Second { tiles: &of_two, columns: two.columns };
+    let [output] = multiply(&of_one, [second], one.rows, one.columns);
     TILES.set([of_one, of_two]);
     Some(output)
 }
 
+/// A first factor in tiles, for products with several others.
+pub(crate) struct Rows {
+    tiles: Vec<bf16>,
+    count: usize,
+    inner: usize,
+}
+
+impl Rows {
+    /// Takes over a matrix `[rows, inner]`.
+    pub(crate) fn new(matrix: View<'_>) -> Self {
+        let mut of_matrix = Vec::new();
+        tiles(&mut of_matrix, matrix, of_rows);
+        Self { tiles: of_matrix, count: matrix.rows, inner: matrix.columns }
+    }
+}
+
+/// A second factor that stays in tiles.
+pub(crate) struct Columns {
+    tiles: Vec<bf16>,
+    inner: usize,
+    count: usize,
+}
+
+impl Columns {
+    /// Takes over a matrix `[inner, columns]`; `None` where there is no AMX.
+    pub(crate) fn new(matrix: View<'_>) -> Option<Self> {
+        is_available().then(|| {
+            let mut of_matrix = Vec::new();
+            tiles(&mut of_matrix, matrix.transposed(), of_columns);
+            Self { tiles: of_matrix, inner: matrix.rows, count: matrix.columns }
+        })
+    }
+
+    /// The tiles of some columns, the first a multiple of 32.
+    fn part(&self, columns: Range<usize>) -> Second<'_> {
+        assert!(
+            columns.start.is_multiple_of(BLOCK) && columns.end <= self.count,
+            "whole blocks that are there"
+        );
+        let block = 2 * self.inner.div_ceil(DEPTH) * TILE;
+        let tiles = &self.tiles[columns.start / BLOCK * block..columns.end.div_ceil(BLOCK) * block];
+        Second { tiles, columns: columns.len() }
+    }
+
+    /// The numbers of a column.
+    pub(crate) fn column(&self, column: usize) -> impl Iterator<Item = bf16> {
+        let panel = self.inner.div_ceil(DEPTH) * TILE;
+        let tiles = &self.tiles[column / SIDE * panel..][..panel];
+        // Of each row of a tile, which has two numbers of each column.
+        let pairs = tiles
+            .chunks_exact(2 * SIDE)
+            .map(move |row| [0, 1].map(|number| row[2 * (column % SIDE) + number]));
+        pairs.flatten().take(self.inner)
+    }
+}
+
+/// The products of `one` and some columns of others, rows first; the first columns are multiples of 32.
+pub(crate) fn products<const N: usize>(one: &Rows, others: [(&Columns, Range<usize>); N]) -> [Vec<f32>; N] {
+    for (other, _) in &others {
+        assert_eq!(one.inner, other.inner, "as many columns as the other has rows");
+    }
+    let parts = others.map(|(other, columns)| other.part(columns));
+    multiply(&one.tiles, parts, one.count, one.inner)
+}
+
+/// Tiles of a second factor.
+#[derive(Clone, Copy)]
+struct Second<'a> {
+    tiles: &'a [bf16],
+    columns: usize,
+}
+
+/// The products of factors that are in tiles, `[rows, columns]` of `inner` terms. Threads are started once for all.
+fn multiply<const N: usize>(
+    one: &[bf16],
+    others: [Second<'_>; N],
+    rows: usize,
+    inner: usize,
+) -> [Vec<f32>; N] {
+    let mut outputs = others.map(|other| vec![0.0; rows * other.columns]);
+    if rows == 0 || inner == 0 {
+        return outputs;
+    }
+    // The tiles of a block of rows or columns.
+    let block = 2 * inner.div_ceil(DEPTH) * TILE;
+    let of_band = rows.next_multiple_of(BLOCK).min(MOST_ROWS);
+    let across = (PIECES * rayon::current_num_threads()).div_ceil(rows.div_ceil(of_band));
+    let cut = |output, other: Second<'_>| {
+        let of_piece = other.columns.div_ceil(across).next_multiple_of(BLOCK);
+        pieces(output, other.columns, [of_band, of_piece])
+    };
+    let all: Vec<_> = outputs
+        .iter_mut()
+        .zip(others)
+        .flat_map(|(output, other)| cut(output, other).into_iter().map(move |piece| (other.tiles, piece)))
+        .collect();
+    all.into_par_iter().for_each(|(two, mut piece)| {
+        let one = &one[piece.first_row / BLOCK * block..];
+        let two = &two[piece.first_column / BLOCK * block..];
+        configure();
+        let mut sums = [0.0; BLOCK * BLOCK];
+        for (first, two) in (0..piece.columns()).step_by(BLOCK).zip(two.chunks_exact(block)) {
+            for (rows, one) in piece.rows.chunks_mut(BLOCK).zip(one.chunks_exact(block)) {
+                add_up(one, two, &mut sums);
+                for (row, sums) in rows.iter_mut().zip(sums.chunks_exact(BLOCK)) {
+                    let width = BLOCK.min(row.len() - first);
+                    row[first..first + width].copy_from_slice(&sums[..width]);
+                }
+            }
+        }
+        release();
+    });
+    outputs
+}
+
 /// Cuts a matrix into tiles, those of 16 rows one after another; `fill` writes one from 16 rows and 32 columns at most.
-fn tiles(tiles: &mut Vec<bf16>, matrix: View<'_>, steps: usize, fill: fn(&mut [bf16], View<'_>)) {
+fn tiles(tiles: &mut Vec<bf16>, matrix: View<'_>, fill: fn(&mut [bf16], View<'_>)) {
+    let steps = matrix.columns.div_ceil(DEPTH);
     tiles.resize(matrix.rows.div_ceil(BLOCK) * 2 * steps * TILE, bf16::ZERO);
+    if steps == 0 {
+        return;
+    }
     tiles.par_chunks_mut(steps * TILE).enumerate().for_each(|(panel, tiles)| {
         let row = panel * SIDE;
         let rows = SIDE.min(matrix.rows.saturating_sub(row));

@@ -5,6 +5,8 @@ use burn::tensor::DeviceType;
 use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
+use crate::Weights;
+
 /// Where a model is computed. All of them compute in 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +40,14 @@ pub enum DeviceError {
     /// It lacks the numbers that are asked for.
     #[error("the device `{device}` has no products in bf16; use `products = \"f32\"`")]
     NoBf16 {
+        /// The device's name in settings.
+        device: &'static str,
+    },
+    /// It keeps weights in 32 bits only.
+    #[error(
+        "on the device `{device}` models are run with weights in f32; leave out `weights = \"bf16\"`, which is for `cpu`"
+    )]
+    NoBf16Weights {
         /// The device's name in settings.
         device: &'static str,
     },
@@ -76,6 +86,14 @@ impl BurnDevice {
             Ok(())
         } else {
             Err(DeviceError::NoBf16 { device: self.name() })
+        }
+    }
+
+    /// Checks that models are run with such weights on the device.
+    pub(crate) fn check_weights(self, weights: Weights) -> Result<(), DeviceError> {
+        match (self, weights) {
+            (Self::Cpu, _) | (_, Weights::F32) => Ok(()),
+            (_, Weights::Bf16) => Err(DeviceError::NoBf16Weights { device: self.name() }),
         }
     }
 }

@@ -14,13 +14,13 @@ use lancer_backend::{
 use lancer_model::Model;
 
 use self::reader::Reader;
-pub use self::settings::BurnSettings;
+pub use self::settings::{BurnSettings, Weights};
 use crate::{
     reading::Reading,
     transformer::{Trained, Transformer},
 };
 
-/// A loaded model that generates and scores, in 32-bit floats.
+/// A loaded model that generates and scores.
 pub struct BurnBackend {
     model: Model,
     grammars: Grammars,
@@ -29,13 +29,14 @@ pub struct BurnBackend {
 }
 
 impl BurnBackend {
-    /// Loads a GGUF file or a Hugging Face folder. Quantised weights become 32-bit floats.
+    /// Loads a GGUF file or a Hugging Face folder. Quantised weights become those of the settings.
     pub fn load(path: &Path, settings: &BurnSettings) -> Result<Self, BackendError> {
         let failed = |source| BackendError::Load { path: path.into(), source };
         let model = Model::open(path).map_err(|error| failed(error.into()))?;
         let device = settings.device.open().map_err(|error| failed(error.into()))?;
-        let transformer =
-            Transformer::load(&model, &Trained::None, &device).map_err(|error| failed(error.into()))?;
+        settings.device.check_weights(settings.weights).map_err(|error| failed(error.into()))?;
+        let transformer = Transformer::load(&model, &Trained::None(settings.weights), &device)
+            .map_err(|error| failed(error.into()))?;
         Ok(Self::new(model, transformer, settings))
     }
 
@@ -53,7 +54,7 @@ impl Backend for BurnBackend {
         ModelInfo {
             engine: "burn".into(),
             name: name.to_string_lossy().into_owned(),
-            format: "F32".into(),
+            format: self.settings.weights.format().into(),
             parameters: transformer.size(),
             vocabulary: transformer.config.vocab_size,
             context_length: transformer.config.context_length,

@@ -29,7 +29,7 @@ pub(crate) use self::{
     gated::Gated,
     reach::{Reach, Reaches},
     rotary::Turns,
-    rounded::View,
+    rounded::{Factor, View, round},
 };
 use crate::{
     numbers::{Floats, is_here},

@@ -38,6 +38,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+mod awake;
 mod device;
 mod dot;
 mod engine;
@@ -47,8 +48,10 @@ mod fused;
 mod memory;
 mod multiply;
 mod numbers;
+mod pieces;
 mod product;
 mod reading;
+mod rounded_weight;
 mod settings;
 mod speed;
 mod training;
@@ -62,7 +65,7 @@ mod without_glibc;
 use without_amx as amx;
 
 pub use device::{BurnDevice, DeviceError};
-pub use engine::{BurnBackend, BurnSettings};
+pub use engine::{BurnBackend, BurnSettings, Weights};
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub use memory::keep_freed_memory;
 pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};

@@ -20,7 +20,7 @@ use lancer_model::Model;
 
 use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
 use crate::{
-    BurnBackend, BurnSettings,
+    BurnBackend, BurnSettings, DeviceError,
     numbers::matrix,
     reading::Reading,
     settings::{Products, TrainSettings},
@@ -93,12 +93,13 @@ impl BurnLearner {
 
     /// The model as it is now, ready to run where it was trained: the same weights, adapters merged. What training needed is
     /// freed. `settings` say how it is run, but not on which device.
-    pub fn into_backend(self, settings: &BurnSettings) -> BurnBackend {
+    pub fn into_backend(self, settings: &BurnSettings) -> Result<BurnBackend, DeviceError> {
         let settings = BurnSettings { device: self.settings.device, ..*settings };
+        settings.device.check_weights(settings.weights)?;
         let Self { model, transformer, optimizer, gradients, last, .. } = self;
         // Before the weights are merged and turned, which takes memory.
         drop((optimizer, gradients, last));
-        BurnBackend::new(model, transformer.for_inference(), &settings)
+        Ok(BurnBackend::new(model, transformer.for_inference(settings.weights), &settings))
     }
 
     /// The settings it was loaded with.
@@ -217,7 +218,8 @@ impl Learner for BurnLearner {
             if let Some(scale) = self.transformer.config.embedding_scale() {
                 by_embeddings = by_embeddings * scale;
             }
-            self.gradients.add_to_rows(0, &self.transformer.embedding, &last.packed.tokens, &by_embeddings);
+            let vocabulary = self.transformer.config.vocab_size;
+            self.gradients.add_to_rows(0, vocabulary, &last.packed.tokens, &by_embeddings);
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ mod cache;
 mod dropout;
 mod head;
 mod linear;
+mod loading;
+mod matrix;
 mod mlp;
 mod norm;
 mod parameter;
@@ -22,27 +24,29 @@ pub(crate) use self::{
     block::Block,
     cache::{Cache, Place, Sequence},
     head::Head,
+    loading::Loading,
+    matrix::Matrix,
     parameter::{Order, Parameter, Training},
     pass::{Dropping, Layout, Pass, Span},
 };
-use crate::settings::LoraSettings;
+use crate::{Weights, settings::LoraSettings};
 
 /// The weights of a model.
 #[derive(Clone)]
 pub(crate) struct Transformer {
     pub(crate) config: Config,
     /// Of `[vocabulary, hidden]` in files; also the head where they are tied.
-    pub(crate) embedding: Parameter,
+    pub(crate) embedding: Matrix,
     /// Of `[vocabulary, hidden]` in files, where the head has weights of its own.
-    pub(crate) head: Option<Parameter>,
+    pub(crate) head: Option<Matrix>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) norm: RmsNorm,
 }
 
 /// Which weights of a model are trained.
 pub(crate) enum Trained<'a> {
-    /// None: for inference.
-    None,
+    /// None: for inference with such weights.
+    None(Weights),
     All,
     /// Adapters, which begin with random weights from the seed.
     Adapters(&'a LoraSettings, Seed),
@@ -51,28 +55,24 @@ pub(crate) enum Trained<'a> {
 impl Transformer {
     pub(crate) fn load(model: &Model, trained: &Trained<'_>, device: &Device) -> Result<Self, ModelError> {
         let config = model.config().clone();
-        let training = match trained {
-            Trained::All => Training::Trained,
-            Trained::None | Trained::Adapters(..) => Training::Frozen,
-        };
+        let loading = Loading { model, trained, device };
         // Training makes the head's gradient in parts, which are rows of this order.
         let order_of_head = match trained {
-            Trained::None => Order::Transposed,
+            Trained::None(_) => Order::Transposed,
             Trained::All | Trained::Adapters(..) => Order::AsInFiles,
         };
-        let read = |name: &str, order| Parameter::read(model, name, order, training, device);
         let (head, order_of_embedding) = match config.head {
             lancer_model::Head::Tied => (None, order_of_head),
-            lancer_model::Head::Separate => (Some(read("lm_head.weight", order_of_head)?), Order::AsInFiles),
+            lancer_model::Head::Separate => {
+                (Some(loading.matrix("lm_head.weight", order_of_head)?), Order::AsInFiles)
+            }
         };
-        let blocks = (0..config.layers)
-            .map(|layer| Block::load(model, layer, trained, training, device))
-            .collect::<Result<_, _>>()?;
+        let blocks = (0..config.layers).map(|layer| Block::load(loading, layer)).collect::<Result<_, _>>()?;
         Ok(Self {
-            embedding: read("model.embed_tokens.weight", order_of_embedding)?,
+            embedding: loading.matrix("model.embed_tokens.weight", order_of_embedding)?,
             head,
             blocks,
-            norm: RmsNorm::load(model, "model.norm.weight", training, device)?,
+            norm: RmsNorm::load(loading, "model.norm.weight")?,
             config,
         })
     }
@@ -121,8 +121,8 @@ impl Transformer {
 
     /// All parameters, always in the same order.
     pub(crate) fn parameters(&self) -> Vec<&Parameter> {
-        let mut all = vec![&self.embedding];
-        all.extend(&self.head);
+        let outer = std::iter::once(&self.embedding).chain(&self.head);
+        let mut all: Vec<_> = outer.filter_map(Matrix::parameter).collect();
         for block in &self.blocks {
             all.extend(block.parameters());
         }
@@ -132,8 +132,8 @@ impl Transformer {
 
     /// As [`parameters`](Self::parameters).
     pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
-        let mut all = vec![&mut self.embedding];
-        all.extend(&mut self.head);
+        let outer = std::iter::once(&mut self.embedding).chain(&mut self.head);
+        let mut all: Vec<_> = outer.filter_map(Matrix::parameter_mut).collect();
         for block in &mut self.blocks {
             all.extend(block.parameters_mut());
         }
@@ -152,14 +152,20 @@ impl Transformer {
         copy
     }
 
-    /// The same weights for inference: adapters merged, nothing trained, the head in the order of a loaded one.
-    pub(crate) fn for_inference(mut self) -> Self {
+    /// The same model for inference with such weights: adapters merged, nothing trained, the head in the order of a loaded
+    /// one.
+    pub(crate) fn for_inference(mut self, weights: Weights) -> Self {
         self.blocks.iter_mut().for_each(Block::merge);
         for parameter in self.parameters_mut() {
             parameter.training = Training::Frozen;
         }
-        let head = self.head.as_mut().unwrap_or(&mut self.embedding);
-        *head = head.ordered(Order::Transposed);
+        match weights {
+            Weights::F32 => self.head.as_mut().unwrap_or(&mut self.embedding).order(Order::Transposed),
+            Weights::Bf16 => {
+                let outer = std::iter::once(&mut self.embedding).chain(&mut self.head);
+                outer.chain(self.blocks.iter_mut().flat_map(Block::matrices_mut)).for_each(Matrix::round);
+            }
+        }
         self
     }
 
@@ -171,8 +177,8 @@ impl Transformer {
 
     /// Number of weights, without adapters.
     pub(crate) fn size(&self) -> u64 {
-        let adapters: usize = self.blocks.iter().map(Block::adapter_size).sum();
-        let all: usize = self.parameters().iter().map(|parameter| parameter.size()).sum();
-        (all - adapters) as u64
+        let outer = std::iter::once(&self.embedding).chain(&self.head).map(Matrix::size);
+        let layers = self.blocks.iter().map(Block::size);
+        (outer.chain(layers).sum::<usize>() + self.norm.weight.size()) as u64
     }
 }

@@ -14,13 +14,14 @@ use lancer_backend::{
     ScoredContinuation, Seed, TokenId,
     conformance::{self, Reference, TINY_MODELS},
 };
-use lancer_burn::{BurnBackend, BurnDevice, BurnSettings};
+use lancer_burn::{BurnBackend, BurnDevice, BurnSettings, Weights};
 use lancer_model::{ConvertFormat, Model, convert};
 
 /// Few samples at a time, and prompts and continuations cut into several passes.
 const NARROW: BurnSettings = BurnSettings {
     parallel: NonZeroU32::new(2).unwrap(),
     step_tokens: NonZeroU32::new(7).unwrap(),
+    weights: Weights::F32,
     device: BurnDevice::Cpu,
 };
 

@@ -167,7 +167,7 @@ fn the_trained_weights_run_as_their_export_does() {
             trained.export(&folder.path().join("model"), WeightFormat::F32).unwrap();
             let running = BurnSettings { device, ..BurnSettings::default() };
             let mut exported = BurnBackend::load(&folder.path().join("model"), &running).unwrap();
-            let mut kept = trained.into_backend(&BurnSettings::default());
+            let mut kept = trained.into_backend(&BurnSettings::default()).unwrap();
             assert_eq!(kept.info().parameters, exported.info().parameters);
             assert_eq!(scores(&mut kept), scores(&mut exported), "{name}, {settings:?}");
         }

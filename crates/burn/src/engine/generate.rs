@@ -109,7 +109,7 @@ impl Run<'_> {
         }
         self.reader.keep_prompt(prompt, sequence.clone());
         // There is always a token to read.
-        let logits = last.map_or_else(Vec::new, |state| self.reader.transformer().head().logits(state));
+        let logits = last.map_or_else(Vec::new, |state| self.reader.transformer().head().logits(&state));
         Ok(Current { request, sequence, logits, begun: 0 })
     }
 
@@ -139,7 +139,7 @@ impl Run<'_> {
             return Err(BackendError::Cancelled);
         }
         let transformer = self.reader.transformer();
-        let logits = transformer.head().logits(states);
+        let logits = transformer.head().logits(&states);
         let (prepared, end) = (&self.prepared, self.reading.end_of_turn());
         // Over a vocabulary of tens of thousands, choosing for many samples takes as long as a part of the model.
         let choices: Vec<Choice> = self

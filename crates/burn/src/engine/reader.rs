@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use lancer_backend::{TokenId, Usage, common_beginning};
 
 use crate::{
+    awake::with_threads_awake,
     fused::Reach,
     settings::Products,
     transformer::{Cache, Dropping, Layout, Pass, Place, Sequence, Transformer},
@@ -43,7 +44,7 @@ impl Plan {
 impl Reader {
     pub(crate) fn new(transformer: Transformer) -> Self {
         let config = &transformer.config;
-        let device = transformer.embedding.value.device();
+        let device = transformer.norm.weight.value.device();
         let cache = Cache::new(config.layers, config.kv_heads * config.head_dim, &device);
         Self {
             transformer,
@@ -106,8 +107,8 @@ impl Reader {
     /// Reads what was planned, at least one token: the normed states, `[rows, hidden]`.
     pub(crate) fn read(&mut self, plan: Plan) -> Tensor<2> {
         let (transformer, cache) = (&self.transformer, &mut self.cache);
-        // In a thread of rayon's, from which each operation starts at once; from another it would wait for one to wake up.
-        rayon::scope(move |_| {
+        // An operation of few rows takes less time than a thread needs to wake up.
+        with_threads_awake(move || {
             let embeddings = transformer.embed(&plan.tokens);
             let layout = Layout::new(&transformer.config, &plan.positions, plan.reaches, plan.places);
             let mut pass = Pass {

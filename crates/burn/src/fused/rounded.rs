@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A factor, rounded.
-pub(super) struct Factor {
+pub(crate) struct Factor {
     numbers: Vec<bf16>,
     rows: usize,
     columns: usize,
@@ -32,7 +32,7 @@ pub(crate) struct View<'a> {
 }
 
 impl Factor {
-    pub(super) fn new(matrix: Floats) -> Self {
+    pub(crate) fn new(matrix: Floats) -> Self {
         let shape = matrix.layout().shape();
         let (rows, columns) = (shape[0], shape[1]);
         let is_transposed = matrix.layout().strides() == [1, rows as isize];
@@ -46,7 +46,7 @@ impl Factor {
     }
 
     /// The matrix as it is.
-    pub(super) fn plain(&self) -> View<'_> {
+    pub(crate) fn plain(&self) -> View<'_> {
         let &Self { ref numbers, rows, columns, strides } = self;
         View { numbers, rows, columns, strides }
     }
@@ -103,7 +103,7 @@ fn product_of_gemmkit(one: View<'_>, two: View<'_>) -> Vec<f32> {
 }
 
 /// To the nearest number, of two equally near to the even one; written so that compilers make vector code of loops over it.
-fn round(number: f32) -> bf16 {
+pub(crate) fn round(number: f32) -> bf16 {
     let bits = number.to_bits();
     let nearest = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1))) >> 16;
     // What is no number could be rounded up to one.

@@ -3,10 +3,7 @@
 use burn::tensor::{IndexingUpdateOp, Tensor};
 use lancer_backend::TokenId;
 
-use crate::{
-    numbers::{change, indices, is_here, read},
-    transformer::Parameter,
-};
+use crate::numbers::{change, indices, is_here, read};
 
 /// One gradient a parameter, in the order of the transformer's parameters; `None` where nothing has been added.
 pub(crate) struct Gradients {
@@ -30,12 +27,13 @@ impl Gradients {
     pub(crate) fn add_to_rows(
         &mut self,
         parameter: usize,
-        embedding: &Parameter,
+        vocabulary: usize,
         tokens: &[TokenId],
         by_row: &Tensor<2>,
     ) {
-        let hidden = embedding.value.dims()[1];
-        let sum = self.sums[parameter].take().unwrap_or_else(|| embedding.value.zeros_like());
+        let hidden = by_row.dims()[1];
+        let zeros = || Tensor::zeros([vocabulary, hidden], &by_row.device());
+        let sum = self.sums[parameter].take().unwrap_or_else(zeros);
         if !is_here(&sum) {
             let rows = indices(tokens.iter().map(|token| token.0 as usize), &sum.device());
             self.sums[parameter] = Some(sum.select_assign(0, rows, by_row.clone(), IndexingUpdateOp::Add));

@@ -1,9 +1,9 @@
 //! Causal self-attention with grouped queries (Ainslie et al. 2023, arXiv 2305.13245).
 
-use burn::tensor::{Device, Tensor};
-use lancer_model::{Config, HeadNorm, Model, ModelError};
+use burn::tensor::Tensor;
+use lancer_model::{Config, HeadNorm, ModelError};
 
-use super::{Parameter, Pass, Trained, Training, dropout::Dropout, linear::Linear, norm::RmsNorm};
+use super::{Loading, Parameter, Pass, dropout::Dropout, linear::Linear, norm::RmsNorm};
 use crate::{
     fused::{self, AttentionShape},
     settings::Projection,
@@ -21,20 +21,15 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    pub(crate) fn load(
-        model: &Model,
-        layer: usize,
-        trained: &Trained<'_>,
-        training: Training,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let linear = |projection| Linear::load(model, layer, projection, trained, training, device);
-        let &Config { heads, kv_heads, head_dim, .. } = model.config();
+    pub(crate) fn load(loading: Loading<'_>, layer: usize) -> Result<Self, ModelError> {
+        let linear = |projection| Linear::load(loading, layer, projection);
+        let config = loading.model.config();
+        let &Config { heads, kv_heads, head_dim, .. } = config;
         let norm = |part: &str| {
             let name = format!("model.layers.{layer}.self_attn.{part}.weight");
-            RmsNorm::load(model, &name, training, device)
+            RmsNorm::load(loading, &name)
         };
-        let head_norms = match model.config().family.design().head_norm {
+        let head_norms = match config.family.design().head_norm {
             HeadNorm::None => None,
             HeadNorm::QueryKey => Some([norm("q_norm")?, norm("k_norm")?]),
         };
@@ -48,8 +43,8 @@ impl Attention {
                 heads,
                 kv_heads,
                 head_dim,
-                scale: model.config().attention_scale(),
-                window: model.config().window(layer).map(|window| window.tokens),
+                scale: config.attention_scale(),
+                window: config.window(layer).map(|window| window.tokens),
             },
         })
     }

@@ -1,10 +1,10 @@
 //! One layer: attention and MLP, each after a norm and added to what came in, in some families after another norm.
 
-use burn::tensor::{Device, Tensor};
-use lancer_model::{BlockNorms, Model, ModelError};
+use burn::tensor::Tensor;
+use lancer_model::{BlockNorms, ModelError};
 
 use super::{
-    Parameter, Pass, Trained, Training, attention::Attention, linear::Linear, mlp::Mlp, norm::RmsNorm,
+    Loading, Matrix, Parameter, Pass, attention::Attention, linear::Linear, mlp::Mlp, norm::RmsNorm,
 };
 
 #[derive(Clone)]
@@ -24,17 +24,9 @@ struct AfterNorms {
 }
 
 impl Block {
-    pub(crate) fn load(
-        model: &Model,
-        layer: usize,
-        trained: &Trained<'_>,
-        training: Training,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let norm = |name: &str| {
-            RmsNorm::load(model, &format!("model.layers.{layer}.{name}.weight"), training, device)
-        };
-        let (mlp_norm, after) = match model.config().family.design().block_norms {
+    pub(crate) fn load(loading: Loading<'_>, layer: usize) -> Result<Self, ModelError> {
+        let norm = |name: &str| RmsNorm::load(loading, &format!("model.layers.{layer}.{name}.weight"));
+        let (mlp_norm, after) = match loading.model.config().family.design().block_norms {
             BlockNorms::Before => ("post_attention_layernorm", None),
             BlockNorms::BeforeAndAfter => {
                 let (attention, mlp) =
@@ -44,9 +36,9 @@ impl Block {
         };
         Ok(Self {
             attention_norm: norm("input_layernorm")?,
-            attention: Attention::load(model, layer, trained, training, device)?,
+            attention: Attention::load(loading, layer)?,
             mlp_norm: norm(mlp_norm)?,
-            mlp: Mlp::load(model, layer, trained, training, device)?,
+            mlp: Mlp::load(loading, layer)?,
             after,
         })
     }
@@ -68,11 +60,7 @@ impl Block {
     }
 
     pub(crate) fn parameters(&self) -> Vec<&Parameter> {
-        let mut all = vec![&self.attention_norm.weight, &self.mlp_norm.weight];
-        all.extend(self.after.iter().flat_map(|after| [&after.attention.weight, &after.mlp.weight]));
-        all.extend(self.attention.norm_weights());
-        all.extend(self.linears().flat_map(Linear::parameters));
-        all
+        self.norm_weights().chain(self.linears().flat_map(Linear::parameters)).collect()
     }
 
     pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
@@ -85,8 +73,25 @@ impl Block {
         all
     }
 
-    pub(crate) fn adapter_size(&self) -> usize {
-        self.linears().map(Linear::adapter_size).sum()
+    /// The matrices of its linear layers.
+    pub(crate) fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Matrix> {
+        let (linears, _) = self.attention.parts_mut();
+        linears.into_iter().chain(self.mlp.linears_mut()).map(|linear| &mut linear.matrix)
+    }
+
+    /// Number of weights, without adapters.
+    pub(crate) fn size(&self) -> usize {
+        let norms = self.norm_weights().map(Parameter::size);
+        norms.chain(self.linears().map(Linear::size)).sum()
+    }
+
+    /// The weights of all norms.
+    fn norm_weights(&self) -> impl Iterator<Item = &Parameter> {
+        let after = self.after.iter().flat_map(|after| [&after.attention.weight, &after.mlp.weight]);
+        [&self.attention_norm.weight, &self.mlp_norm.weight]
+            .into_iter()
+            .chain(after)
+            .chain(self.attention.norm_weights())
     }
 
     /// Adds the adapters to their weights.

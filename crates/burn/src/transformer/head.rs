@@ -8,11 +8,13 @@
 mod composed;
 mod frozen;
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use lancer_backend::TokenId;
 use rayon::prelude::*;
 
-use super::Parameter;
+use super::Matrix;
 use crate::{
     dot::max_of,
     exp::exp,
@@ -26,7 +28,7 @@ const TOKENS: usize = 4096;
 
 /// The head's weights.
 pub(crate) struct Head<'a> {
-    weight: &'a Parameter,
+    weight: &'a Matrix,
     /// Size of a part.
     tokens: usize,
 }
@@ -61,13 +63,13 @@ struct Row {
 }
 
 impl<'a> Head<'a> {
-    pub(crate) fn new(weight: &'a Parameter) -> Self {
+    pub(crate) fn new(weight: &'a Matrix) -> Self {
         Self { weight, tokens: TOKENS }
     }
 
     /// The logits `[rows, vocabulary]` of few rows.
-    pub(crate) fn logits(&self, states: Tensor<2>) -> Vec<f32> {
-        to_vec(&product(states, self.weight.factor(), Products::F32))
+    pub(crate) fn logits(&self, states: &Tensor<2>) -> Vec<f32> {
+        to_vec(&self.weight.product_of(states, 0..self.weight.outputs()))
     }
 
     /// The log-probability of a target for each row of `states: [rows, hidden]`.
@@ -76,13 +78,12 @@ impl<'a> Head<'a> {
             return self.composed_score(states, targets);
         }
         let mut rows = vec![Row::START; targets.len()];
-        for (first, weight) in self.parts() {
-            let count = weight.dims()[1];
-            read(&product(states.clone(), weight, Products::F32), |logits| {
+        for tokens in self.tokens() {
+            read(&self.weight.product_of(states, tokens.clone()), |logits| {
                 rows.par_iter_mut()
-                    .zip(logits.par_chunks(count))
+                    .zip(logits.par_chunks(tokens.len()))
                     .zip(targets)
-                    .for_each(|((row, logits), target)| row.add(first, logits, target.0 as usize));
+                    .for_each(|((row, logits), target)| row.add(tokens.start, logits, target.0 as usize));
             });
         }
         rows.iter().zip(targets).map(|(row, target)| row.scored(target.0 as usize)).collect()
@@ -129,12 +130,13 @@ impl<'a> Head<'a> {
 
     /// The weights in parts `[hidden, tokens]`, each with its first token.
     fn parts(&self) -> impl Iterator<Item = (usize, Tensor<2>)> {
-        let weight = self.weight.factor();
-        let vocabulary = weight.dims()[1];
-        (0..vocabulary).step_by(self.tokens).map(move |first| {
-            let count = self.tokens.min(vocabulary - first);
-            (first, weight.clone().narrow(1, first, count))
-        })
+        self.tokens().map(|tokens| (tokens.start, self.weight.part(tokens)))
+    }
+
+    /// The tokens of each part.
+    fn tokens(&self) -> impl Iterator<Item = Range<usize>> {
+        let (vocabulary, of_part) = (self.weight.outputs(), self.tokens);
+        (0..vocabulary).step_by(of_part).map(move |first| first..vocabulary.min(first + of_part))
     }
 }
 
@@ -207,11 +209,12 @@ mod tests {
     use crate::{
         device,
         numbers::matrix,
-        transformer::{Order, Training},
+        transformer::{Order, Parameter, Training},
     };
 
-    fn head_weight(numbers: Vec<f32>, shape: [usize; 2], order: Order, device: &Device) -> Parameter {
-        Parameter::new("head".into(), shape.to_vec(), numbers, order, Training::Trained, device)
+    fn head_weight(numbers: Vec<f32>, shape: [usize; 2], order: Order, device: &Device) -> Matrix {
+        let (name, trained) = ("head".to_owned(), Training::Trained);
+        Matrix::F32(Box::new(Parameter::new(name, shape.to_vec(), numbers, order, trained, device)))
     }
 
     /// Some numbers between -1 and 1.
@@ -240,7 +243,7 @@ mod tests {
             .map(|order| head_weight(numbers(vocabulary * hidden, 0.2), [vocabulary, hidden], order, device));
         let targets: Vec<TokenId> = [0, 22, 5, 6, 7, 11].map(TokenId).to_vec();
         let (parts, whole) = (Head { weight: &transposed, tokens: 5 }, Head::new(&weight));
-        let logits = whole.logits(states.clone());
+        let logits = whole.logits(&states);
         for (row, (one, two)) in
             parts.score(&states, &targets).iter().zip(whole.score(&states, &targets)).enumerate()
         {

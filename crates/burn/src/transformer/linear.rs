@@ -2,21 +2,22 @@
 
 use burn::tensor::{Device, Tensor};
 use lancer_backend::Seed;
-use lancer_model::{Model, ModelError};
+use lancer_model::ModelError;
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use super::{Parameter, Trained, Training, dropout::Dropout, parameter::Order};
+use super::{Loading, Matrix, Order, Parameter, Trained, Training, dropout::Dropout};
 use crate::{
     fused::{self, Gated},
     product::{product, products_of},
+    rounded_weight::{RoundedWeight, States},
     settings::{LoraSettings, Products, Projection},
 };
 
 #[derive(Clone)]
 pub(crate) struct Linear {
-    /// `[input, output]` in memory.
-    weight: Parameter,
+    /// 32-bit floats are `[input, output]` in memory.
+    pub(super) matrix: Matrix,
     bias: Option<Parameter>,
     adapter: Option<Adapter>,
 }
@@ -34,25 +35,23 @@ struct Adapter {
 
 impl Linear {
     pub(crate) fn load(
-        model: &Model,
+        loading: Loading<'_>,
         layer: usize,
         projection: Projection,
-        trained: &Trained<'_>,
-        training: Training,
-        device: &Device,
     ) -> Result<Self, ModelError> {
         let name = format!("model.layers.{layer}.{}", projection.module());
-        let read =
-            |part: &str, order| Parameter::read(model, &format!("{name}.{part}"), order, training, device);
-        let weight = read("weight", Order::Transposed)?;
-        let bias = projection.has_bias(model.config()).then(|| read("bias", Order::AsInFiles)).transpose()?;
-        let adapter = match trained {
-            Trained::Adapters(lora, seed) if lora.targets.contains(&projection) => {
-                Some(Adapter::new(&name, &weight.shape, lora, *seed, device))
+        let matrix = loading.matrix(&format!("{name}.weight"), Order::Transposed)?;
+        let bias = projection
+            .has_bias(loading.model.config())
+            .then(|| loading.parameter(&format!("{name}.bias"), Order::AsInFiles))
+            .transpose()?;
+        let adapter = match (loading.trained, &matrix) {
+            (Trained::Adapters(lora, seed), Matrix::F32(weight)) if lora.targets.contains(&projection) => {
+                Some(Adapter::new(&name, &weight.shape, lora, *seed, loading.device))
             }
             _ => None,
         };
-        Ok(Self { weight, bias, adapter })
+        Ok(Self { matrix, bias, adapter })
     }
 
     /// The outputs of several layers of the same states. `dropout` is `None` outside of training.
@@ -62,12 +61,23 @@ impl Linear {
         products: Products,
         mut dropout: Option<&mut Dropout>,
     ) -> [Tensor<2>; N] {
-        if linears.iter().any(|linear| linear.adapter.is_some()) {
-            return linears
-                .map(|linear| linear.forward(states.clone(), None, products, dropout.as_deref_mut()));
+        let weights = linears.iter().filter_map(|linear| match (&linear.matrix, &linear.adapter) {
+            (Matrix::F32(weight), None) => Some(weight.value.clone()),
+            _ => None,
+        });
+        if let Ok(weights) = <[Tensor<2>; N]>::try_from(weights.collect::<Vec<_>>()) {
+            let outputs = products_of(states, weights, products);
+            return std::array::from_fn(|place| linears[place].biased(outputs[place].clone()));
         }
-        let outputs = products_of(states, linears.map(|linear| linear.weight.value.clone()), products);
-        std::array::from_fn(|place| linears[place].biased(outputs[place].clone()))
+        let weights = linears.iter().filter_map(|linear| match (&linear.matrix, &linear.adapter) {
+            (Matrix::Bf16(weight), None) => Some(&**weight),
+            _ => None,
+        });
+        if let Ok(weights) = <[_; N]>::try_from(weights.collect::<Vec<_>>()) {
+            let outputs = RoundedWeight::products(weights, &States::new(states));
+            return std::array::from_fn(|place| linears[place].biased(outputs[place].clone()));
+        }
+        linears.map(|linear| linear.forward(states.clone(), None, products, dropout.as_deref_mut()))
     }
 
     /// `gate` is what `states` were computed from, if they can be computed again. `dropout` is `None` outside of training.
@@ -78,7 +88,16 @@ impl Linear {
         products: Products,
         dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
-        let weight = self.weight.value.clone();
+        let weight = match &self.matrix {
+            Matrix::F32(weight) => weight.value.clone(),
+            Matrix::Bf16(weight) => {
+                let [output] = RoundedWeight::products([weight], &States::new(states.clone()));
+                return self.biased(match &self.adapter {
+                    Some(adapter) => output + adapter.forward(states),
+                    None => output,
+                });
+            }
+        };
         let output = match (&self.adapter, dropout) {
             (None, _) if gate.is_some() => fused::linear(states, weight, products, gate),
             (None, _) => product(states, weight, products),
@@ -103,28 +122,29 @@ impl Linear {
 
     pub(crate) fn parameters(&self) -> Vec<&Parameter> {
         let adapter = self.adapter.iter().flat_map(|adapter| [&adapter.down, &adapter.up]);
-        std::iter::once(&self.weight).chain(&self.bias).chain(adapter).collect()
+        self.matrix.parameter().into_iter().chain(&self.bias).chain(adapter).collect()
     }
 
     pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
         let adapter = self.adapter.iter_mut().flat_map(|adapter| [&mut adapter.down, &mut adapter.up]);
-        std::iter::once(&mut self.weight).chain(&mut self.bias).chain(adapter).collect()
+        self.matrix.parameter_mut().into_iter().chain(&mut self.bias).chain(adapter).collect()
     }
 
-    pub(crate) fn adapter_size(&self) -> usize {
-        self.adapter.as_ref().map_or(0, |adapter| adapter.down.size() + adapter.up.size())
+    /// Number of weights, without the adapter.
+    pub(crate) fn size(&self) -> usize {
+        self.matrix.size() + self.bias.as_ref().map_or(0, Parameter::size)
     }
 
     /// The weight with the adapter added, if it has this name and an adapter.
     pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
-        let adapter = self.adapter.as_ref().filter(|_| self.weight.name == name)?;
-        Some(self.weight.with_value(self.weight.value.clone() + adapter.product()))
+        let (adapter, weight) = (self.adapter.as_ref()?, self.matrix.parameter()?);
+        (weight.name == name).then(|| weight.with_value(weight.value.clone() + adapter.product()))
     }
 
     /// Adds the adapter to the weight.
     pub(crate) fn merge(&mut self) {
-        if let Some(adapter) = self.adapter.take() {
-            self.weight.update(|weight| weight + adapter.product());
+        if let (Some(weight), Some(adapter)) = (self.matrix.parameter_mut(), self.adapter.take()) {
+            weight.update(|weight| weight + adapter.product());
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A gated MLP (Shazeer 2020, arXiv 2002.05202): `down(activation(gate(x)) · up(x))`.
 
-use burn::tensor::{Device, Tensor};
-use lancer_model::{Activation, Model, ModelError};
+use burn::tensor::Tensor;
+use lancer_model::{Activation, ModelError};
 
-use super::{Trained, Training, dropout::Dropout, linear::Linear};
+use super::{Loading, dropout::Dropout, linear::Linear};
 use crate::{
     fused::{self, Gated},
     settings::{Products, Projection},
@@ -18,19 +18,13 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    pub(crate) fn load(
-        model: &Model,
-        layer: usize,
-        trained: &Trained<'_>,
-        training: Training,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let linear = |projection| Linear::load(model, layer, projection, trained, training, device);
+    pub(crate) fn load(loading: Loading<'_>, layer: usize) -> Result<Self, ModelError> {
+        let linear = |projection| Linear::load(loading, layer, projection);
         Ok(Self {
             gate: linear(Projection::GateProj)?,
             up: linear(Projection::UpProj)?,
             down: linear(Projection::DownProj)?,
-            activation: model.config().family.design().activation,
+            activation: loading.model.config().family.design().activation,
         })
     }
 

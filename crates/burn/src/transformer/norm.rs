@@ -1,9 +1,9 @@
 //! RMS norm (Zhang & Sennrich 2019, arXiv 1910.07467): `x / √(mean(x²) + ε) · w`, row by row; with `1 + w` in Gemma.
 
-use burn::tensor::{Device, Tensor};
-use lancer_model::{Model, ModelError, NormWeight};
+use burn::tensor::Tensor;
+use lancer_model::{ModelError, NormWeight};
 
-use super::{Order, Parameter, Training};
+use super::{Loading, Order, Parameter};
 use crate::fused;
 
 #[derive(Clone)]
@@ -15,15 +15,10 @@ pub(crate) struct RmsNorm {
 
 impl RmsNorm {
     /// Reads the weight of this name.
-    pub(crate) fn load(
-        model: &Model,
-        name: &str,
-        training: Training,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let weight = Parameter::read(model, name, Order::AsInFiles, training, device)?;
-        let meaning = model.config().family.design().norm_weight;
-        Ok(Self { weight, meaning, epsilon: model.config().rms_norm_eps })
+    pub(crate) fn load(loading: Loading<'_>, name: &str) -> Result<Self, ModelError> {
+        let weight = loading.parameter(name, Order::AsInFiles)?;
+        let config = loading.model.config();
+        Ok(Self { weight, meaning: config.family.design().norm_weight, epsilon: config.rms_norm_eps })
     }
 
     pub(crate) fn forward(&self, states: Tensor<2>) -> Tensor<2> {

@@ -2,7 +2,6 @@
 
 use burn::tensor::{Device, Gradients, Tensor};
 use lancer_backend::TokenId;
-use lancer_model::{Model, ModelError};
 use rayon::prelude::*;
 
 use crate::numbers::{self, indices, matrix, taken, to_vec};
@@ -38,17 +37,6 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
-    pub(crate) fn read(
-        model: &Model,
-        name: &str,
-        order: Order,
-        training: Training,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let tensor = model.tensor(name)?;
-        Ok(Self::new(name.to_owned(), tensor.shape, tensor.data, order, training, device))
-    }
-
     /// `data` is in the order of files.
     pub(crate) fn new(
         name: String,

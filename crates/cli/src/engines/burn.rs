@@ -3,9 +3,9 @@
 use std::{any::Any, path::Path};
 
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed};
-use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, TrainSettings};
+use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, TrainSettings, Weights};
 
-use super::{BackendName, EngineOptions};
+use super::{BackendName, EngineOptions, WeightsName};
 
 pub(super) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     set_threads(options);
@@ -37,13 +37,20 @@ pub(super) fn trained(options: &EngineOptions, learner: Box<dyn Learner>) -> Opt
     let learner: BurnLearner = *learner.downcast().ok()?;
     let settings = running(options);
     let is_same = device(BackendName::of(options)) == Some(learner.settings().device);
-    is_same.then(|| Box::new(learner.into_backend(&settings)) as Box<dyn Backend>)
+    // What is wrong with the settings is said when the trained model is loaded instead.
+    let backend = is_same.then(|| learner.into_backend(&settings).ok())??;
+    Some(Box::new(backend))
 }
 
 fn running(options: &EngineOptions) -> BurnSettings {
     let default = BurnSettings::default();
     BurnSettings {
         parallel: options.parallel.unwrap_or(default.parallel),
+        weights: match options.weights {
+            None => default.weights,
+            Some(WeightsName::F32) => Weights::F32,
+            Some(WeightsName::Bf16) => Weights::Bf16,
+        },
         device: device(BackendName::of(options)).unwrap_or(default.device),
         ..default
     }

@@ -1,0 +1,40 @@
+//! What the parts of a model are loaded from, and for what.
+
+use burn::tensor::Device;
+use lancer_model::{Model, ModelError};
+
+use super::{Matrix, Order, Parameter, Trained, Training};
+use crate::Weights;
+
+/// What the parts of a model are loaded from, and for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Loading<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) trained: &'a Trained<'a>,
+    pub(crate) device: &'a Device,
+}
+
+impl Loading<'_> {
+    /// The parameter of this name, such as a norm's weights or a bias.
+    pub(crate) fn parameter(self, name: &str, order: Order) -> Result<Parameter, ModelError> {
+        let training = match self.trained {
+            Trained::All => Training::Trained,
+            Trained::None(_) | Trained::Adapters(..) => Training::Frozen,
+        };
+        let tensor = self.model.tensor(name)?;
+        Ok(Parameter::new(name.to_owned(), tensor.shape, tensor.data, order, training, self.device))
+    }
+
+    /// The matrix of this name, in the numbers in which it is run or trained; `order` is that of 32-bit floats.
+    pub(crate) fn matrix(self, name: &str, order: Order) -> Result<Matrix, ModelError> {
+        match self.trained {
+            Trained::None(Weights::Bf16) => {
+                let tensor = self.model.tensor(name)?;
+                Ok(Matrix::rounded(name, &tensor.data, &tensor.shape))
+            }
+            Trained::None(Weights::F32) | Trained::All | Trained::Adapters(..) => {
+                Ok(Matrix::F32(Box::new(self.parameter(name, order)?)))
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A weight matrix in the numbers in which it is multiplied.
+
+use std::{ops::Range, sync::Arc};
+
+use burn::tensor::Tensor;
+use lancer_backend::TokenId;
+
+use super::{Order, Parameter};
+use crate::{
+    product::product,
+    rounded_weight::{RoundedWeight, States},
+    settings::Products,
+};
+
+/// A weight matrix, of `[output, input]` in files.
+#[derive(Clone)]
+pub(crate) enum Matrix {
+    /// 32-bit floats, which alone are trained.
+    F32(Box<Parameter>),
+    /// bf16, for inference on the processor.
+    Bf16(Arc<RoundedWeight>),
+}
+
+impl Matrix {
+    /// Rounds the weights of this name, `shape: [output, input]`.
+    pub(crate) fn rounded(name: &str, weights: &[f32], shape: &[usize]) -> Self {
+        let inputs = shape.last().copied().unwrap_or(1);
+        let shape = [weights.len() / inputs.max(1), inputs];
+        Self::Bf16(Arc::new(RoundedWeight::new(name, weights, shape)))
+    }
+
+    /// The same matrix for inference, rounded.
+    pub(crate) fn round(&mut self) {
+        if let Self::F32(parameter) = self {
+            *self = Self::rounded(&parameter.name, &parameter.in_files(), &parameter.shape);
+        }
+    }
+
+    /// The same matrix with its 32-bit floats in this order.
+    pub(crate) fn order(&mut self, order: Order) {
+        if let Self::F32(parameter) = self {
+            **parameter = parameter.ordered(order);
+        }
+    }
+
+    /// Number of weights.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::F32(parameter) => parameter.size(),
+            Self::Bf16(weight) => weight.size(),
+        }
+    }
+
+    /// Its first dimension in files; an embedding's and a head's is the size of the vocabulary.
+    pub(crate) fn outputs(&self) -> usize {
+        match self {
+            Self::F32(parameter) => parameter.shape[0],
+            Self::Bf16(weight) => weight.outputs(),
+        }
+    }
+
+    pub(crate) fn is_trained(&self) -> bool {
+        self.parameter().is_some_and(Parameter::is_trained)
+    }
+
+    pub(crate) fn parameter(&self) -> Option<&Parameter> {
+        match self {
+            Self::F32(parameter) => Some(parameter),
+            Self::Bf16(_) => None,
+        }
+    }
+
+    pub(crate) fn parameter_mut(&mut self) -> Option<&mut Parameter> {
+        match self {
+            Self::F32(parameter) => Some(parameter),
+            Self::Bf16(_) => None,
+        }
+    }
+
+    /// The rows of these tokens in an embedding `[vocabulary, hidden]`.
+    pub(crate) fn rows_of(&self, tokens: &[TokenId]) -> Tensor<2> {
+        match self {
+            Self::F32(parameter) => parameter.rows_of(tokens),
+            Self::Bf16(weight) => weight.rows_of(tokens.iter().map(|token| token.0 as usize)),
+        }
+    }
+
+    /// The weights of some outputs in 32-bit floats, as the matrix `[input, outputs]` of a product.
+    pub(crate) fn part(&self, outputs: Range<usize>) -> Tensor<2> {
+        match self {
+            Self::F32(parameter) => parameter.factor().narrow(1, outputs.start, outputs.len()),
+            Self::Bf16(weight) => weight.rows_of(outputs).transpose(),
+        }
+    }
+
+    /// Some outputs `[rows, outputs]` for `states: [rows, input]`; the first is a multiple of 32.
+    pub(crate) fn product_of(&self, states: &Tensor<2>, outputs: Range<usize>) -> Tensor<2> {
+        match self {
+            Self::F32(_) => product(states.clone(), self.part(outputs), Products::F32),
+            Self::Bf16(weight) => weight.product_of(&States::new(states.clone()), outputs),
+        }
+    }
+}
