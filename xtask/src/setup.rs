@@ -15,6 +15,11 @@ use crate::{
     process::{Failure, output, run as run_program},
 };
 
+/// Where C++ compilers look for headers before their own.
+const HEADERS: &str = "CPLUS_INCLUDE_PATH";
+/// The headers that `.cargo/config.toml` names there.
+const OWN_HEADERS: &str = "crates/llama-cpp/include";
+
 /// What cargo is called with so that everything can be built.
 pub(crate) struct Environment {
     target: PathBuf,
@@ -42,6 +47,10 @@ impl Environment {
             if let Some(headers) = output(Command::new("cc").arg("-print-file-name=include")) {
                 variables.push(("BINDGEN_EXTRA_CLANG_ARGS", format!("-I{headers}").into()));
             }
+        }
+        let named = env::var_os(HEADERS);
+        if named.is_none_or(|named| Path::new(&named) == root().join(OWN_HEADERS)) {
+            variables.push((HEADERS, headers(&tools)?.into_os_string()));
         }
         if env::var_os(onnxruntime::VARIABLE).is_none() {
             let library = onnxruntime::fetch(&target)?;
@@ -120,6 +129,21 @@ fn processor() -> String {
     let mut hasher = DefaultHasher::new();
     features.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
+}
+
+/// Copies our headers into `tools`. Build scripts run again where this variable changes, and half of all crates are built
+/// after them; checkouts that share a target folder so have one value in common.
+fn headers(tools: &Path) -> Result<PathBuf, Failure> {
+    let (from, to) = (root().join(OWN_HEADERS), tools.join("include"));
+    let failed = |error: std::io::Error| {
+        Failure::new(format!("cannot copy {} to {}: {error}", from.display(), to.display()))
+    };
+    fs::create_dir_all(&to).map_err(failed)?;
+    for header in fs::read_dir(&from).map_err(failed)? {
+        let header = header.map_err(failed)?;
+        fs::copy(header.path(), to.join(header.file_name())).map_err(failed)?;
+    }
+    Ok(to)
 }
 
 /// Installs a PyPI package into `tools`, unless `wanted` is already there.

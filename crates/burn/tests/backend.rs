@@ -45,6 +45,42 @@ fn conforms() {
     }
 }
 
+/// The suite asks for nothing that needs 32 bits.
+#[test]
+fn conforms_with_weights_in_bf16() {
+    for name in TINY_MODELS {
+        conforms_with(name, &BurnSettings { weights: Weights::Bf16, ..BurnSettings::default() });
+        conforms_with(name, &BurnSettings { weights: Weights::Bf16, ..NARROW });
+    }
+}
+
+#[test]
+fn weights_in_bf16_give_nearly_the_same() {
+    for name in TINY_MODELS {
+        let settings = BurnSettings { weights: Weights::Bf16, ..BurnSettings::default() };
+        let mut engine = BurnBackend::load(&fixture(name), &settings).unwrap();
+        assert_eq!(engine.info().format, "BF16");
+        let full = BurnBackend::load(&fixture(name), &BurnSettings::default()).unwrap();
+        assert_eq!(engine.info().parameters, full.info().parameters, "{name}");
+        let references = Reference::read(&fixture(name).join("expected.json"));
+        let difference = conformance::difference_of_scores(&mut engine, &references);
+        println!("{name}: {difference:.1e}");
+        assert!(difference < 0.2, "{name}: {difference}");
+    }
+}
+
+#[test]
+fn weights_in_bf16_are_refused_on_other_devices() {
+    for &device in BurnDevice::BUILT_IN.iter().filter(|&&device| device != BurnDevice::Cpu) {
+        let settings = BurnSettings { device, weights: Weights::Bf16, ..BurnSettings::default() };
+        let Err(error) = BurnBackend::load(&fixture("tiny-llama"), &settings) else {
+            panic!("it was loaded")
+        };
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("weights in f32"), "{source}");
+    }
+}
+
 /// With all models and the usual settings in tests/conformance.rs.
 #[test]
 fn conforms_on_other_devices() {

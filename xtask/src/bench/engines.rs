@@ -36,6 +36,8 @@ struct Contestant {
 enum Runs {
     /// An example of lancer on a GGUF file.
     Gguf(&'static str),
+    /// Burn with its weights in bf16 on a GGUF file.
+    BurnBf16,
     /// lancer's example on an ONNX folder.
     Onnx,
     /// Python on the same file.
@@ -51,8 +53,9 @@ const fn contestant(
     Contestant { engine, weights, runs, format }
 }
 
-const CONTESTANTS: [Contestant; 8] = [
+const CONTESTANTS: [Contestant; 9] = [
     contestant("Burn", "F32", Runs::Gguf("burn_speed"), "f32"),
+    contestant("Burn", "BF16", Runs::BurnBf16, "f32"),
     contestant("ONNX Runtime", "F32", Runs::Onnx, "f32"),
     contestant("Python's onnxruntime, same file", "F32", Runs::Python, "f32"),
     contestant("ONNX Runtime", "INT8", Runs::Onnx, "int8"),
@@ -118,7 +121,7 @@ fn model(
 ) -> Result<PathBuf, Failure> {
     let format = contestant.format;
     let (name, to_onnx): (String, &[&str]) = match contestant.runs {
-        Runs::Gguf(_) => (format!("engines-{format}.gguf"), &[]),
+        Runs::Gguf(_) | Runs::BurnBf16 => (format!("engines-{format}.gguf"), &[]),
         Runs::Onnx | Runs::Python => (format!("engines-{format}.onnx-folder"), &["--to", "onnx"]),
     };
     let path = scratch(environment, &name);
@@ -139,6 +142,7 @@ fn command(
 ) -> Command {
     let mut command = match contestant.runs {
         Runs::Gguf(example) => programs.example(example),
+        Runs::BurnBf16 => programs.example("burn_speed"),
         Runs::Onnx => environment.command(&programs.example_path("onnx_speed")),
         Runs::Python => {
             let mut command = Command::new(python);
@@ -147,11 +151,14 @@ fn command(
         }
     };
     match contestant.runs {
-        Runs::Gguf(_) | Runs::Onnx => command.arg(model),
+        Runs::Gguf(_) | Runs::BurnBf16 | Runs::Onnx => command.arg(model),
         Runs::Python if contestant.format == "int8" => command.arg(model.join("onnx/model_int8.onnx")),
         Runs::Python => command.arg(model.join("onnx/model.onnx")),
     };
     command.arg(THREADS);
+    if let Runs::BurnBf16 = contestant.runs {
+        command.args(["cpu", "bf16"]);
+    }
     command
 }
 

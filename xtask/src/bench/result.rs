@@ -14,21 +14,27 @@ pub(crate) struct Row {
     program: String,
     /// Of each round; more is better.
     rates: Vec<f64>,
-    /// Median of these over the median of lancer's; none for lancer itself.
+    /// The median of lancer's over that of the program that it is compared with, in the row of either.
     lancer_is_times_as_fast: Option<f64>,
     /// The most memory in the middle round, in MiB, where it was measured.
     peak_memory_mib: Option<f64>,
 }
 
 impl Row {
-    /// What others are compared with.
+    /// A program that stands for itself.
     pub(crate) fn new(setting: String, program: &str, rates: Vec<f64>) -> Self {
         Self { setting, program: program.into(), rates, lancer_is_times_as_fast: None, peak_memory_mib: None }
     }
 
-    /// What is compared with `ours`.
+    /// Another program, which lancer's are compared with.
     pub(crate) fn against(setting: String, program: &str, rates: Vec<f64>, ours: &[f64]) -> Self {
         let ratio = median(ours.to_vec()) / median(rates.clone());
+        Self { lancer_is_times_as_fast: Some(ratio), ..Self::new(setting, program, rates) }
+    }
+
+    /// lancer, compared with `theirs`.
+    pub(crate) fn of_lancer(setting: String, program: &str, rates: Vec<f64>, theirs: &[f64]) -> Self {
+        let ratio = median(rates.clone()) / median(theirs.to_vec());
         Self { lancer_is_times_as_fast: Some(ratio), ..Self::new(setting, program, rates) }
     }
 

@@ -1,5 +1,5 @@
 //! `cargo xtask bench review`: a written review of some pairs by lancer and the same requests by a llama.cpp server with as
-//! many slots; and the reviews that write nothing.
+//! many slots; and the reviews that write nothing. All read the same file, in lancer two engines do.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use super::{
     rivals,
 };
 use crate::{
-    process::{Failure, output},
+    process::{Failure, output, run as run_program},
     setup::{Environment, root},
 };
 
@@ -23,6 +23,12 @@ const LENGTH: &str = "64";
 /// Slots of the server, which is what lancer computes at the same time by default.
 const SLOTS: &str = "32";
 const THREADS: &str = "2";
+/// The weights' format: that in which llama.cpp is the fastest on most processors.
+const FORMAT: &str = "q8_0";
+/// lancer's engines that review.
+const BACKENDS: [&str; 2] = ["llama-cpp", "burn-bf16"];
+/// lancer's reviews.
+const MODES: [&str; 3] = ["rubric", "expected", "likelihood"];
 
 /// Seeds, and after them prompts with the response of the next one.
 fn of_seeds(seeds: &[Value]) -> Vec<Value> {
@@ -45,40 +51,55 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         .ok_or_else(|| Failure::new("the example rubric_requests failed"))?;
     write(&asked, &(requests + "\n"))?;
 
+    let model = scratch(&environment, &format!("default-{FORMAT}.gguf"));
+    if !model.exists() {
+        let mut convert = programs.lancer();
+        run_program(convert.arg("convert").arg(&programs.default).arg(&model).args(["--format", FORMAT]))?;
+    }
+
     let reviewed = scratch(&environment, "reviewed.jsonl");
-    let review = |mode: &str| {
+    let review = |backend: &str, mode: &str| {
         let mut command = programs.lancer();
         command.arg("review").arg(&pairs).arg(&reviewed).args(["--json", "--threads", THREADS, "--model"]);
-        command.arg(&programs.gguf).args(["--set", &format!("mode={mode}")]);
+        command.arg(&model).args(["--backend", backend, "--set", &format!("mode={mode}")]);
         // What cannot be read is not asked again: the server is asked once too.
         command.args(["--set", "retries=0", "--set", &format!("max_tokens={LENGTH}")]);
         command
     };
-    let mut server = || {
+    let server = || {
         let mut command = Command::new("python3");
-        command.arg(rival("server.py")).arg(llama_cpp.join("llama-server")).arg(&programs.gguf).arg(&asked);
+        command.arg(rival("server.py")).arg(llama_cpp.join("llama-server")).arg(&model).arg(&asked);
         command.args([SLOTS, THREADS, "32768"]);
         command
     };
-    let measured = in_turn(
-        rounds,
-        &mut [
-            ("rubric", &mut || review("rubric")),
-            ("llama-server", &mut server),
-            ("expected", &mut || review("expected")),
-            ("likelihood", &mut || review("likelihood")),
-        ],
-    )?;
-    let rate = |runs: &[Measured]| -> Result<Vec<f64>, Failure> {
-        runs.iter().map(|run| Ok(PAIRS as f64 / run.number("seconds")?)).collect()
-    };
-    let ours = rate(&measured[0])?;
-    let setting = format!("{PAIRS} pairs, 3 reviews of {LENGTH} tokens at most");
-    let rows = [
-        Row::new(setting.clone(), "lancer, rubric", ours.clone()),
-        Row::against(setting, "llama-server, the same requests", rate(&measured[1])?, &ours),
-        Row::against(format!("{PAIRS} pairs"), "lancer, expected", rate(&measured[2])?, &ours),
-        Row::against(format!("{PAIRS} pairs"), "lancer, likelihood", rate(&measured[3])?, &ours),
-    ];
+    let ours = BACKENDS.into_iter().flat_map(|backend| MODES.map(|mode| (backend, mode)));
+    let mut turns: Vec<Turn<'_>> = vec![("llama-server, the same requests".into(), Box::new(server))];
+    turns.extend(ours.map(|(backend, mode)| -> Turn<'_> {
+        (format!("lancer, {backend}, {mode}"), Box::new(move || review(backend, mode)))
+    }));
+    let mut programs: Vec<(&str, &mut dyn FnMut() -> Command)> = turns
+        .iter_mut()
+        .map(|(name, command)| (name.as_str(), command.as_mut() as &mut dyn FnMut() -> Command))
+        .collect();
+    let measured = in_turn(rounds, &mut programs)?;
+    let rates = measured.iter().map(|runs| rates(runs)).collect::<Result<Vec<_>, _>>()?;
+    let setting = format!("{PAIRS} pairs, 3 reviews of {LENGTH} tokens at most, {FORMAT}");
+    let rows: Vec<Row> = turns
+        .into_iter()
+        .zip(&rates)
+        .enumerate()
+        .map(|(place, ((name, _), rate))| match place {
+            0 => Row::new(setting.clone(), &name, rate.clone()),
+            _ => Row::of_lancer(setting.clone(), &name, rate.clone(), &rates[0]),
+        })
+        .collect();
     finish(&environment, "review", "pairs/s", &rows)
+}
+
+/// What is measured: its name and how it is called.
+type Turn<'a> = (String, Box<dyn FnMut() -> Command + 'a>);
+
+/// Pairs a second of each run.
+fn rates(runs: &[Measured]) -> Result<Vec<f64>, Failure> {
+    runs.iter().map(|run| Ok(PAIRS as f64 / run.number("seconds")?)).collect()
 }

@@ -5,7 +5,7 @@ use std::{any::Any, path::Path};
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed};
 use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, TrainSettings, Weights};
 
-use super::{BackendName, EngineOptions, WeightsName};
+use super::{BackendName, EngineOptions};
 
 pub(super) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     set_threads(options);
@@ -46,10 +46,9 @@ fn running(options: &EngineOptions) -> BurnSettings {
     let default = BurnSettings::default();
     BurnSettings {
         parallel: options.parallel.unwrap_or(default.parallel),
-        weights: match options.weights {
-            None => default.weights,
-            Some(WeightsName::F32) => Weights::F32,
-            Some(WeightsName::Bf16) => Weights::Bf16,
+        weights: match BackendName::of(options) {
+            BackendName::BurnBf16 => Weights::Bf16,
+            _ => default.weights,
         },
         device: device(BackendName::of(options)).unwrap_or(default.device),
         ..default
@@ -60,7 +59,7 @@ fn running(options: &EngineOptions) -> BurnSettings {
 fn device(backend: BackendName) -> Option<BurnDevice> {
     match backend {
         BackendName::LlamaCpp | BackendName::Onnx => None,
-        BackendName::Burn => Some(BurnDevice::Cpu),
+        BackendName::Burn | BackendName::BurnBf16 => Some(BurnDevice::Cpu),
         BackendName::BurnWgpu => Some(BurnDevice::Wgpu),
         BackendName::BurnCuda => Some(BurnDevice::Cuda),
     }
