@@ -3,7 +3,8 @@
 server.py LLAMA_SERVER MODEL.gguf REQUESTS.jsonl SLOTS THREADS CONTEXT_TOKENS
 
 A line of REQUESTS has `content` (what the user says), `samples`, `max_tokens`, `temperature` and `top_p`. Each sample is a
-request of its own; the server keeps the prompts it has read and begins a request in the slot that shares most with it.
+request of its own; the server keeps the prompts it has read and begins a request in the slot that shares most with it. Each
+slot has its own part of the cache: one cache for all of them (`-kvu`) took 1.6 times as long.
 """
 
 import concurrent.futures
@@ -16,7 +17,7 @@ import time
 binary, model, requests_path, slots, threads, context = sys.argv[1:]
 port = 18_000 + int(time.time() * 10) % 10_000
 server = subprocess.Popen(
-    [binary, "-m", model, "--port", str(port), "-np", slots, "-t", threads, "-c", context, "-kvu", "--no-webui"],
+    [binary, "-m", model, "--port", str(port), "-np", slots, "-t", threads, "-c", context, "--no-webui"],
     stdout=subprocess.DEVNULL,
     stderr=subprocess.DEVNULL,
 )
