@@ -31,11 +31,13 @@ enum Benchmark {
     Review,
     /// Fine-tuning and DPO, against TRL.
     Train,
+    /// DPO by length, and activations computed again.
+    Variants,
 }
 
 impl Benchmark {
     /// Their names, as they are asked for.
-    const NAMES: &str = "data, engines, generate, growth, review, train";
+    const NAMES: &str = "data, engines, generate, growth, review, train, variants";
 
     fn named(name: &str) -> Option<Self> {
         match name {
@@ -45,6 +47,7 @@ impl Benchmark {
             "growth" => Some(Self::Growth),
             "review" => Some(Self::Review),
             "train" => Some(Self::Train),
+            "variants" => Some(Self::Variants),
             _ => None,
         }
     }
@@ -63,6 +66,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         Benchmark::Growth => growth::run(rounds(arguments)?),
         Benchmark::Review => review::run(rounds(arguments)?),
         Benchmark::Train => train::run(rounds(arguments)?),
+        Benchmark::Variants => growth::run_variants(rounds(arguments)?),
     }
 }
 

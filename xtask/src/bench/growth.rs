@@ -40,6 +40,8 @@ const RECOMPUTE: [Way; 4] = [
 
 /// What is measured with.
 struct Workplace {
+    /// The benchmark's name.
+    name: &'static str,
     programs: Programs,
     rounds: usize,
     /// GFLOP/s of the best matrix product, by the numbers of its factors.
@@ -56,20 +58,27 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         run_program(programs.example("random_model").args([&larger, &tokenizer]))?;
     }
     let ceilings = measure(&mut programs.example("product_speed"))?.report;
-    let mut workplace = Workplace { programs, rounds, ceilings, found: Vec::new() };
+    let mut workplace = Workplace { name: "growth", programs, rounds, ceilings, found: Vec::new() };
     let docs = root().join("docs/bench");
     let text = [
-        workplace.introduction(),
+        workplace.introduction("How training's cost grows"),
         workplace.lengths(&docs)?,
-        workplace.dpo()?,
         workplace.batches(&docs)?,
         workplace.sizes(&larger)?,
-        workplace.recomputed()?,
     ]
     .concat();
-    write(&docs.join("growth.md"), &text)?;
-    println!("{text}");
-    write(&scratch(&environment, "growth.json"), &format!("{:#}\n", Value::from(workplace.found)))
+    workplace.finish(&environment, &text)
+}
+
+/// `cargo xtask bench variants`: the same of DPO by the length of sequences, and of training that computes activations again.
+pub(crate) fn run_variants(rounds: usize) -> Result<(), Failure> {
+    let environment = Environment::prepare()?;
+    let programs = Programs::prepare(&environment)?;
+    let ceilings = measure(&mut programs.example("product_speed"))?.report;
+    let mut workplace = Workplace { name: "variants", programs, rounds, ceilings, found: Vec::new() };
+    let text =
+        [workplace.introduction("What variants of training cost"), workplace.dpo()?, workplace.recomputed()?];
+    workplace.finish(&environment, &text.concat())
 }
 
 /// What a way gave.
@@ -82,12 +91,21 @@ struct Rate {
 }
 
 impl Workplace {
-    fn introduction(&self) -> String {
+    /// Writes the page and what it was made of.
+    fn finish(self, environment: &Environment, page: &str) -> Result<(), Failure> {
+        let Self { name, found, .. } = self;
+        write(&root().join("docs/bench").join(format!("{name}.md")), page)?;
+        println!("{page}");
+        write(&scratch(environment, &format!("{name}.json")), &format!("{:#}\n", Value::from(found)))
+    }
+
+    fn introduction(&self, title: &str) -> String {
         format!(
-            "# How training's cost grows\n\nWritten by `cargo xtask bench growth --rounds {}` on {}: tokens a second of whole steps (forward, \
-             backward, optimizer), medians of the rounds, a third of each sequence being prompt. In parentheses the part of the best \
+            "# {title}\n\nWritten by `cargo xtask bench {} --rounds {}` on {}: tokens a second of whole steps (forward, \
+             backward, optimizer) but the first, medians of the rounds, a third of each sequence being prompt. In parentheses the part of the best \
              matrix product's FLOP/s ({} GFLOP/s in f32, {} in bf16, 2048 × 2048) that 6 FLOP a weight and token come to, 4 with \
              adapters. It counts the head for every token, though only responses go through it, and leaves attention out.\n\n",
+            self.name,
             self.rounds,
             machine(),
             self.ceilings["f32"],
@@ -162,7 +180,7 @@ impl Workplace {
         let step = |length: usize| ((TOKENS / length).max(2), length);
         let (table, _) = self.table("tokens of a sequence", DPO, &DPO_LENGTHS, step)?;
         Ok(format!(
-            "## Preference optimisation\n\nThe same in DPO: two sequences have a prompt in common, which is computed once, though its \
+            "## Preference optimisation\n\nSmolLM2-135M in DPO: two sequences have a prompt in common, which is computed once, though its \
              tokens count for both; a step has {TOKENS} tokens, or one pair, and the reference's pass belongs to it, with 2 FLOP \
              more a weight and token.\n\n{table}\n"
         ))

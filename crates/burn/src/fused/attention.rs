@@ -1,6 +1,7 @@
 //! Causal attention with grouped queries (Ainslie et al. 2023, arXiv 2305.13245), forward and backward.
 //!
-//! Queries are taken in blocks, each over the keys that it sees, and no probability is kept.
+//! Queries are taken in blocks, each over the keys that it sees, and no probability is kept; few queries of several sequences that
+//! begin alike are taken together.
 //!
 //! With `S = s Q Kᵀ` (`s` is the scale, mostly `1 / √head_dim`), `P = softmax(S)` row by row, `O = P V`, and `dO` the gradient by the output:
 //! `dV = Pᵀ dO`, `dP = dO Vᵀ`, `dS = P · (dP − Σ P dP)`, `dQ = s dS K`, `dK = s dSᵀ Q`. The gradients by keys and values are sums
@@ -10,11 +11,12 @@ mod backward;
 mod block;
 mod few;
 mod many;
+mod shared;
 
 use rayon::prelude::*;
 
 pub(super) use self::backward::{Kept, backward};
-use self::block::Block;
+use self::{block::Block, shared::Group};
 use super::{Reach, tensor};
 use crate::{
     dot::{max_of, sum_of},
@@ -52,6 +54,8 @@ const MANY_QUERIES: usize = 16;
 enum Part<'a> {
     /// All of a reach that has few.
     Few(&'a Reach),
+    /// All of some reaches that have few and begin alike.
+    Shared(Group<'a>),
     Many(Block<'a>),
 }
 
@@ -59,6 +63,7 @@ impl Part<'_> {
     fn rows(&self) -> usize {
         match self {
             Self::Few(reach) => reach.rows(),
+            Self::Shared(group) => group.rows(),
             Self::Many(block) => block.rows(),
         }
     }
@@ -78,9 +83,8 @@ pub(super) fn forward(
     let rows = queries.len() / width;
     let (mut output, mut log_sums) = (vec![0.0; queries.len()], vec![0.0; rows * shape.heads]);
     let mut left = (output.as_mut_slice(), log_sums.as_mut_slice());
-    let parts: Vec<_> = reaches
-        .iter()
-        .flat_map(|reach| parts(reach, shape.window))
+    let parts: Vec<_> = parts(reaches, shape.window)
+        .into_iter()
         .map(|part| {
             let (output, outputs_after) = std::mem::take(&mut left.0).split_at_mut(part.rows() * width);
             let (sums, sums_after) = std::mem::take(&mut left.1).split_at_mut(part.rows() * shape.heads);
@@ -90,17 +94,30 @@ pub(super) fn forward(
         .collect();
     parts.into_par_iter().for_each(|(part, output, log_sums)| match part {
         Part::Few(reach) => few::attend([queries, keys, values], shape, reach, output, log_sums),
+        Part::Shared(group) => shared::attend([queries, keys, values], shape, &group, output, log_sums),
         Part::Many(block) => many::attend([queries, keys, values], shape, &block, output, log_sums),
     });
     (tensor(output, [rows, width]), log_sums)
 }
 
-fn parts(reach: &Reach, window: Option<usize>) -> Vec<Part<'_>> {
-    if reach.rows() < MANY_QUERIES {
-        vec![Part::Few(reach)]
-    } else {
-        Block::all(reach, window).map(Part::Many).collect()
+/// The parts of some reaches, in the order of their queries.
+fn parts(reaches: &[Reach], window: Option<usize>) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut left = reaches;
+    while let [reach, after @ ..] = left {
+        if let Some(group) = Group::of_first(left, window) {
+            left = &left[group.reaches.len()..];
+            parts.push(Part::Shared(group));
+            continue;
+        }
+        left = after;
+        if reach.rows() < MANY_QUERIES {
+            parts.push(Part::Few(reach));
+        } else {
+            parts.extend(Block::all(reach, window).map(Part::Many));
+        }
     }
+    parts
 }
 
 /// Makes `softmax(scale · scores)` of some scores, and gives the logarithm of its sum, `ln Σ exp(scale · score)`.

@@ -217,6 +217,34 @@ fn many_queries_and_few_ones_attend_alike() {
 }
 
 #[test]
+fn few_queries_that_share_keys_attend_as_each_alone() {
+    let heads = AttentionShape { heads: 6, kv_heads: 2, head_dim: 40, scale: 0.2, window: None };
+    let reaches = vec![
+        // Three that begin alike, as far as the third does.
+        Reach { queries: 0..1, keys: vec![0..70, 100..130, 150..151] },
+        Reach { queries: 1..4, keys: vec![0..70, 100..120, 160..180] },
+        Reach { queries: 4..6, keys: vec![0..90, 200..202] },
+        // Two that have too little in common with those, and with each other.
+        Reach { queries: 6..9, keys: vec![0..40, 220..240] },
+        Reach { queries: 9..12, keys: vec![0..40, 241..250] },
+        // One that has many keys before its own.
+        Reach { queries: 12..24, keys: vec![30..170, 220..230] },
+        Reach { queries: 24..48, keys: vec![30..170, 180..210] },
+    ];
+    for window in [None, Some(30), Some(110), Some(500)] {
+        let heads = AttentionShape { window, ..heads };
+        compare(
+            &[numbers([48, 240], 0.3), numbers([260, 80], 0.4), numbers([260, 80], 0.5)],
+            |[query, key, value]| attend(query, key, value, heads, Arc::new(reaches.clone().into())),
+            |inputs| {
+                let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+                Tensor::cat(parts.collect(), 0)
+            },
+        );
+    }
+}
+
+#[test]
 fn attention_reaches_back_into_a_cache() {
     let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
     let reach = Reach { queries: 0..3, keys: vec![0..7] };

@@ -96,7 +96,14 @@ impl Part {
     }
 }
 
-fn head_of(all: &[f32], rows: Range<usize>, heads: usize, head_dim: usize, head: usize) -> Matrix<'_> {
+/// A head of some rows of `[rows, heads · head_dim]`.
+pub(super) fn head_of(
+    all: &[f32],
+    rows: Range<usize>,
+    heads: usize,
+    head_dim: usize,
+    head: usize,
+) -> Matrix<'_> {
     let width = heads * head_dim;
     Matrix::new(&all[rows.start * width + head * head_dim..], [rows.len(), head_dim], width)
 }

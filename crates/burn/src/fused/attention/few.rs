@@ -14,11 +14,11 @@ const WIDTH: usize = 32;
 
 /// Keys or values of one head.
 #[derive(Clone, Copy)]
-struct OneHead<'a> {
+pub(super) struct OneHead<'a> {
     /// `[tokens, kv_heads · head_dim]`.
-    all: &'a [f32],
-    kv_head: usize,
-    shape: AttentionShape,
+    pub(super) all: &'a [f32],
+    pub(super) kv_head: usize,
+    pub(super) shape: AttentionShape,
 }
 
 impl<'a> OneHead<'a> {
@@ -56,7 +56,7 @@ pub(super) fn attend(
 
 /// The output of one query of each of the heads that share `keys` and `values`, over the rows that it sees, and the logarithm
 /// of the softmax's sum.
-fn of_kv_head(
+pub(super) fn of_kv_head(
     queries: &[f32],
     [keys, values]: [OneHead<'_>; 2],
     seen: &[usize],
