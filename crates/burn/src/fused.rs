@@ -29,7 +29,7 @@ pub(crate) use self::{
     gated::Gated,
     reach::{Reach, Reaches},
     rotary::Turns,
-    rounded::{Factor, View, round},
+    rounded::{Factor, View, round, widen},
 };
 use crate::{
     numbers::{Floats, is_here},

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::{
     amx,
-    fused::{Factor, View, round},
+    fused::{Factor, View, round, widen},
     multiply::{Matrix, MatrixMut, Write, multiply},
     numbers::{Floats, matrix, primitive, slice},
     pieces::pieces,
@@ -110,7 +110,7 @@ impl RoundedWeight {
         let mut rows = Vec::with_capacity(shape[0] * shape[1]);
         for output in outputs {
             match &self.numbers {
-                Numbers::Tiles(weights) => rows.extend(weights.column(output).map(bf16::to_f32)),
+                Numbers::Tiles(weights) => rows.extend(weights.column(output).map(widen)),
                 Numbers::Plain(weights) => {
                     rows.extend(weights[output * self.inputs..][..self.inputs].iter().copied().map(widen));
                 }
@@ -159,11 +159,6 @@ fn product_of_plain(states: &[f32], weights: &[bf16], [rows, inputs, outputs]: [
         }
     });
     product
-}
-
-/// The same number; written so that compilers make vector code of loops over it.
-fn widen(number: bf16) -> f32 {
-    f32::from_bits(u32::from(number.to_bits()) << 16)
 }
 
 /// One of the two numbers of bf16 that a weight is between, the nearer the likelier; `place` decides.

@@ -16,7 +16,7 @@ use super::{
     rivals,
 };
 use crate::{
-    process::{Failure, run as run_program},
+    process::Failure,
     setup::{Environment, root},
 };
 
@@ -34,10 +34,8 @@ struct Contestant {
 /// What runs the model.
 #[derive(Clone, Copy)]
 enum Runs {
-    /// An example of lancer on a GGUF file.
-    Gguf(&'static str),
-    /// Burn with its weights in bf16 on a GGUF file.
-    BurnBf16,
+    /// An example of lancer on a GGUF file, and what it is told after the threads.
+    Gguf(&'static str, &'static [&'static str]),
     /// lancer's example on an ONNX folder.
     Onnx,
     /// Python on the same file.
@@ -54,15 +52,15 @@ const fn contestant(
 }
 
 const CONTESTANTS: [Contestant; 9] = [
-    contestant("Burn", "F32", Runs::Gguf("burn_speed"), "f32"),
-    contestant("Burn", "BF16", Runs::BurnBf16, "f32"),
+    contestant("Burn", "F32", Runs::Gguf("burn_speed", &[]), "f32"),
+    contestant("Burn", "BF16", Runs::Gguf("burn_speed", &["cpu", "bf16"]), "f32"),
     contestant("ONNX Runtime", "F32", Runs::Onnx, "f32"),
     contestant("Python's onnxruntime, same file", "F32", Runs::Python, "f32"),
     contestant("ONNX Runtime", "INT8", Runs::Onnx, "int8"),
     contestant("Python's onnxruntime, same file", "INT8", Runs::Python, "int8"),
-    contestant("llama.cpp", "F32", Runs::Gguf("llama_cpp_speed"), "f32"),
-    contestant("llama.cpp", "F16", Runs::Gguf("llama_cpp_speed"), "half"),
-    contestant("llama.cpp", "Q8_0", Runs::Gguf("llama_cpp_speed"), "q8_0"),
+    contestant("llama.cpp", "F32", Runs::Gguf("llama_cpp_speed", &[]), "f32"),
+    contestant("llama.cpp", "F16", Runs::Gguf("llama_cpp_speed", &[]), "half"),
+    contestant("llama.cpp", "Q8_0", Runs::Gguf("llama_cpp_speed", &[]), "q8_0"),
 ];
 
 /// What is in a column: its heading, its digits after the point, and where it is in what a run printed.
@@ -121,15 +119,11 @@ fn model(
 ) -> Result<PathBuf, Failure> {
     let format = contestant.format;
     let (name, to_onnx): (String, &[&str]) = match contestant.runs {
-        Runs::Gguf(_) | Runs::BurnBf16 => (format!("engines-{format}.gguf"), &[]),
+        Runs::Gguf(..) => (format!("engines-{format}.gguf"), &[]),
         Runs::Onnx | Runs::Python => (format!("engines-{format}.onnx-folder"), &["--to", "onnx"]),
     };
     let path = scratch(environment, &name);
-    if !path.exists() {
-        let mut convert = programs.lancer();
-        convert.arg("convert").arg(&programs.default).arg(&path).args(to_onnx).args(["--format", format]);
-        run_program(&mut convert)?;
-    }
+    programs.convert(&path, &[to_onnx, &["--format", format]].concat())?;
     Ok(path)
 }
 
@@ -141,8 +135,7 @@ fn command(
     model: &Path,
 ) -> Command {
     let mut command = match contestant.runs {
-        Runs::Gguf(example) => programs.example(example),
-        Runs::BurnBf16 => programs.example("burn_speed"),
+        Runs::Gguf(example, _) => programs.example(example),
         Runs::Onnx => environment.command(&programs.example_path("onnx_speed")),
         Runs::Python => {
             let mut command = Command::new(python);
@@ -151,13 +144,13 @@ fn command(
         }
     };
     match contestant.runs {
-        Runs::Gguf(_) | Runs::BurnBf16 | Runs::Onnx => command.arg(model),
+        Runs::Gguf(..) | Runs::Onnx => command.arg(model),
         Runs::Python if contestant.format == "int8" => command.arg(model.join("onnx/model_int8.onnx")),
         Runs::Python => command.arg(model.join("onnx/model.onnx")),
     };
     command.arg(THREADS);
-    if let Runs::BurnBf16 = contestant.runs {
-        command.args(["cpu", "bf16"]);
+    if let Runs::Gguf(_, arguments) = contestant.runs {
+        command.args(arguments);
     }
     command
 }

@@ -42,6 +42,7 @@ const RECOMPUTE: [Way; 4] = [
 struct Workplace {
     /// The benchmark's name.
     name: &'static str,
+    environment: Environment,
     programs: Programs,
     rounds: usize,
     /// GFLOP/s of the best matrix product, by the numbers of its factors.
@@ -50,15 +51,12 @@ struct Workplace {
 }
 
 pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
-    let environment = Environment::prepare()?;
-    let programs = Programs::prepare(&environment)?;
-    let larger = scratch(&environment, "random-0.5b");
+    let mut workplace = Workplace::prepare("growth", rounds)?;
+    let larger = scratch(&workplace.environment, "random-0.5b");
     if !larger.join("model.safetensors").exists() {
         let tokenizer = root().join("fixtures/tiny-qwen2");
-        run_program(programs.example("random_model").args([&larger, &tokenizer]))?;
+        run_program(workplace.programs.example("random_model").args([&larger, &tokenizer]))?;
     }
-    let ceilings = measure(&mut programs.example("product_speed"))?.report;
-    let mut workplace = Workplace { name: "growth", programs, rounds, ceilings, found: Vec::new() };
     let docs = root().join("docs/bench");
     let text = [
         workplace.introduction("How training's cost grows"),
@@ -67,18 +65,15 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         workplace.sizes(&larger)?,
     ]
     .concat();
-    workplace.finish(&environment, &text)
+    workplace.finish(&text)
 }
 
 /// `cargo xtask bench variants`: the same of DPO by the length of sequences, and of training that computes activations again.
 pub(crate) fn run_variants(rounds: usize) -> Result<(), Failure> {
-    let environment = Environment::prepare()?;
-    let programs = Programs::prepare(&environment)?;
-    let ceilings = measure(&mut programs.example("product_speed"))?.report;
-    let mut workplace = Workplace { name: "variants", programs, rounds, ceilings, found: Vec::new() };
+    let mut workplace = Workplace::prepare("variants", rounds)?;
     let text =
         [workplace.introduction("What variants of training cost"), workplace.dpo()?, workplace.recomputed()?];
-    workplace.finish(&environment, &text.concat())
+    workplace.finish(&text.concat())
 }
 
 /// What a way gave.
@@ -91,12 +86,19 @@ struct Rate {
 }
 
 impl Workplace {
+    fn prepare(name: &'static str, rounds: usize) -> Result<Self, Failure> {
+        let environment = Environment::prepare()?;
+        let programs = Programs::prepare(&environment)?;
+        let ceilings = measure(&mut programs.example("product_speed"))?.report;
+        Ok(Self { name, environment, programs, rounds, ceilings, found: Vec::new() })
+    }
+
     /// Writes the page and what it was made of.
-    fn finish(self, environment: &Environment, page: &str) -> Result<(), Failure> {
-        let Self { name, found, .. } = self;
+    fn finish(self, page: &str) -> Result<(), Failure> {
+        let Self { name, environment, found, .. } = self;
         write(&root().join("docs/bench").join(format!("{name}.md")), page)?;
         println!("{page}");
-        write(&scratch(environment, &format!("{name}.json")), &format!("{:#}\n", Value::from(found)))
+        write(&scratch(&environment, &format!("{name}.json")), &format!("{:#}\n", Value::from(found)))
     }
 
     fn introduction(&self, title: &str) -> String {

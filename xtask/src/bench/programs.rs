@@ -38,18 +38,17 @@ impl Programs {
             hugging_face: folder.join("default"),
         };
         for (to, format) in [(&programs.gguf, "half"), (&programs.hugging_face, "f32")] {
-            if !to.exists() {
-                run_program(
-                    programs
-                        .lancer()
-                        .arg("convert")
-                        .arg(&programs.default)
-                        .arg(to)
-                        .args(["--format", format]),
-                )?;
-            }
+            programs.convert(to, &["--format", format])?;
         }
         Ok(programs)
+    }
+
+    /// Writes the default model as `lancer convert` does with these options, where it is not there yet.
+    pub(crate) fn convert(&self, to: &Path, options: &[&str]) -> Result<(), Failure> {
+        if to.exists() {
+            return Ok(());
+        }
+        run_program(self.lancer().arg("convert").arg(&self.default).arg(to).args(options))
     }
 
     /// The binary.

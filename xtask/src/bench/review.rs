@@ -12,7 +12,7 @@ use super::{
     rivals,
 };
 use crate::{
-    process::{Failure, output, run as run_program},
+    process::{Failure, output},
     setup::{Environment, root},
 };
 
@@ -52,10 +52,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
     write(&asked, &(requests + "\n"))?;
 
     let model = scratch(&environment, &format!("default-{FORMAT}.gguf"));
-    if !model.exists() {
-        let mut convert = programs.lancer();
-        run_program(convert.arg("convert").arg(&programs.default).arg(&model).args(["--format", FORMAT]))?;
-    }
+    programs.convert(&model, &["--format", FORMAT])?;
 
     let reviewed = scratch(&environment, "reviewed.jsonl");
     let review = |backend: &str, mode: &str| {

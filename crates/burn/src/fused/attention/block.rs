@@ -90,6 +90,17 @@ impl<'a> Block<'a> {
 }
 
 impl Part {
+    /// All keys of these rows.
+    pub(super) fn all(rows: Vec<Range<usize>>) -> Vec<Self> {
+        let mut before = 0;
+        let part = |rows: Range<usize>| {
+            let first = before;
+            before += rows.len();
+            Self { rows, columns: first..before }
+        };
+        rows.into_iter().map(part).collect()
+    }
+
     /// The keys or values that a query head goes over, in `[tokens, kv_heads · head_dim]`.
     pub(super) fn of<'b>(&self, all: &'b [f32], shape: AttentionShape, head: usize) -> Matrix<'b> {
         head_of(all, self.rows.clone(), shape.kv_heads, shape.head_dim, head / shape.groups())

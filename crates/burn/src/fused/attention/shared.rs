@@ -6,7 +6,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{AttentionShape, MANY_QUERIES, block::head_of, few, softmax_of_row};
+use super::{
+    AttentionShape, MANY_QUERIES,
+    block::{Part, head_of},
+    few, softmax_of_row,
+};
 use crate::{
     fused::Reach,
     multiply::{Matrix, MatrixMut, Write, multiply},
@@ -21,8 +25,10 @@ const KEYS: usize = 64;
 /// Successive reaches that begin alike.
 pub(super) struct Group<'a> {
     pub(super) reaches: &'a [Reach],
-    /// Rows of the keys that all their queries see.
-    shared: Vec<Range<usize>>,
+    /// The keys that all their queries see.
+    shared: Vec<Part>,
+    /// How many those are.
+    count: usize,
     /// Rows of the other keys of each reach.
     own: Vec<Vec<usize>>,
 }
@@ -33,21 +39,20 @@ impl<'a> Group<'a> {
         let sees_all = |reach: &Reach| window.is_none_or(|window| reach.keys() <= window);
         let mut few = reaches.iter().take_while(|reach| reach.rows() < MANY_QUERIES && sees_all(reach));
         let mut shared = before(few.next()?);
-        let mut count = 1;
+        let mut alike = 1;
         for reach in few {
             let more = in_common(&shared, &before(reach));
             if length(&more) < KEYS {
                 break;
             }
             shared = more;
-            count += 1;
+            alike += 1;
         }
-        let reaches = &reaches[..count];
-        let is_worth_it =
-            reaches.iter().map(Reach::rows).sum::<usize>() >= QUERIES && length(&shared) >= KEYS;
-        is_worth_it.then(|| {
-            let others = |reach: &Reach| reach.keys.iter().cloned().flatten().skip(length(&shared)).collect();
-            Self { reaches, own: reaches.iter().map(others).collect(), shared }
+        let reaches = &reaches[..alike];
+        let (rows, count) = (reaches.iter().map(Reach::rows).sum::<usize>(), length(&shared));
+        (rows >= QUERIES && count >= KEYS).then(|| {
+            let others = |reach: &Reach| reach.keys.iter().cloned().flatten().skip(count).collect();
+            Self { reaches, own: reaches.iter().map(others).collect(), shared: Part::all(shared), count }
         })
     }
 
@@ -116,30 +121,22 @@ fn of_head<'b>(
     head: usize,
     mut outputs: impl Iterator<Item = (&'b mut [f32], &'b mut [f32])>,
 ) {
-    let AttentionShape { heads, kv_heads, head_dim, scale, .. } = shape;
-    let (rows, count, kv_head) = (group.rows(), length(&group.shared), head / shape.groups());
+    let AttentionShape { heads, head_dim, scale, .. } = shape;
+    let (rows, count, kv_head) = (group.rows(), group.count, head / shape.groups());
     let first = group.reaches.first().map_or(0, |reach| reach.queries.start);
     let of_queries = head_of(queries, first..first + rows, heads, head_dim, head);
-    let shared = || {
-        group.shared.iter().scan(0, |before, range| {
-            let first = *before;
-            *before += range.len();
-            Some((first, range.clone()))
-        })
-    };
     let mut scores = vec![0.0; rows * count];
-    for (first, range) in shared() {
-        let output = MatrixMut::new(&mut scores[first..], [rows, range.len()], count);
-        let keys = head_of(keys, range, kv_heads, head_dim, kv_head).transposed();
-        multiply(of_queries, keys, output, Write::Over);
+    for part in &group.shared {
+        let output = MatrixMut::new(&mut scores[part.columns.start..], [rows, part.columns.len()], count);
+        multiply(of_queries, part.of(keys, shape, head).transposed(), output, Write::Over);
     }
     let log_sums: Vec<f32> =
         scores.chunks_exact_mut(count).map(|scores| softmax_of_row(scores, scale)).collect();
     let mut attended = vec![0.0; rows * head_dim];
-    for (first, range) in shared() {
-        let probabilities = Matrix::new(&scores[first..], [rows, range.len()], count);
+    for part in &group.shared {
+        let probabilities = Matrix::new(&scores[part.columns.start..], [rows, part.columns.len()], count);
         let output = MatrixMut::new(&mut attended, [rows, head_dim], head_dim);
-        multiply(probabilities, head_of(values, range, kv_heads, head_dim, kv_head), output, Write::Add);
+        multiply(probabilities, part.of(values, shape, head), output, Write::Add);
     }
     let mut of_shared = attended.chunks_exact(head_dim).zip(log_sums);
     for (reach, own) in group.reaches.iter().zip(&group.own) {
