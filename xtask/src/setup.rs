@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
@@ -63,6 +63,9 @@ impl Environment {
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(root()).envs(self.variables.iter().cloned());
+        for (name, _) in env::vars_os().filter(|(name, _)| is_of_package(name)) {
+            cargo.env_remove(name);
+        }
         cargo
     }
 
@@ -129,6 +132,13 @@ fn processor() -> String {
     let mut hasher = DefaultHasher::new();
     features.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
+}
+
+/// Whether cargo says something of this package by a variable of such a name. Build scripts that ask for it would run again under
+/// a cargo that is called from here, and half of all crates are built after them.
+fn is_of_package(variable: &OsStr) -> bool {
+    let name = variable.as_encoded_bytes();
+    [b"CARGO_MANIFEST_".as_slice(), b"CARGO_PKG_"].iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// Copies our headers into `tools`. Build scripts run again where this variable changes, and half of all crates are built

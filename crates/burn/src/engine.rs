@@ -42,7 +42,7 @@ impl BurnBackend {
 
     /// A model with these weights.
     pub(crate) fn new(model: Model, transformer: Transformer, settings: &BurnSettings) -> Self {
-        let (grammars, reader) = (Grammars::default(), Reader::new(transformer));
+        let (grammars, reader) = (Grammars::default(), Reader::new(transformer, settings.weights));
         Self { model, grammars, reader, settings: *settings }
     }
 }

@@ -10,6 +10,7 @@ mod autodiff;
 mod composed;
 mod gated;
 mod linear;
+mod paged;
 mod reach;
 mod rms_norm;
 mod rotary;
@@ -27,6 +28,7 @@ use self::{adapted::Adapted, gated::States};
 pub(crate) use self::{
     attention::AttentionShape,
     gated::Gated,
+    paged::{Block, PAGE, Seen, SeenPage},
     reach::{Reach, Reaches},
     rotary::Turns,
     rounded::{Factor, View, round, widen},

@@ -29,6 +29,15 @@ pub(crate) fn to_vec<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     read(tensor, <[f32]>::to_vec)
 }
 
+/// A tensor's numbers, rows first; not copied where they stand here and nothing else holds them.
+pub(crate) fn into_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    if !is_here(&tensor) {
+        return to_vec(&tensor);
+    }
+    // Holds by this module's rule.
+    primitive(tensor).into_data().try_into_vec().expect("32-bit floats")
+}
+
 /// Looks at a tensor's numbers, rows first; they are copied from another device.
 pub(crate) fn read<const D: usize, R>(tensor: &Tensor<D>, look: impl FnOnce(&[f32]) -> R) -> R {
     if is_here(tensor) {

@@ -1,14 +1,14 @@
 //! A matrix cut into rectangles that threads fill side by side.
 
 /// A rectangle of a matrix.
-pub(crate) struct Piece<'a> {
+pub(crate) struct Piece<'a, T = f32> {
     pub(crate) first_row: usize,
     pub(crate) first_column: usize,
     /// Its part of each of its rows, at least one.
-    pub(crate) rows: Vec<&'a mut [f32]>,
+    pub(crate) rows: Vec<&'a mut [T]>,
 }
 
-impl Piece<'_> {
+impl<T> Piece<'_, T> {
     /// How many columns it has.
     pub(crate) fn columns(&self) -> usize {
         self.rows.first().map_or(0, |row| row.len())
@@ -16,7 +16,7 @@ impl Piece<'_> {
 }
 
 /// Cuts a matrix, rows first, into rectangles of so many rows and columns at most; both are at least 1.
-pub(crate) fn pieces(matrix: &mut [f32], columns: usize, [high, wide]: [usize; 2]) -> Vec<Piece<'_>> {
+pub(crate) fn pieces<T>(matrix: &mut [T], columns: usize, [high, wide]: [usize; 2]) -> Vec<Piece<'_, T>> {
     let mut pieces = Vec::new();
     if columns == 0 {
         return pieces;

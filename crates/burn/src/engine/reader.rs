@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use lancer_backend::{TokenId, Usage, common_beginning};
 
 use crate::{
+    Weights,
     awake::with_threads_awake,
     fused::Reach,
     settings::Products,
@@ -42,10 +43,8 @@ impl Plan {
 }
 
 impl Reader {
-    pub(crate) fn new(transformer: Transformer) -> Self {
-        let config = &transformer.config;
-        let device = transformer.norm.weight.value.device();
-        let cache = Cache::new(config.layers, config.kv_heads * config.head_dim, &device);
+    pub(crate) fn new(transformer: Transformer, weights: Weights) -> Self {
+        let cache = Cache::new(&transformer.config, weights);
         Self {
             transformer,
             cache,

@@ -5,7 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
-use super::composed::Padded;
+use super::{composed::Padded, paged::Block};
 
 /// Some queries, and the keys over which they go. A query sees no keys that come after its own, and of those before as many
 /// as the window has.
@@ -27,26 +27,41 @@ impl Reach {
     }
 }
 
-/// The reaches of a pass, whose queries are all rows in order, and what a device needs of them in every layer.
+/// The reaches of a pass, whose queries are all rows in order, and what attention makes of them, which is the same in every layer.
 #[derive(Debug)]
 pub(crate) struct Reaches {
     all: Vec<Reach>,
+    whole: Made,
+    /// For layers with a sliding window: all windows of a model are of one size.
+    windowed: Made,
+}
+
+/// What was made of reaches.
+#[derive(Debug, Default)]
+struct Made {
     padded: OnceLock<Padded>,
-    /// Of layers with a sliding window: all windows of a model are of one size.
-    windowed: OnceLock<Padded>,
+    blocks: OnceLock<Vec<Block>>,
 }
 
 impl Reaches {
     /// As tensors of the model's device, which are made once.
     pub(super) fn padded(&self, window: Option<usize>, make: impl FnOnce() -> Padded) -> &Padded {
-        let kept = if window.is_none() { &self.padded } else { &self.windowed };
-        kept.get_or_init(make)
+        self.made(window).padded.get_or_init(make)
+    }
+
+    /// Cut into blocks of so many queries at most, once.
+    pub(crate) fn blocks(&self, window: Option<usize>, at_once: usize) -> &[Block] {
+        self.made(window).blocks.get_or_init(|| Block::all(&self.all, at_once, window))
+    }
+
+    fn made(&self, window: Option<usize>) -> &Made {
+        if window.is_none() { &self.whole } else { &self.windowed }
     }
 }
 
 impl From<Vec<Reach>> for Reaches {
     fn from(all: Vec<Reach>) -> Self {
-        Self { all, padded: OnceLock::new(), windowed: OnceLock::new() }
+        Self { all, whole: Made::default(), windowed: Made::default() }
     }
 }
 

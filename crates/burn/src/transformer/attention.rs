@@ -67,11 +67,10 @@ impl Attention {
         let turns = layout.turns(self.shape);
         let query = fused::rotate(query, turns.clone());
         let key = fused::rotate(key, turns);
-        let (key, value) = match &mut pass.cache {
-            None => (key, value),
-            Some(cache) => cache.write(layer, &key, &value, &layout.places),
+        let attended = match &mut pass.cache {
+            None => fused::attend(query, key, value, self.shape, layout.reaches.clone()),
+            Some(cache) => cache.attend(layer, [query, key, value], self.shape, layout),
         };
-        let attended = fused::attend(query, key, value, self.shape, layout.reaches.clone());
         self.output.forward(attended, None, products, dropout)
     }
 

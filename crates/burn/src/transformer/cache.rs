@@ -1,16 +1,21 @@
-//! The KV cache: keys and values of all that is being read, in pages of one tensor a layer.
+//! The KV cache: keys and values of all that is being read, in pages.
 //!
 //! A sequence is a list of pages, and sequences that begin alike share them (Kwon et al. 2023, arXiv 2309.06180). Nothing
 //! is copied where a sample goes on from a prompt, and nothing but its own row is written with each token.
 
+mod keys_values;
+
 use std::{ops::Range, sync::Arc};
 
-use burn::tensor::{Device, IndexingUpdateOp, Tensor};
+use burn::tensor::Tensor;
+use lancer_model::Config;
 
-use crate::numbers::{change, indices, is_here, read};
-
-/// Tokens of a page.
-const PAGE: usize = 32;
+use self::keys_values::KeysValues;
+use super::Layout;
+use crate::{
+    Weights,
+    fused::{AttentionShape, PAGE},
+};
 
 /// Pages that a cache begins with.
 const PAGES: usize = 16;
@@ -19,16 +24,6 @@ const PAGES: usize = 16;
 pub(crate) struct Cache {
     layers: Vec<KeysValues>,
     pages: Vec<Page>,
-    /// Numbers of a key, in all heads together.
-    width: usize,
-    device: Device,
-}
-
-/// `[tokens, key-value heads · head_dim]` each, a row for each token of the pages; `None` before the first.
-#[derive(Default)]
-struct KeysValues {
-    keys: Option<Tensor<2>>,
-    values: Option<Tensor<2>>,
 }
 
 struct Page {
@@ -98,10 +93,10 @@ impl Sequence {
 }
 
 impl Cache {
-    /// A cache for a model of so many layers, with keys of `width` numbers in all heads together.
-    pub(crate) fn new(layers: usize, width: usize, device: &Device) -> Self {
-        let layers = (0..layers).map(|_| KeysValues::default()).collect();
-        Self { layers, pages: Vec::new(), width, device: device.clone() }
+    /// A cache for a model, whose weights are such numbers.
+    pub(crate) fn new(config: &Config, weights: Weights) -> Self {
+        let of_layer = |_| KeysValues::new(config, weights);
+        Self { layers: (0..config.layers).map(of_layer).collect(), pages: Vec::new() }
     }
 
     /// Makes room for tokens at the end of a sequence; `rows` are those of the pass that will read them.
@@ -147,52 +142,18 @@ impl Cache {
         (page, 0)
     }
 
-    /// Writes the keys and values of a pass in a layer, `[rows, width]`, to their places, and gives those of all pages.
-    pub(crate) fn write(
+    /// The attention of a pass in a layer: `query: [rows, heads · head_dim]` over the sequences' keys and values, after those of the
+    /// pass, `[rows, kv_heads · head_dim]`, are written to their places.
+    pub(crate) fn attend(
         &mut self,
         layer: usize,
-        keys: &Tensor<2>,
-        values: &Tensor<2>,
-        places: &[Place],
-    ) -> (Tensor<2>, Tensor<2>) {
-        let (tokens, width) = (self.pages.len() * PAGE, self.width);
-        let layer = &mut self.layers[layer];
-        let [keys, values] = [(&mut layer.keys, keys), (&mut layer.values, values)].map(|(all, new)| {
-            // Out of its place while it is changed, so that nothing else holds it and nothing is copied.
-            let written = put(with_room(all.take(), [tokens, width], &self.device), new, places);
-            all.insert(written).clone()
-        });
-        (keys, values)
+        query_key_value: [Tensor<2>; 3],
+        shape: AttentionShape,
+        layout: &Layout,
+    ) -> Tensor<2> {
+        let (pages, Layout { places, reaches, .. }) = (self.pages.len(), layout);
+        self.layers[layer].attend(query_key_value, pages, places, shape, reaches)
     }
-}
-
-/// Keys or values with room for so many tokens.
-fn with_room(known: Option<Tensor<2>>, [tokens, width]: [usize; 2], device: &Device) -> Tensor<2> {
-    let missing = tokens - known.as_ref().map_or(0, |known| known.dims()[0]);
-    match known {
-        Some(known) if missing == 0 => known,
-        Some(known) => Tensor::cat(vec![known, Tensor::zeros([missing, width], device)], 0),
-        None => Tensor::zeros([missing, width], device),
-    }
-}
-
-/// Writes the rows of a pass to their places.
-fn put(all: Tensor<2>, new: &Tensor<2>, places: &[Place]) -> Tensor<2> {
-    if !is_here(&all) {
-        let rows = places.iter().flat_map(|place| place.start..place.start + place.rows.len());
-        let rows = indices(rows, &all.device());
-        // The places have all rows of the pass in their order.
-        return all.select_assign(0, rows, new.clone(), IndexingUpdateOp::Assign);
-    }
-    let width = new.dims()[1];
-    change(all, |all| {
-        read(new, |new| {
-            for place in places {
-                let new = &new[place.rows.start * width..place.rows.end * width];
-                all[place.start * width..][..new.len()].copy_from_slice(new);
-            }
-        });
-    })
 }
 
 #[cfg(test)]
@@ -200,10 +161,9 @@ mod tests {
     #![allow(clippy::single_range_in_vec_init, reason = "rows are lists of ranges, of one too")]
 
     use super::*;
-    use crate::{device, numbers::matrix};
 
     fn cache() -> Cache {
-        Cache::new(1, 2, &Device::flex())
+        Cache { layers: Vec::new(), pages: Vec::new() }
     }
 
     #[test]
@@ -233,35 +193,5 @@ mod tests {
         drop(one);
         let mut three = Sequence::default();
         assert_eq!(cache.extend(&mut three, 0..3), [Place { rows: 0..3, start: 0 }]);
-    }
-
-    #[test]
-    fn what_was_written_stays_as_the_cache_grows() {
-        device::all().for_each(|device| write_as_it_grows(&device));
-    }
-
-    fn write_as_it_grows(device: &Device) {
-        let mut cache = Cache::new(1, 2, device);
-        let mut sequence = Sequence::default();
-        let mut written: Vec<f32> = Vec::new();
-        for pass in 0..3 {
-            let rows = PAGE * PAGES / 2 + pass;
-            let places = cache.extend(&mut sequence, 0..rows);
-            let numbers: Vec<f32> = (0..2 * rows).map(|i| (i + 1000 * pass) as f32).collect();
-            written.extend(&numbers);
-            let new = matrix(numbers, [rows, 2], device);
-            let (keys, values) = cache.write(0, &new, &new, &places);
-            for all in [keys, values] {
-                let known: Vec<f32> = read(&all, |all| {
-                    sequence
-                        .rows()
-                        .iter()
-                        .flat_map(|rows| &all[2 * rows.start..2 * rows.end])
-                        .copied()
-                        .collect()
-                });
-                assert_eq!(known, written);
-            }
-        }
     }
 }

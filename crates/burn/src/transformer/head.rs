@@ -18,7 +18,7 @@ use super::Matrix;
 use crate::{
     dot::max_of,
     exp::exp,
-    numbers::{change, is_here, read, to_vec},
+    numbers::{change, into_vec, is_here, read},
     product::product,
     settings::Products,
 };
@@ -69,7 +69,7 @@ impl<'a> Head<'a> {
 
     /// The logits `[rows, vocabulary]` of few rows.
     pub(crate) fn logits(&self, states: &Tensor<2>) -> Vec<f32> {
-        to_vec(&self.weight.product_of(states, 0..self.weight.outputs()))
+        into_vec(self.weight.product_of(states, 0..self.weight.outputs()))
     }
 
     /// The log-probability of a target for each row of `states: [rows, hidden]`.
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::{
         device,
-        numbers::matrix,
+        numbers::{matrix, to_vec},
         transformer::{Order, Parameter, Training},
     };
 

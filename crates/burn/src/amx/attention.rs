@@ -1,0 +1,296 @@
+//! Causal attention with grouped queries over keys and values that stay in tiles of bf16, page by page of a KV cache.
+//!
+//! Products are transposed: keys are the rows of `Sᵀ = K Qᵀ` and values, which stand transposed, of `Oᵀ = Vᵀ Pᵀ`, so that both are
+//! first factors as they are kept, and the softmax goes over all queries of a block at once with nothing to sum across a vector
+//! (after FlashAttention, Dao et al. 2022, arXiv 2205.14135, and PagedAttention, Kwon et al. 2023, arXiv 2309.06180).
+
+use std::ops::Range;
+
+use gemmkit::bf16;
+use rayon::prelude::*;
+
+use super::unit::{BLOCK, DEPTH, Path, SIDE, Sums, Tile, add_up, configure, is_available, prefetch, release};
+use crate::{
+    exp::exp,
+    fused::{AttentionShape, Block, PAGE, Reaches, Seen, SeenPage, round},
+    pieces::{Piece, pieces},
+    transformer::Place,
+};
+
+// The tokens of a page are the rows of one block's scores, and the inner dimension of one tile of values.
+const _: () = assert!(PAGE == BLOCK && PAGE == DEPTH, "a page fills tiles");
+
+/// Keys and values of a layer.
+pub(crate) struct KeysValues {
+    /// For each page and each of its heads the tiles of its keys, those of its first 16 tokens and then those of the others, and as
+    /// many of its values, 16 numbers of all tokens each.
+    tiles: Vec<Tile>,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+/// What a thread needs for one block after another.
+#[derive(Default)]
+struct Buffers {
+    queries: Vec<Tile>,
+    /// Of each page those of its tokens and the block's columns.
+    scores: Vec<Sums>,
+    probabilities: Vec<Tile>,
+}
+
+impl KeysValues {
+    /// Those of no tokens; `None` where there is no AMX.
+    pub(crate) fn new(kv_heads: usize, head_dim: usize) -> Option<Self> {
+        is_available().then(|| Self { tiles: Vec::new(), kv_heads, head_dim })
+    }
+
+    /// Makes room for so many pages, if there is not.
+    pub(crate) fn reserve(&mut self, pages: usize) {
+        let size = pages * self.kv_heads * self.of_head();
+        self.tiles.resize(size.max(self.tiles.len()), Tile::ZERO);
+    }
+
+    /// Writes the rows of `keys` and `values: [rows, kv_heads · head_dim]` to their places, for which there is room.
+    pub(crate) fn write(&mut self, keys: &[f32], values: &[f32], places: &[Place]) {
+        let width = self.kv_heads * self.head_dim;
+        let (steps, of_head) = (self.steps(), self.of_head());
+        for (row, token) in places.iter().flat_map(|place| place.rows.clone().zip(place.start..)) {
+            let (page, token) = (token / PAGE, token % PAGE);
+            let [keys, values] = [keys, values].map(|all| &all[row * width..][..width]);
+            let heads = keys.chunks_exact(self.head_dim).zip(values.chunks_exact(self.head_dim));
+            for (head, (key, value)) in heads.enumerate() {
+                let start = self.start(page, head);
+                let (of_keys, of_values) = self.tiles[start..][..of_head].split_at_mut(2 * steps);
+                for (Tile(tile), key) in of_keys[token / SIDE * steps..].iter_mut().zip(key.chunks(DEPTH)) {
+                    let kept = &mut tile[token % SIDE * DEPTH..];
+                    kept.iter_mut().zip(key).for_each(|(kept, &number)| *kept = round(number));
+                }
+                for (Tile(tile), value) in of_values.iter_mut().zip(value.chunks(SIDE)) {
+                    let kept = tile[token..].iter_mut().step_by(PAGE);
+                    kept.zip(value).for_each(|(kept, &number)| *kept = round(number));
+                }
+            }
+        }
+    }
+
+    /// The output `[rows, heads · head_dim]` for `queries` of that shape, whose reaches' keys are tokens of this.
+    pub(crate) fn attend(&self, queries: &[f32], shape: AttentionShape, reaches: &Reaches) -> Vec<f32> {
+        let width = shape.heads * shape.head_dim;
+        let mut output = vec![0.0; queries.len()];
+        // Query heads that are columns of one block, and rows, in blocks of about one size.
+        let heads = heads_at_once(shape.heads / shape.kv_heads);
+        let rows = queries.len() / width;
+        let at_once = rows.div_ceil(rows.div_ceil(BLOCK / heads).max(1)).max(1);
+        let blocks = reaches.blocks(shape.window, at_once);
+        let all = pieces(&mut output, width, [at_once, heads * shape.head_dim]);
+        all.into_par_iter().for_each_init(Buffers::default, |buffers, piece| {
+            let block = &blocks[piece.first_row / at_once];
+            configure();
+            self.attend_to(block, queries, shape, heads, piece, buffers);
+            release();
+        });
+        output
+    }
+
+    /// The output of a block for some query heads of one key-value head.
+    fn attend_to(
+        &self,
+        block: &Block,
+        queries: &[f32],
+        shape: AttentionShape,
+        heads: usize,
+        piece: Piece<'_>,
+        Buffers { queries: query_tiles, scores, probabilities }: &mut Buffers,
+    ) {
+        let steps = self.steps();
+        let kv_head = piece.first_column / shape.head_dim / (shape.heads / shape.kv_heads);
+        let rows = queries.chunks_exact(shape.heads * shape.head_dim).skip(piece.first_row);
+        query_tiles.clear();
+        query_tiles.resize(2 * steps, Tile::ZERO);
+        for (row, queries) in rows.take(piece.rows.len()).enumerate() {
+            let queries = queries[piece.first_column..].chunks_exact(shape.head_dim).take(heads);
+            for (head, query) in queries.enumerate() {
+                put_column(query_tiles, row * heads + head, query);
+            }
+        }
+        scores.resize(block.pages.len(), Sums::ZERO);
+        let along_keys = Path::straight(steps);
+        let tiles_of = |page: &SeenPage| &self.tiles[self.start(page.page, kv_head)..][..self.of_head()];
+        block.pages.first().map(tiles_of).map(prefetch);
+        for (place, scores) in scores.iter_mut().enumerate() {
+            let page = &block.pages[place];
+            // Pages stand anywhere, so that the processor cannot guess the next.
+            block.pages.get(place + 1).map(tiles_of).map(prefetch);
+            add_up(tiles_of(page), &along_keys, query_tiles, scores);
+            if let Seen::Parts(seen) = &page.seen {
+                hide(scores, seen, heads);
+            }
+        }
+        probabilities.resize(2 * block.pages.len(), Tile::ZERO);
+        let sums = softmax(scores, shape.scale, probabilities);
+        let of_values = |number| {
+            let starts = block.pages.iter().map(|page| self.start(page.page, kv_head));
+            Path::new(starts.map(|start| start + 2 * steps + number).collect(), 1)
+        };
+        let mut outputs: Vec<_> =
+            piece.rows.into_iter().flat_map(|row| row.chunks_exact_mut(shape.head_dim)).collect();
+        let mut attended = Sums::ZERO;
+        for first in (0..shape.head_dim).step_by(BLOCK) {
+            add_up(&self.tiles, &of_values(first / SIDE), probabilities, &mut attended);
+            for (column, output) in outputs.iter_mut().enumerate() {
+                let numbers = attended.0.iter().map(|row| row[column] / sums[column]);
+                output[first..].iter_mut().zip(numbers).for_each(|(output, number)| *output = number);
+            }
+        }
+    }
+
+    /// Tiles along a key.
+    fn steps(&self) -> usize {
+        self.head_dim.div_ceil(DEPTH)
+    }
+
+    /// A head's tiles in a page.
+    fn of_head(&self) -> usize {
+        4 * self.steps()
+    }
+
+    /// Where the tiles of a head in a page begin.
+    fn start(&self, page: usize, kv_head: usize) -> usize {
+        (page * self.kv_heads + kv_head) * self.of_head()
+    }
+}
+
+/// How many of the query heads that share a key-value head are columns of one block: as many as divide them evenly and fit.
+fn heads_at_once(groups: usize) -> usize {
+    (1..=groups.min(BLOCK)).rev().find(|heads| groups.is_multiple_of(*heads)).unwrap_or(1)
+}
+
+/// Writes a query to its column in the tiles of a second factor: of each row two numbers of each column.
+fn put_column(tiles: &mut [Tile], column: usize, query: &[f32]) {
+    let panel = tiles.len() / 2;
+    let tiles = tiles[column / SIDE * panel..][..panel].iter_mut();
+    let rows = tiles.flat_map(|tile| tile.0.as_chunks_mut::<{ 2 * SIDE }>().0);
+    for (row, numbers) in rows.zip(query.chunks(2)) {
+        let kept = row[2 * (column % SIDE)..].iter_mut();
+        kept.zip(numbers).for_each(|(kept, &number)| *kept = round(number));
+    }
+}
+
+/// Makes the scores of what queries do not see -∞.
+fn hide(Sums(scores): &mut Sums, seen: &[Range<usize>], heads: usize) {
+    // Columns of no query see all, so that their sums are not 0.
+    let (mut from, mut to) = ([0_i32; BLOCK], [PAGE as i32; BLOCK]);
+    let columns = from.chunks_exact_mut(heads).zip(to.chunks_exact_mut(heads));
+    for ((from, to), seen) in columns.zip(seen) {
+        from.fill(seen.start as i32);
+        to.fill(seen.end as i32);
+    }
+    for (token, scores) in (0..).zip(scores) {
+        for ((score, from), to) in scores.iter_mut().zip(&from).zip(&to) {
+            *score = if *from <= token && token < *to { *score } else { f32::NEG_INFINITY };
+        }
+    }
+}
+
+/// `exp(scale · (score − the column's largest))`, as tiles of a second factor: of each page one of the left columns, then of each
+/// one of the right; and the sums of each column.
+fn softmax(scores: &[Sums], scale: f32, tiles: &mut [Tile]) -> [f32; BLOCK] {
+    let mut max = [f32::NEG_INFINITY; BLOCK];
+    for scores in scores.iter().flat_map(|page| &page.0) {
+        for (max, &score) in max.iter_mut().zip(scores) {
+            *max = if score > *max { score } else { *max };
+        }
+    }
+    let mut sums = [0.0; BLOCK];
+    let (left, right) = tiles.split_at_mut(tiles.len() / 2);
+    for ((Sums(scores), Tile(left)), Tile(right)) in scores.iter().zip(left).zip(right) {
+        let rows = left.as_chunks_mut().0.iter_mut().zip(right.as_chunks_mut().0);
+        for (tokens, (left, right)) in scores.as_chunks::<2>().0.iter().zip(rows) {
+            let [one, two] = tokens.map(|scores| {
+                let mut powers = [0.0; BLOCK];
+                for (((power, score), max), sum) in powers.iter_mut().zip(scores).zip(&max).zip(&mut sums) {
+                    *power = exp((score - max) * scale);
+                    *sum += *power;
+                }
+                powers
+            });
+            pairs(&one, &two, 0, left);
+            pairs(&one, &two, SIDE, right);
+        }
+    }
+    sums
+}
+
+/// Numbers of two tokens in turn, rounded, from a column on.
+fn pairs(one: &[f32; BLOCK], two: &[f32; BLOCK], first: usize, row: &mut [bf16; 2 * SIDE]) {
+    let columns = one[first..].iter().zip(&two[first..]);
+    for (pair, (&one, &two)) in row.as_chunks_mut::<2>().0.iter_mut().zip(columns) {
+        *pair = [round(one), round(two)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        fused::{self, Reach, widen},
+        numbers::{matrix, to_vec, waves},
+    };
+
+    /// The keys of a sequence: runs of pages, of whose last ones some tokens are there.
+    fn keys() -> impl Strategy<Value = Vec<Range<usize>>> {
+        proptest::collection::vec((0..2_usize, 1..80_usize), 1..4).prop_map(|runs| {
+            let run = |(run, (page, tokens))| {
+                let start = (4 * run + page) * PAGE;
+                start..start + tokens
+            };
+            runs.into_iter().enumerate().map(run).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_attention_over_rounded_numbers(
+            all in proptest::collection::vec((1..40_usize, keys()), 1..5),
+            (kv_heads, groups) in (1..3_usize, prop::sample::select(vec![1, 3, 5, 33])),
+            head_dim in prop::sample::select(vec![8_usize, 32, 40, 64]),
+            window in prop::option::of(1..100_usize),
+        ) {
+            let Some(mut tiled) = KeysValues::new(kv_heads, head_dim) else { return Ok(()) };
+            let mut rows = 0;
+            let reaches: Vec<Reach> = all
+                .into_iter()
+                .map(|(queries, keys)| {
+                    let queries = queries.min(keys.iter().map(Range::len).sum());
+                    rows += queries;
+                    Reach { queries: rows - queries..rows, keys }
+                })
+                .collect();
+            let (pages, width) = (12, kv_heads * head_dim);
+            let rounded = |phase| to_vec(&waves([pages * PAGE, width], phase)).into_iter().map(|x| widen(round(x)));
+            let [keys, values] = [0.1, 0.2].map(|phase| rounded(phase).collect::<Vec<f32>>());
+            tiled.reserve(pages);
+            tiled.write(&keys, &values, &[Place { rows: 0..pages * PAGE, start: 0 }]);
+            let heads = kv_heads * groups;
+            let shape = AttentionShape { heads, kv_heads, head_dim, scale: 0.3, window };
+            let queries: Vec<f32> =
+                to_vec(&waves([rows, heads * head_dim], 0.3)).into_iter().map(|x| widen(round(x))).collect();
+            let reaches = std::sync::Arc::new(Reaches::from(reaches));
+            let found = tiled.attend(&queries, shape, &reaches);
+            let tensor = |numbers: Vec<f32>, width| {
+                let rows = numbers.len() / width;
+                matrix(numbers, [rows, width], &Device::flex())
+            };
+            let expected = fused::attend(
+                tensor(queries, heads * head_dim), tensor(keys, width), tensor(values, width), shape, reaches,
+            );
+            // What is not the same is that probabilities are rounded, by 1 in 256 at most.
+            for (found, expected) in found.iter().zip(to_vec(&expected)) {
+                prop_assert!((found - expected).abs() < 4e-3, "{found}, expected {expected}");
+            }
+        }
+    }
+}
