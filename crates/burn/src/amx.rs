@@ -6,19 +6,27 @@
 mod attention;
 mod unit;
 
-use std::{cell::RefCell, mem::MaybeUninit, ops::Range};
+use std::{
+    cell::RefCell,
+    mem::MaybeUninit,
+    ops::{Deref, Range},
+    sync::Arc,
+};
 
 use gemmkit::bf16;
 use rayon::prelude::*;
 
 pub(crate) use self::attention::KeysValues;
 use self::unit::{BLOCK, DEPTH, Path, SIDE, Sums, Tile, add_up, configure, is_available, release};
-use crate::{fused::View, pieces::pieces};
+use crate::{fused::View, give_back_freed_memory, pieces::pieces, use_large_pages};
 
 /// Rows that a thread takes at a time at most: their tiles stay in its cache while those of the columns come by.
 const MOST_ROWS: usize = 256;
 /// Pieces of a product for each thread, so that none waits long for the last.
 const PIECES: usize = 4;
+
+/// Tiles that are moved at a time: 32 MB.
+const AT_ONCE: usize = 1 << 15;
 
 thread_local! {
     /// The tiles of both factors, kept from one product for the next: new memory costs as much as filling it. Another product
@@ -59,7 +67,7 @@ impl Rows {
 
 /// A second factor that stays in tiles.
 pub(crate) struct Columns {
-    tiles: Vec<Tile>,
+    tiles: Kept,
     inner: usize,
     count: usize,
 }
@@ -70,7 +78,7 @@ impl Columns {
         is_available().then(|| {
             let mut of_matrix = Vec::new();
             tiles(&mut of_matrix, matrix.transposed(), of_columns);
-            Self { tiles: of_matrix, inner: matrix.rows, count: matrix.columns }
+            Self { tiles: Kept::from(of_matrix), inner: matrix.rows, count: matrix.columns }
         })
     }
 
@@ -93,6 +101,49 @@ impl Columns {
         let pairs =
             rows.map(move |row: &[bf16; 2 * SIDE]| [0, 1].map(|number| row[2 * (column % SIDE) + number]));
         pairs.flatten().take(self.inner)
+    }
+}
+
+/// Tiles of one second factor in memory that it may share with others.
+#[derive(Default)]
+struct Kept {
+    memory: Arc<Vec<Tile>>,
+    range: Range<usize>,
+}
+
+impl From<Vec<Tile>> for Kept {
+    fn from(tiles: Vec<Tile>) -> Self {
+        Self { range: 0..tiles.len(), memory: Arc::new(tiles) }
+    }
+}
+
+impl Deref for Kept {
+    type Target = [Tile];
+
+    fn deref(&self) -> &[Tile] {
+        &self.memory[self.range.clone()]
+    }
+}
+
+/// Moves second factors to one piece of memory in large pages: those of a layer are smaller than such a page.
+pub(crate) fn gather(mut factors: Vec<&mut Columns>) {
+    let mut memory = Vec::with_capacity(factors.iter().map(|factor| factor.tiles.len()).sum());
+    use_large_pages(memory.spare_capacity_mut());
+    let mut given_back = 0;
+    for factor in &mut factors {
+        let start = memory.len();
+        memory.extend_from_slice(&std::mem::take(&mut factor.tiles));
+        factor.tiles.range = start..memory.len();
+        // So that not all weights are in memory twice.
+        if memory.len() - given_back > AT_ONCE {
+            give_back_freed_memory();
+            given_back = memory.len();
+        }
+    }
+    give_back_freed_memory();
+    let memory = Arc::new(memory);
+    for factor in factors {
+        factor.tiles.memory = memory.clone();
     }
 }
 

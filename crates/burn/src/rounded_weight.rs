@@ -62,6 +62,15 @@ impl RoundedWeight {
         Self { inputs, outputs, numbers }
     }
 
+    /// Moves weights to where reading them is fastest, all of a model at once.
+    pub(crate) fn gather<'a>(weights: impl Iterator<Item = &'a mut Self>) {
+        let tiles = weights.filter_map(|weight| match &mut weight.numbers {
+            Numbers::Tiles(tiles) => Some(tiles),
+            Numbers::Plain(_) => None,
+        });
+        amx::gather(tiles.collect());
+    }
+
     /// Number of weights.
     pub(crate) fn size(&self) -> usize {
         self.outputs * self.inputs

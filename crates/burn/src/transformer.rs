@@ -29,7 +29,7 @@ pub(crate) use self::{
     parameter::{Order, Parameter, Training},
     pass::{Dropping, Layout, Pass, Span},
 };
-use crate::{Weights, settings::LoraSettings};
+use crate::{Weights, rounded_weight::RoundedWeight, settings::LoraSettings};
 
 /// The weights of a model.
 #[derive(Clone)]
@@ -68,13 +68,15 @@ impl Transformer {
             }
         };
         let blocks = (0..config.layers).map(|layer| Block::load(loading, layer)).collect::<Result<_, _>>()?;
-        Ok(Self {
+        let mut transformer = Self {
             embedding: loading.matrix("model.embed_tokens.weight", order_of_embedding)?,
             head,
             blocks,
             norm: RmsNorm::load(loading, "model.norm.weight")?,
             config,
-        })
+        };
+        RoundedWeight::gather(transformer.matrices_mut().filter_map(Matrix::rounded_mut));
+        Ok(transformer)
     }
 
     /// The embeddings of tokens, `[tokens, hidden]`, scaled as the family has it.
@@ -141,6 +143,12 @@ impl Transformer {
         all
     }
 
+    /// The matrices of all layers, the embedding and a separate head.
+    fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Matrix> {
+        let outer = std::iter::once(&mut self.embedding).chain(&mut self.head);
+        outer.chain(self.blocks.iter_mut().flat_map(Block::matrices_mut))
+    }
+
     /// A copy in whose layers and last norm what is trained is watched by autodiff. The embedding and the head are not:
     /// their gradients are computed by hand.
     pub(crate) fn watched(&self) -> Self {
@@ -162,8 +170,8 @@ impl Transformer {
         match weights {
             Weights::F32 => self.head.as_mut().unwrap_or(&mut self.embedding).order(Order::Transposed),
             Weights::Bf16 => {
-                let outer = std::iter::once(&mut self.embedding).chain(&mut self.head);
-                outer.chain(self.blocks.iter_mut().flat_map(Block::matrices_mut)).for_each(Matrix::round);
+                self.matrices_mut().for_each(Matrix::round);
+                RoundedWeight::gather(self.matrices_mut().filter_map(Matrix::rounded_mut));
             }
         }
         self

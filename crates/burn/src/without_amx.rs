@@ -36,6 +36,9 @@ impl Columns {
     }
 }
 
+/// Moves nothing.
+pub(crate) fn gather(_: Vec<&mut Columns>) {}
+
 /// No products.
 pub(crate) fn products<const N: usize>(_: &Rows, others: [(&Columns, Range<usize>); N]) -> [Vec<f32>; N] {
     others.map(|(other, _)| match other.0 {})

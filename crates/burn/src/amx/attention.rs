@@ -4,7 +4,7 @@
 //! first factors as they are kept, and the softmax goes over all queries of a block at once with nothing to sum across a vector
 //! (after FlashAttention, Dao et al. 2022, arXiv 2205.14135, and PagedAttention, Kwon et al. 2023, arXiv 2309.06180).
 
-use std::ops::Range;
+use std::{cell::RefCell, ops::Range};
 
 use gemmkit::bf16;
 use rayon::prelude::*;
@@ -15,6 +15,7 @@ use crate::{
     fused::{AttentionShape, Block, PAGE, Reaches, Seen, SeenPage, round},
     pieces::{Piece, pieces},
     transformer::Place,
+    use_large_pages,
 };
 
 // The tokens of a page are the rows of one block's scores, and the inner dimension of one tile of values.
@@ -29,7 +30,12 @@ pub(crate) struct KeysValues {
     head_dim: usize,
 }
 
-/// What a thread needs for one block after another.
+thread_local! {
+    /// Kept from one block for the next: new memory costs as much as filling it.
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
+
+/// What a thread needs for a block.
 #[derive(Default)]
 struct Buffers {
     queries: Vec<Tile>,
@@ -47,7 +53,13 @@ impl KeysValues {
     /// Makes room for so many pages, if there is not.
     pub(crate) fn reserve(&mut self, pages: usize) {
         let size = pages * self.kv_heads * self.of_head();
-        self.tiles.resize(size.max(self.tiles.len()), Tile::ZERO);
+        if size > self.tiles.len() {
+            let mut tiles = Vec::with_capacity(size);
+            use_large_pages(tiles.spare_capacity_mut());
+            tiles.extend_from_slice(&self.tiles);
+            tiles.resize(size, Tile::ZERO);
+            self.tiles = tiles;
+        }
     }
 
     /// Writes the rows of `keys` and `values: [rows, kv_heads · head_dim]` to their places, for which there is room.
@@ -83,11 +95,12 @@ impl KeysValues {
         let at_once = rows.div_ceil(rows.div_ceil(BLOCK / heads).max(1)).max(1);
         let blocks = reaches.blocks(shape.window, at_once);
         let all = pieces(&mut output, width, [at_once, heads * shape.head_dim]);
-        all.into_par_iter().for_each_init(Buffers::default, |buffers, piece| {
-            let block = &blocks[piece.first_row / at_once];
+        all.into_par_iter().for_each(|piece| {
+            let mut buffers = BUFFERS.take();
             configure();
-            self.attend_to(block, queries, shape, heads, piece, buffers);
+            self.attend_to(&blocks[piece.first_row / at_once], queries, shape, heads, piece, &mut buffers);
             release();
+            BUFFERS.set(buffers);
         });
         output
     }
@@ -113,7 +126,9 @@ impl KeysValues {
                 put_column(query_tiles, row * heads + head, query);
             }
         }
-        scores.resize(block.pages.len(), Sums::ZERO);
+        let pages = block.pages.len();
+        scores.resize(pages.max(scores.len()), Sums::ZERO);
+        let scores = &mut scores[..pages];
         let along_keys = Path::straight(steps);
         let tiles_of = |page: &SeenPage| &self.tiles[self.start(page.page, kv_head)..][..self.of_head()];
         block.pages.first().map(tiles_of).map(prefetch);
@@ -126,8 +141,21 @@ impl KeysValues {
                 hide(scores, seen, heads);
             }
         }
-        probabilities.resize(2 * block.pages.len(), Tile::ZERO);
-        let sums = softmax(scores, shape.scale, probabilities);
+        probabilities.resize((2 * pages).max(probabilities.len()), Tile::ZERO);
+        let probabilities = &mut probabilities[..2 * pages];
+        let (left, right) = probabilities.split_at_mut(pages);
+        let columns = piece.rows.len() * heads;
+        let mut sums = [0.0; BLOCK];
+        for (first, tiles) in [(0, left), (SIDE, right)] {
+            if first < columns {
+                let seen: Vec<bool> = block
+                    .pages
+                    .iter()
+                    .map(|page| page.is_seen_by(first / heads..(first + SIDE).div_ceil(heads)))
+                    .collect();
+                sums[first..][..SIDE].copy_from_slice(&softmax(scores, &seen, first, shape.scale, tiles));
+            }
+        }
         let of_values = |number| {
             let starts = block.pages.iter().map(|page| self.start(page.page, kv_head));
             Path::new(starts.map(|start| start + 2 * steps + number).collect(), 1)
@@ -192,41 +220,37 @@ fn hide(Sums(scores): &mut Sums, seen: &[Range<usize>], heads: usize) {
     }
 }
 
-/// `exp(scale · (score − the column's largest))`, as tiles of a second factor: of each page one of the left columns, then of each
-/// one of the right; and the sums of each column.
-fn softmax(scores: &[Sums], scale: f32, tiles: &mut [Tile]) -> [f32; BLOCK] {
-    let mut max = [f32::NEG_INFINITY; BLOCK];
-    for scores in scores.iter().flat_map(|page| &page.0) {
-        for (max, &score) in max.iter_mut().zip(scores) {
-            *max = if score > *max { score } else { *max };
+/// `exp(scale · (score − the column's largest))` for 16 columns, as tiles of a second factor, one of each page; and the sum of
+/// each column. Pages that none of them sees are passed over.
+fn softmax(scores: &[Sums], seen: &[bool], first: usize, scale: f32, tiles: &mut [Tile]) -> [f32; SIDE] {
+    let columns =
+        |scores: &[f32; BLOCK]| std::array::from_fn::<f32, SIDE, _>(|column| scores[first + column]);
+    let mut max = [f32::NEG_INFINITY; SIDE];
+    for (scores, _) in scores.iter().zip(seen).filter(|(_, seen)| **seen) {
+        for scores in scores.0.iter().map(columns) {
+            max =
+                std::array::from_fn(
+                    |column| if scores[column] > max[column] { scores[column] } else { max[column] },
+                );
         }
     }
-    let mut sums = [0.0; BLOCK];
-    let (left, right) = tiles.split_at_mut(tiles.len() / 2);
-    for ((Sums(scores), Tile(left)), Tile(right)) in scores.iter().zip(left).zip(right) {
-        let rows = left.as_chunks_mut().0.iter_mut().zip(right.as_chunks_mut().0);
-        for (tokens, (left, right)) in scores.as_chunks::<2>().0.iter().zip(rows) {
-            let [one, two] = tokens.map(|scores| {
-                let mut powers = [0.0; BLOCK];
-                for (((power, score), max), sum) in powers.iter_mut().zip(scores).zip(&max).zip(&mut sums) {
-                    *power = exp((score - max) * scale);
-                    *sum += *power;
-                }
-                powers
-            });
-            pairs(&one, &two, 0, left);
-            pairs(&one, &two, SIDE, right);
+    let mut sums = [0.0; SIDE];
+    for ((scores, seen), Tile(tile)) in scores.iter().zip(seen).zip(tiles) {
+        if !seen {
+            tile.fill(bf16::ZERO);
+            continue;
+        }
+        for (tokens, row) in scores.0.as_chunks::<2>().0.iter().zip(tile.as_chunks_mut::<{ 2 * SIDE }>().0) {
+            let [one, two] = tokens.each_ref().map(columns);
+            for (column, pair) in row.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                let power = |score: f32| exp((score - max[column]) * scale);
+                let powers = [power(one[column]), power(two[column])];
+                sums[column] += powers[0] + powers[1];
+                *pair = powers.map(round);
+            }
         }
     }
     sums
-}
-
-/// Numbers of two tokens in turn, rounded, from a column on.
-fn pairs(one: &[f32; BLOCK], two: &[f32; BLOCK], first: usize, row: &mut [bf16; 2 * SIDE]) {
-    let columns = one[first..].iter().zip(&two[first..]);
-    for (pair, (&one, &two)) in row.as_chunks_mut::<2>().0.iter_mut().zip(columns) {
-        *pair = [round(one), round(two)];
-    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,19 @@ pub(crate) enum Seen {
     Parts(Vec<Range<usize>>),
 }
 
+impl SeenPage {
+    /// Whether one of these queries sees a token of it.
+    pub(crate) fn is_seen_by(&self, queries: Range<usize>) -> bool {
+        match &self.seen {
+            Seen::All => true,
+            Seen::Parts(parts) => {
+                let end = queries.end.min(parts.len());
+                parts[queries.start.min(end)..end].iter().any(|part| !part.is_empty())
+            }
+        }
+    }
+}
+
 impl Block {
     /// The blocks of all queries, of so many each at most. The keys of each reach stand in a cache of pages, and it sees only the
     /// last of them where there is a `window`.

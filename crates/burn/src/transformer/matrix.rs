@@ -36,6 +36,14 @@ impl Matrix {
         }
     }
 
+    /// The weights, if they are rounded and this matrix alone has them.
+    pub(crate) fn rounded_mut(&mut self) -> Option<&mut RoundedWeight> {
+        match self {
+            Self::F32(_) => None,
+            Self::Bf16(weight) => Arc::get_mut(weight),
+        }
+    }
+
     /// The same matrix with its 32-bit floats in this order.
     pub(crate) fn order(&mut self, order: Order) {
         if let Self::F32(parameter) = self {
