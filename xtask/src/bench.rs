@@ -64,7 +64,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         Benchmark::Engines => engines::run(rounds(arguments)?),
         Benchmark::Generate => generate::run(rounds(arguments)?),
         Benchmark::Growth => growth::run(rounds(arguments)?),
-        Benchmark::Review => review::run(rounds(arguments)?),
+        Benchmark::Review => {
+            let (backends, arguments) = review::backends(arguments)?;
+            review::run(rounds(arguments)?, backends)
+        }
         Benchmark::Train => train::run(rounds(arguments)?),
         Benchmark::Variants => growth::run_variants(rounds(arguments)?),
     }

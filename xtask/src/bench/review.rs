@@ -1,5 +1,6 @@
 //! `cargo xtask bench review`: a written review of some pairs by lancer and the same requests by a llama.cpp server with as
-//! many slots; and the reviews that write nothing. All read the same file, in lancer two engines do.
+//! many slots; and the reviews that write nothing. All read the same file, in lancer two engines do, or the one that
+//! `--backend` names.
 
 use std::process::Command;
 
@@ -39,7 +40,19 @@ fn of_seeds(seeds: &[Value]) -> Vec<Value> {
     seeds.iter().cloned().chain(damaged).take(PAIRS).collect()
 }
 
-pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
+/// The engines that `--backend NAME` before all other arguments asks for, all without it, and the other arguments.
+pub(crate) fn backends(arguments: &[String]) -> Result<(&'static [&'static str], &[String]), Failure> {
+    let [option, name, others @ ..] = arguments else { return Ok((&BACKENDS, arguments)) };
+    if option != "--backend" {
+        return Ok((&BACKENDS, arguments));
+    }
+    let known = BACKENDS.iter().position(|backend| backend == name);
+    let place = known
+        .ok_or_else(|| Failure::usage(format!("--backend takes {}, not {name}", BACKENDS.join(" or "))))?;
+    Ok((&BACKENDS[place..=place], others))
+}
+
+pub(crate) fn run(rounds: usize, backends: &[&str]) -> Result<(), Failure> {
     let environment = Environment::prepare()?;
     let programs = Programs::prepare(&environment)?;
     let llama_cpp = rivals::llama_cpp(&environment)?;
@@ -69,7 +82,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         command.args([SLOTS, THREADS, "32768"]);
         command
     };
-    let ours = BACKENDS.into_iter().flat_map(|backend| MODES.map(|mode| (backend, mode)));
+    let ours = backends.iter().flat_map(|&backend| MODES.map(|mode| (backend, mode)));
     let mut turns: Vec<Turn<'_>> = vec![("llama-server, the same requests".into(), Box::new(server))];
     turns.extend(ours.map(|(backend, mode)| -> Turn<'_> {
         (format!("lancer, {backend}, {mode}"), Box::new(move || review(backend, mode)))

@@ -2,7 +2,7 @@
 //!
 //! Products are transposed: keys are the rows of `Sᵀ = K Qᵀ` and values, which stand transposed, of `Oᵀ = Vᵀ Pᵀ`, so that both are
 //! first factors as they are kept, and the softmax goes over all queries of a block at once with nothing to sum across a vector
-//! (after FlashAttention, Dao et al. 2022, arXiv 2205.14135, and PagedAttention, Kwon et al. 2023, arXiv 2309.06180).
+//! (after `FlashAttention`, Dao et al. 2022, arXiv 2205.14135, and `PagedAttention`, Kwon et al. 2023, arXiv 2309.06180).
 
 use std::{cell::RefCell, ops::Range};
 

@@ -14,10 +14,16 @@ use crate::{
 
 /// Keys and values of one layer, a row for each token of the pages.
 pub(super) enum KeysValues {
-    /// 32-bit floats, `[tokens, kv_heads · head_dim]` each; `None` before the first.
-    Tensors { keys: Option<Tensor<2>>, values: Option<Tensor<2>> },
+    Tensors(Box<Tensors>),
     /// bf16 in the tiles of AMX, with weights that are.
     Tiles(amx::KeysValues),
+}
+
+/// 32-bit floats, `[tokens, kv_heads · head_dim]` each; `None` before the first.
+#[derive(Default)]
+pub(super) struct Tensors {
+    keys: Option<Tensor<2>>,
+    values: Option<Tensor<2>>,
 }
 
 impl KeysValues {
@@ -27,7 +33,7 @@ impl KeysValues {
             Weights::F32 => None,
             Weights::Bf16 => amx::KeysValues::new(config.kv_heads, config.head_dim),
         };
-        tiles.map_or(Self::Tensors { keys: None, values: None }, Self::Tiles)
+        tiles.map_or_else(|| Self::Tensors(Box::default()), Self::Tiles)
     }
 
     /// The output `[rows, heads · head_dim]` for a query of that shape, after the keys and values of its pass, `[rows, kv_heads ·
@@ -41,7 +47,8 @@ impl KeysValues {
         reaches: &Arc<Reaches>,
     ) -> Tensor<2> {
         match self {
-            Self::Tensors { keys, values } => {
+            Self::Tensors(tensors) => {
+                let Tensors { keys, values } = &mut **tensors;
                 let [keys, values] = [(keys, key), (values, value)].map(|(all, new)| {
                     // Out of its place while it is changed, so that nothing else holds it and nothing is copied.
                     let written = put(with_room(all.take(), pages * PAGE, &new), &new, places);
