@@ -127,6 +127,9 @@ impl Deref for Kept {
 
 /// Moves second factors to one piece of memory in large pages: those of a layer are smaller than such a page.
 pub(crate) fn gather(mut factors: Vec<&mut Columns>) {
+    if factors.is_empty() {
+        return;
+    }
     let mut memory = Vec::with_capacity(factors.iter().map(|factor| factor.tiles.len()).sum());
     use_large_pages(memory.spare_capacity_mut());
     let mut given_back = 0;

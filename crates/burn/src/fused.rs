@@ -28,7 +28,7 @@ use self::{adapted::Adapted, gated::States};
 pub(crate) use self::{
     attention::AttentionShape,
     gated::Gated,
-    paged::{Block, PAGE, Seen, SeenPage},
+    paged::{Block, PAGE, Seen},
     reach::{Reach, Reaches},
     rotary::Turns,
     rounded::{Factor, View, round, widen},

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::unit::{BLOCK, DEPTH, Path, SIDE, Sums, Tile, add_up, configure, is_available, prefetch, release};
 use crate::{
     exp::exp,
-    fused::{AttentionShape, Block, PAGE, Reaches, Seen, SeenPage, round},
+    fused::{AttentionShape, Block, PAGE, Reaches, Seen, round},
     pieces::{Piece, pieces},
     transformer::Place,
     use_large_pages,
@@ -64,25 +64,31 @@ impl KeysValues {
 
     /// Writes the rows of `keys` and `values: [rows, kv_heads · head_dim]` to their places, for which there is room.
     pub(crate) fn write(&mut self, keys: &[f32], values: &[f32], places: &[Place]) {
-        let width = self.kv_heads * self.head_dim;
-        let (steps, of_head) = (self.steps(), self.of_head());
-        for (row, token) in places.iter().flat_map(|place| place.rows.clone().zip(place.start..)) {
-            let (page, token) = (token / PAGE, token % PAGE);
-            let [keys, values] = [keys, values].map(|all| &all[row * width..][..width]);
-            let heads = keys.chunks_exact(self.head_dim).zip(values.chunks_exact(self.head_dim));
-            for (head, (key, value)) in heads.enumerate() {
-                let start = self.start(page, head);
-                let (of_keys, of_values) = self.tiles[start..][..of_head].split_at_mut(2 * steps);
-                for (Tile(tile), key) in of_keys[token / SIDE * steps..].iter_mut().zip(key.chunks(DEPTH)) {
-                    let kept = &mut tile[token % SIDE * DEPTH..];
-                    kept.iter_mut().zip(key).for_each(|(kept, &number)| *kept = round(number));
-                }
-                for (Tile(tile), value) in of_values.iter_mut().zip(value.chunks(SIDE)) {
-                    let kept = tile[token..].iter_mut().step_by(PAGE);
-                    kept.zip(value).for_each(|(kept, &number)| *kept = round(number));
+        let (width, head_dim, steps, of_head) =
+            (self.kv_heads * self.head_dim, self.head_dim, self.steps(), self.of_head());
+        let tokens = places.iter().flat_map(|place| (place.start..).zip(place.rows.clone()));
+        let mut tokens: Vec<(usize, usize)> = tokens.collect();
+        tokens.sort_unstable();
+        let of_page = self.kv_heads * of_head;
+        let (mut pages, mut left, mut first) = (Vec::new(), self.tiles.as_mut_slice(), 0);
+        for tokens in tokens.chunk_by(|one, two| one.0 / PAGE == two.0 / PAGE) {
+            let page = tokens[0].0 / PAGE;
+            let (_, at_page) = std::mem::take(&mut left).split_at_mut((page - first) * of_page);
+            let (tiles, after) = at_page.split_at_mut(of_page);
+            pages.push((tiles, tokens));
+            (left, first) = (after, page + 1);
+        }
+        pages.into_par_iter().for_each(|(tiles, tokens)| {
+            for &(token, row) in tokens {
+                let [keys, values] =
+                    [keys, values].map(|all| all[row * width..][..width].chunks_exact(head_dim));
+                for (tiles, (key, value)) in tiles.chunks_exact_mut(of_head).zip(keys.zip(values)) {
+                    let (of_keys, of_values) = tiles.split_at_mut(2 * steps);
+                    put_key(of_keys, steps, token % PAGE, key);
+                    put_value(of_values, token % PAGE, value);
                 }
             }
-        }
+        });
     }
 
     /// The output `[rows, heads · head_dim]` for `queries` of that shape, whose reaches' keys are tokens of this.
@@ -98,76 +104,71 @@ impl KeysValues {
         all.into_par_iter().for_each(|piece| {
             let mut buffers = BUFFERS.take();
             configure();
-            self.attend_to(&blocks[piece.first_row / at_once], queries, shape, heads, piece, &mut buffers);
+            self.attend_to(&blocks[piece.first_row / at_once], queries, shape, piece, &mut buffers);
             release();
             BUFFERS.set(buffers);
         });
         output
     }
 
-    /// The output of a block for some query heads of one key-value head.
+    /// The output of a block for some query heads of one key-value head, each of a query and head a column of what is multiplied.
     fn attend_to(
         &self,
         block: &Block,
         queries: &[f32],
         shape: AttentionShape,
-        heads: usize,
         piece: Piece<'_>,
-        Buffers { queries: query_tiles, scores, probabilities }: &mut Buffers,
+        buffers: &mut Buffers,
     ) {
-        let steps = self.steps();
-        let kv_head = piece.first_column / shape.head_dim / (shape.heads / shape.kv_heads);
-        let rows = queries.chunks_exact(shape.heads * shape.head_dim).skip(piece.first_row);
-        query_tiles.clear();
-        query_tiles.resize(2 * steps, Tile::ZERO);
-        for (row, queries) in rows.take(piece.rows.len()).enumerate() {
-            let queries = queries[piece.first_column..].chunks_exact(shape.head_dim).take(heads);
-            for (head, query) in queries.enumerate() {
-                put_column(query_tiles, row * heads + head, query);
-            }
-        }
-        let pages = block.pages.len();
-        scores.resize(pages.max(scores.len()), Sums::ZERO);
-        let scores = &mut scores[..pages];
-        let along_keys = Path::straight(steps);
-        let tiles_of = |page: &SeenPage| &self.tiles[self.start(page.page, kv_head)..][..self.of_head()];
-        block.pages.first().map(tiles_of).map(prefetch);
-        for (place, scores) in scores.iter_mut().enumerate() {
-            let page = &block.pages[place];
+        let AttentionShape { head_dim, scale, .. } = shape;
+        let (first, width) = (piece.first_column, piece.columns());
+        let heads = width / head_dim;
+        let kv_head = first / head_dim / (shape.heads / shape.kv_heads);
+        let starts: Vec<usize> = block.pages.iter().map(|page| self.start(page.page, kv_head)).collect();
+
+        let rows = queries.chunks_exact(shape.heads * head_dim).skip(piece.first_row).take(piece.rows.len());
+        let queries = rows.flat_map(|row| row[first..first + width].chunks_exact(head_dim));
+        put_columns(&mut buffers.queries, self.steps(), queries);
+        self.score(block, &starts, heads, buffers);
+        let columns: Vec<&mut [f32]> =
+            piece.rows.into_iter().flat_map(|row| row.chunks_exact_mut(head_dim)).collect();
+        let sums = buffers.softmax(block, columns.len(), heads, scale);
+        self.put_out(&starts, &buffers.probabilities[..2 * starts.len()], &sums, columns);
+    }
+
+    /// Products of queries and the keys of each page, whose tiles begin there.
+    fn score(&self, block: &Block, starts: &[usize], heads: usize, buffers: &mut Buffers) {
+        let Buffers { queries, scores, .. } = buffers;
+        scores.resize(starts.len().max(scores.len()), Sums::ZERO);
+        let along_keys = Path::straight(self.steps());
+        let tiles_of = |start: &usize| &self.tiles[*start..][..self.of_head()];
+        starts.first().map(tiles_of).map(prefetch);
+        for (place, ((page, start), scores)) in block.pages.iter().zip(starts).zip(scores).enumerate() {
             // Pages stand anywhere, so that the processor cannot guess the next.
-            block.pages.get(place + 1).map(tiles_of).map(prefetch);
-            add_up(tiles_of(page), &along_keys, query_tiles, scores);
+            starts.get(place + 1).map(tiles_of).map(prefetch);
+            add_up(tiles_of(start), &along_keys, queries, scores);
             if let Seen::Parts(seen) = &page.seen {
                 hide(scores, seen, heads);
             }
         }
-        probabilities.resize((2 * pages).max(probabilities.len()), Tile::ZERO);
-        let probabilities = &mut probabilities[..2 * pages];
-        let (left, right) = probabilities.split_at_mut(pages);
-        let columns = piece.rows.len() * heads;
-        let mut sums = [0.0; BLOCK];
-        for (first, tiles) in [(0, left), (SIDE, right)] {
-            if first < columns {
-                let seen: Vec<bool> = block
-                    .pages
-                    .iter()
-                    .map(|page| page.is_seen_by(first / heads..(first + SIDE).div_ceil(heads)))
-                    .collect();
-                sums[first..][..SIDE].copy_from_slice(&softmax(scores, &seen, first, shape.scale, tiles));
-            }
-        }
-        let of_values = |number| {
-            let starts = block.pages.iter().map(|page| self.start(page.page, kv_head));
-            Path::new(starts.map(|start| start + 2 * steps + number).collect(), 1)
-        };
-        let mut outputs: Vec<_> =
-            piece.rows.into_iter().flat_map(|row| row.chunks_exact_mut(shape.head_dim)).collect();
+    }
+
+    /// Writes the columns of what is attended to: the products of values and probabilities by the sums of these.
+    fn put_out(
+        &self,
+        starts: &[usize],
+        probabilities: &[Tile],
+        sums: &[f32; BLOCK],
+        mut columns: Vec<&mut [f32]>,
+    ) {
         let mut attended = Sums::ZERO;
-        for first in (0..shape.head_dim).step_by(BLOCK) {
-            add_up(&self.tiles, &of_values(first / SIDE), probabilities, &mut attended);
-            for (column, output) in outputs.iter_mut().enumerate() {
-                let numbers = attended.0.iter().map(|row| row[column] / sums[column]);
-                output[first..].iter_mut().zip(numbers).for_each(|(output, number)| *output = number);
+        for first in (0..self.head_dim).step_by(BLOCK) {
+            let of_values = 2 * self.steps() + first / SIDE;
+            let along_pages = Path::new(starts.iter().map(|start| start + of_values).collect(), 1);
+            add_up(&self.tiles, &along_pages, probabilities, &mut attended);
+            for (place, column) in columns.iter_mut().enumerate() {
+                let numbers = attended.0.iter().map(|row| row[place] / sums[place]);
+                column[first..].iter_mut().zip(numbers).for_each(|(kept, number)| *kept = number);
             }
         }
     }
@@ -188,19 +189,58 @@ impl KeysValues {
     }
 }
 
+impl Buffers {
+    /// Makes probabilities of the scores of so many columns, up to a factor for each, which is one by what it gives.
+    fn softmax(&mut self, block: &Block, columns: usize, heads: usize, scale: f32) -> [f32; BLOCK] {
+        let pages = block.pages.len();
+        self.probabilities.resize((2 * pages).max(self.probabilities.len()), Tile::ZERO);
+        let (left, right) = self.probabilities[..2 * pages].split_at_mut(pages);
+        let mut sums = [0.0; BLOCK];
+        for (first, tiles) in [(0, left), (SIDE, right)] {
+            if first < columns {
+                let queries = first / heads..(first + SIDE).div_ceil(heads);
+                let seen: Vec<bool> =
+                    block.pages.iter().map(|page| page.is_seen_by(queries.clone())).collect();
+                let sums = &mut sums[first..first + SIDE];
+                sums.copy_from_slice(&softmax(&self.scores[..pages], &seen, first, scale, tiles));
+            }
+        }
+        sums
+    }
+}
+
 /// How many of the query heads that share a key-value head are columns of one block: as many as divide them evenly and fit.
 fn heads_at_once(groups: usize) -> usize {
     (1..=groups.min(BLOCK)).rev().find(|heads| groups.is_multiple_of(*heads)).unwrap_or(1)
 }
 
-/// Writes a query to its column in the tiles of a second factor: of each row two numbers of each column.
-fn put_column(tiles: &mut [Tile], column: usize, query: &[f32]) {
-    let panel = tiles.len() / 2;
-    let tiles = tiles[column / SIDE * panel..][..panel].iter_mut();
-    let rows = tiles.flat_map(|tile| tile.0.as_chunks_mut::<{ 2 * SIDE }>().0);
-    for (row, numbers) in rows.zip(query.chunks(2)) {
-        let kept = row[2 * (column % SIDE)..].iter_mut();
-        kept.zip(numbers).for_each(|(kept, &number)| *kept = round(number));
+/// Writes the key of a token of the page: a row of its tiles.
+fn put_key(tiles: &mut [Tile], steps: usize, token: usize, key: &[f32]) {
+    for (Tile(tile), key) in tiles[token / SIDE * steps..].iter_mut().zip(key.chunks(DEPTH)) {
+        let kept = &mut tile[token % SIDE * DEPTH..];
+        kept.iter_mut().zip(key).for_each(|(kept, &number)| *kept = round(number));
+    }
+}
+
+/// Writes the value of a token of the page: a column of its tiles.
+fn put_value(tiles: &mut [Tile], token: usize, value: &[f32]) {
+    for (Tile(tile), value) in tiles.iter_mut().zip(value.chunks(SIDE)) {
+        let kept = tile[token..].iter_mut().step_by(PAGE);
+        kept.zip(value).for_each(|(kept, &number)| *kept = round(number));
+    }
+}
+
+/// Makes queries the columns of a second factor with so many tiles along them: of each row two numbers of each column.
+fn put_columns<'a>(tiles: &mut Vec<Tile>, steps: usize, queries: impl Iterator<Item = &'a [f32]>) {
+    tiles.clear();
+    tiles.resize(2 * steps, Tile::ZERO);
+    for (column, query) in queries.enumerate() {
+        let tiles = tiles[column / SIDE * steps..][..steps].iter_mut();
+        let rows = tiles.flat_map(|tile| tile.0.as_chunks_mut::<{ 2 * SIDE }>().0);
+        for (row, numbers) in rows.zip(query.chunks(2)) {
+            let kept = row[2 * (column % SIDE)..].iter_mut();
+            kept.zip(numbers).for_each(|(kept, &number)| *kept = round(number));
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! Drawing samples: prompts are read one after the other, samples of any requests are written side by side.
+//! Drawing samples: prompts are read some at a time, samples of any requests are written side by side.
 
 use std::collections::VecDeque;
 
+use burn::tensor::Tensor;
 use lancer_backend::{
     BackendError, Choice, CompletionSink, GenerateRequest, PreparedRequest, Sample, Tokenizer, Usage,
     by_common_beginning,
@@ -12,7 +13,7 @@ use super::{
     BurnSettings,
     reader::{Plan, Reader},
 };
-use crate::{reading::Reading, transformer::Sequence};
+use crate::{numbers::indices, reading::Reading, transformer::Sequence};
 
 /// Draws every sample of every request.
 pub(crate) fn generate(
@@ -33,8 +34,8 @@ pub(crate) fn generate(
         .filter(|&request| !requests[request].seeds.is_empty())
         .collect();
     reader.take_usage();
-    let mut run =
-        Run { reading, reader, settings, requests, prepared, waiting, current: None, live: Vec::new(), sink };
+    let (read, live) = (VecDeque::new(), Vec::new());
+    let mut run = Run { reading, reader, settings, requests, prepared, waiting, read, live, sink };
     loop {
         run.begin()?;
         if run.live.is_empty() {
@@ -44,8 +45,15 @@ pub(crate) fn generate(
     }
 }
 
-/// The request whose prompt was read last, some of its samples not begun.
-struct Current {
+/// The end of a request's prompt in a pass.
+struct End {
+    request: usize,
+    sequence: Sequence,
+    row: usize,
+}
+
+/// A request whose prompt was read, some of its samples not begun.
+struct Read {
     request: usize,
     sequence: Sequence,
     /// What follows the prompt.
@@ -67,9 +75,10 @@ struct Run<'a> {
     settings: BurnSettings,
     requests: &'a [GenerateRequest],
     prepared: Vec<PreparedRequest>,
-    /// Requests not begun.
+    /// Requests whose prompts were not read.
     waiting: VecDeque<usize>,
-    current: Option<Current>,
+    /// Those of which samples begin next.
+    read: VecDeque<Read>,
     live: Vec<Live>,
     sink: &'a mut dyn CompletionSink,
 }
@@ -78,51 +87,68 @@ impl Run<'_> {
     /// Begins samples until as many are live as may be, or none are left.
     fn begin(&mut self) -> Result<(), BackendError> {
         while self.live.len() < self.settings.parallel.get() as usize {
-            let mut current = match self.current.take() {
-                Some(current) => current,
-                None => match self.waiting.pop_front() {
-                    Some(request) => self.read_prompt(request)?,
-                    None => return Ok(()),
-                },
-            };
-            self.begin_sample(&current)?;
-            current.begun += 1;
-            if current.begun < self.requests[current.request].seeds.len() {
-                self.current = Some(current);
+            if self.read.is_empty() {
+                self.read_prompts()?;
+            }
+            let Some(mut next) = self.read.pop_front() else { return Ok(()) };
+            self.begin_sample(&next)?;
+            next.begun += 1;
+            if next.begun < self.requests[next.request].seeds.len() {
+                self.read.push_front(next);
             }
         }
         Ok(())
     }
 
-    fn read_prompt(&mut self, request: usize) -> Result<Current, BackendError> {
-        let prompt = &self.prepared[request].prompt;
-        let mut sequence = self.reader.known_beginning(prompt);
-        let mut last = None;
-        for tokens in prompt[sequence.length()..].chunks(self.settings.step_tokens.get() as usize) {
-            let mut plan = Plan::default();
-            let rows = self.reader.plan(&mut plan, &mut sequence, tokens);
-            last = Some(self.reader.read(plan).narrow(0, rows.end - 1, 1));
-            self.reader.count(|usage| usage.read += tokens.len() as u64);
-            if self.sink.advanced(tokens.len()).is_break() {
-                return Err(BackendError::Cancelled);
+    /// Reads the next prompt, and those after it that are read whole in its last pass.
+    fn read_prompts(&mut self) -> Result<(), BackendError> {
+        let most = self.settings.step_tokens.get() as usize;
+        let (mut plan, mut ends) = (Plan::default(), Vec::new());
+        while let Some(&request) = self.waiting.front() {
+            let prompt = &self.prepared[request].prompt;
+            if !ends.is_empty() && plan.rows() + prompt.len() - self.reader.known_tokens(prompt) > most {
+                break;
             }
+            self.waiting.pop_front();
+            let mut sequence = self.reader.known_beginning(prompt);
+            for tokens in prompt[sequence.length()..].chunks(most) {
+                if plan.rows() + tokens.len() > most {
+                    let plan = std::mem::take(&mut plan);
+                    read(self.reader, plan, self.sink)?;
+                }
+                self.reader.plan(&mut plan, &mut sequence, tokens);
+            }
+            self.reader.keep_prompt(prompt, sequence.clone());
+            // There is always a token to read.
+            ends.push(End { request, sequence, row: plan.rows() - 1 });
         }
-        self.reader.keep_prompt(prompt, sequence.clone());
-        // There is always a token to read.
-        let logits = last.map_or_else(Vec::new, |state| self.reader.transformer().head().logits(&state));
-        Ok(Current { request, sequence, logits, begun: 0 })
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let states = read(self.reader, plan, self.sink)?;
+        let rows = indices(ends.iter().map(|end| end.row), &states.device());
+        let transformer = self.reader.transformer();
+        let logits = transformer.head().logits(&states.select(0, rows));
+        let each = logits.chunks_exact(transformer.config.vocab_size);
+        self.read.extend(ends.into_iter().zip(each).map(|(End { request, sequence, .. }, logits)| Read {
+            request,
+            sequence,
+            logits: logits.to_vec(),
+            begun: 0,
+        }));
+        Ok(())
     }
 
-    fn begin_sample(&mut self, current: &Current) -> Result<(), BackendError> {
-        let &Current { request, begun: number, .. } = current;
+    fn begin_sample(&mut self, read: &Read) -> Result<(), BackendError> {
+        let &Read { request, begun: number, .. } = read;
         let prepared = &self.prepared[request];
         if number > 0 {
             self.reader.count(|usage| usage.reused += prepared.prompt.len() as u64);
         }
         let mut sample = Sample::new(&self.requests[request], prepared, request, number);
-        let choice = sample.choose(prepared, &current.logits, self.reading.end_of_turn())?;
+        let choice = sample.choose(prepared, &read.logits, self.reading.end_of_turn())?;
         let sample = self.accept(sample, choice)?;
-        self.live.extend(sample.map(|sample| Live { sample, sequence: current.sequence.clone() }));
+        self.live.extend(sample.map(|sample| Live { sample, sequence: read.sequence.clone() }));
         Ok(())
     }
 
@@ -164,4 +190,15 @@ impl Run<'_> {
         self.reader.count(|usage| usage.generated += generated);
         Ok(sample)
     }
+}
+
+/// Reads tokens of prompts.
+fn read(reader: &mut Reader, plan: Plan, sink: &mut dyn CompletionSink) -> Result<Tensor<2>, BackendError> {
+    let tokens = plan.rows();
+    let states = reader.read(plan);
+    reader.count(|usage| usage.read += tokens as u64);
+    if sink.advanced(tokens).is_break() {
+        return Err(BackendError::Cancelled);
+    }
+    Ok(states)
 }

@@ -67,11 +67,15 @@ impl Reader {
         count(&mut self.usage);
     }
 
-    /// The beginning of a prompt, of at least one token, that is known from the last prompt. It leaves at least one token to
-    /// read.
-    pub(crate) fn known_beginning(&mut self, prompt: &[TokenId]) -> Sequence {
+    /// How many tokens of a prompt, of at least one, are known from the last prompt. At least one is left to read.
+    pub(crate) fn known_tokens(&self, prompt: &[TokenId]) -> usize {
         // The last token is read again where all are known: its state is not kept.
-        let common = common_beginning(&self.prompt, prompt).min(prompt.len() - 1);
+        common_beginning(&self.prompt, prompt).min(prompt.len() - 1)
+    }
+
+    /// The beginning of a prompt that is known from the last prompt.
+    pub(crate) fn known_beginning(&mut self, prompt: &[TokenId]) -> Sequence {
+        let common = self.known_tokens(prompt);
         self.usage.reused += common as u64;
         self.sequence.beginning(common)
     }

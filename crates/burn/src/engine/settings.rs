@@ -32,7 +32,7 @@ impl Default for BurnSettings {
     }
 }
 
-/// In which numbers the weights of matrices are kept and multiplied. Sums are 32-bit floats, and so is all that is no matrix.
+/// In which numbers the weights of matrices are kept and multiplied. Sums are 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Weights {
@@ -41,8 +41,8 @@ pub enum Weights {
     /// bf16 (8 bits of precision, the range of a 32-bit float), in half of the memory; on the processor only. What was published in
     /// bf16 loses nothing, other weights are rounded by chance, each up or down, so that what training changed stays true
     /// on average. On processors with AMX (Intel's from Sapphire Rapids on, under Linux) states are rounded where they
-    /// are multiplied, and prompts and samples are several times as fast as with 32-bit floats; on others samples that few are
-    /// written of side by side are faster, since half as much comes from memory.
+    /// are multiplied, keys and values are kept in bf16, and prompts and samples are several times as fast as with 32-bit floats; on
+    /// others samples that few are written of side by side are faster, since half as much comes from memory.
     Bf16,
 }
 

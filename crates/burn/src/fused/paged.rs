@@ -64,13 +64,13 @@ impl Block {
         let first = reaches.partition_point(|reach| reach.queries.end <= rows.start);
         for reach in reaches[first..].iter().take_while(|reach| reach.queries.start < rows.end) {
             let queries = reach.queries.start.max(rows.start)..reach.queries.end.min(rows.end);
-            let mut before = 0;
+            let (all, mut before) = (reach.keys(), 0);
             for (page, tokens) in reach.keys.iter().flat_map(|keys| in_pages(keys.clone())) {
-                // Of the reach's keys, those that stand in the page, and from where on they would begin it.
+                // Which of the reach's keys stand in the page.
                 let keys = before..before + tokens.len();
                 before = keys.end;
                 for query in queries.clone() {
-                    let last = reach.keys() - (reach.queries.end - query);
+                    let last = all - (reach.queries.end - query);
                     let (from, to) =
                         (keys.start.max((last + 1).saturating_sub(window)), keys.end.min(last + 1));
                     if from < to {
