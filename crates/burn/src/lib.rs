@@ -63,17 +63,13 @@ mod without_glibc;
 
 #[cfg(not(target_arch = "x86_64"))]
 use without_amx as amx;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+use without_glibc as memory;
 
 pub use device::{BurnDevice, DeviceError};
 pub use engine::{BurnBackend, BurnSettings, Weights};
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub use memory::keep_freed_memory;
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 use memory::{give_back_freed_memory, use_large_pages};
 pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
 pub use speed::best_product;
 pub use training::BurnLearner;
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub use without_glibc::keep_freed_memory;
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-use without_glibc::{give_back_freed_memory, use_large_pages};

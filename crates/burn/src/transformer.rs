@@ -75,7 +75,7 @@ impl Transformer {
             norm: RmsNorm::load(loading, "model.norm.weight")?,
             config,
         };
-        RoundedWeight::gather(transformer.matrices_mut().filter_map(Matrix::rounded_mut));
+        transformer.gather();
         Ok(transformer)
     }
 
@@ -143,6 +143,11 @@ impl Transformer {
         all
     }
 
+    /// Moves rounded weights to where reading them is fastest.
+    fn gather(&mut self) {
+        RoundedWeight::gather(self.matrices_mut().filter_map(Matrix::rounded_mut));
+    }
+
     /// The matrices of all layers, the embedding and a separate head.
     fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Matrix> {
         let outer = std::iter::once(&mut self.embedding).chain(&mut self.head);
@@ -171,7 +176,7 @@ impl Transformer {
             Weights::F32 => self.head.as_mut().unwrap_or(&mut self.embedding).order(Order::Transposed),
             Weights::Bf16 => {
                 self.matrices_mut().for_each(Matrix::round);
-                RoundedWeight::gather(self.matrices_mut().filter_map(Matrix::rounded_mut));
+                self.gather();
             }
         }
         self
