@@ -9,6 +9,7 @@ mod process;
 mod setup;
 mod test;
 mod vulkan;
+mod webgpu;
 
 use std::{env, process::ExitCode};
 

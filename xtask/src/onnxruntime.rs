@@ -84,7 +84,8 @@ pub(crate) fn fetch(target: &Path) -> Result<Option<PathBuf>, Failure> {
         return Ok(Some(library));
     }
     let unpacked = target.join("tools/onnxruntime");
-    if let Err(failure) = download(package, &unpacked) {
+    eprintln!("getting ONNX Runtime {VERSION}, 28 MB, from PyPI");
+    if let Err(failure) = download(&format!("onnxruntime=={VERSION}"), package.platform, &unpacked) {
         eprintln!("note: {failure}; set {VARIABLE} to an ONNX Runtime to run ONNX models");
         return Ok(None);
     }
@@ -104,13 +105,13 @@ pub(crate) fn fetch(target: &Path) -> Result<Option<PathBuf>, Failure> {
     Ok(Some(library))
 }
 
-fn download(package: &Package, to: &Path) -> Result<(), Failure> {
-    eprintln!("getting ONNX Runtime {VERSION}, 28 MB, from PyPI");
+/// Unpacks a package of PyPI's, such as `onnxruntime==1.32.0`, for a platform, as pip names it, into a folder.
+pub(crate) fn download(package: &str, platform: &str, to: &Path) -> Result<(), Failure> {
     run(pip()
         .args(["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"])
-        .args(["--python-version", "3.13", "--platform", package.platform, "--dest"])
+        .args(["--python-version", "3.13", "--platform", platform, "--dest"])
         .arg(to)
-        .arg(format!("onnxruntime=={VERSION}")))?;
+        .arg(package))?;
     let wheel = fs::read_dir(to)
         .ok()
         .into_iter()

@@ -5,8 +5,22 @@ use std::process::Command;
 use crate::{
     process::{Failure, output, run as run_program},
     setup::Environment,
-    vulkan,
+    vulkan, webgpu,
 };
+
+/// The features of which each is checked alone, and none of them.
+const ENGINES: [&str; 10] = [
+    "",
+    "llama-cpp",
+    "burn-cpu",
+    "burn-wgpu",
+    "onnx",
+    "onnx-cuda",
+    "onnx-tensorrt",
+    "onnx-coreml",
+    "onnx-directml",
+    "onnx-webgpu",
+];
 
 /// Runs the checks one after the other and stops at the first that fails.
 ///
@@ -17,10 +31,11 @@ pub(crate) fn run() -> Result<(), Failure> {
     let cargo = |arguments: &[&str]| run_program(environment.cargo().args(arguments));
     cargo(&["fmt", "--all", "--check"])?;
     // With what only other programs than lancer use, and the graphics card that a driver in software can stand for.
-    let workspace = ["--release", "--workspace", "--features", "lancer-data/lazy,lancer/burn-wgpu"];
+    let features = "lancer-data/lazy,lancer/burn-wgpu,lancer/onnx-webgpu";
+    let workspace = ["--release", "--workspace", "--features", features];
     cargo(&[&["clippy"], &workspace[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
     // Each engine's feature alone, and none; all of them together are the workspace.
-    for engine in ["", "llama-cpp", "burn-cpu", "burn-wgpu", "onnx"] {
+    for engine in ENGINES {
         let features = ["--no-default-features", "--features", engine];
         let clippy = ["clippy", "--release", "--package", "lancer"];
         cargo(&[&clippy[..], &features[..], &["--", "-D", "warnings"]].concat())?;
@@ -29,13 +44,15 @@ pub(crate) fn run() -> Result<(), Failure> {
     let cuda =
         ["clippy", "--release", "--package", "lancer-burn", "--features", "cuda", "--", "-D", "warnings"];
     run_program(environment.cargo().args(cuda).env("DOCS_RS", "1"))?;
-    // What ONNX Runtime computes with elsewhere, and the writer without the engine.
-    let providers = "cuda,tensorrt,coreml,directml";
-    for features in [["--features", providers], ["--no-default-features", "--quiet"]] {
-        let check = ["check", "--release", "--package", "lancer-onnx"];
-        cargo(&[&check[..], &features[..]].concat())?;
-    }
+    // What writes ONNX models, without the engine.
+    let writer = ["--package", "lancer-onnx", "--no-default-features"];
+    cargo(&[&["clippy", "--release"], &writer[..], &["--", "-D", "warnings"]].concat())?;
     cargo(&[&["test"], &workspace[..], &["--doc"]].concat())?;
+    // By another library than the other tests of ONNX Runtime, and so apart from them.
+    if let Some(variables) = webgpu::prepare(environment.target())? {
+        let webgpu = [&["test"], &workspace[..], &["--test", "webgpu", "--", "--ignored"]].concat();
+        run_program(environment.cargo().args(webgpu).envs(variables))?;
+    }
     // Last, since its closing lines count the tests.
     if output(Command::new("cargo").args(["nextest", "--version"])).is_some() {
         cargo(&[&["nextest", "run"], &workspace[..]].concat())

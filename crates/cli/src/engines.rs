@@ -2,8 +2,12 @@
 
 #[cfg(feature = "burn")]
 mod burn;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(not(feature = "burn"))]
 mod without_burn;
+#[cfg(not(feature = "onnx"))]
+mod without_onnx;
 
 use std::{error::Error, num::NonZeroU32, path::Path};
 
@@ -12,8 +16,11 @@ use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightF
 use lancer_evolve::{Engines, Recipe, RunnableModels};
 use lancer_model::{ConvertFormat, Model, convert};
 
+pub(crate) use self::onnx::write_onnx;
 #[cfg(not(feature = "burn"))]
 use self::without_burn as burn;
+#[cfg(not(feature = "onnx"))]
+use self::without_onnx as onnx;
 
 /// An engine that runs models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,6 +29,16 @@ pub(crate) enum BackendName {
     LlamaCpp,
     /// ONNX Runtime: fast, ONNX folders; its library is looked for when it is used.
     Onnx,
+    /// ONNX Runtime on an NVIDIA card.
+    OnnxCuda,
+    /// ONNX Runtime on an NVIDIA card that models are compiled for first.
+    OnnxTensorrt,
+    /// ONNX Runtime on Apple's neural engine and graphics.
+    OnnxCoreml,
+    /// ONNX Runtime on a graphics card on Windows.
+    OnnxDirectml,
+    /// ONNX Runtime on any graphics card; the library of PyPI's onnxruntime-webgpu has it.
+    OnnxWebgpu,
     /// Burn: the engine that trains; GGUF files and Hugging Face folders, in 32 bits.
     #[value(alias = "burn-cpu")]
     Burn,
@@ -31,6 +48,13 @@ pub(crate) enum BackendName {
     BurnWgpu,
     /// Burn on an NVIDIA card.
     BurnCuda,
+}
+
+/// What computes, whatever it computes with.
+enum Engine {
+    LlamaCpp,
+    Onnx,
+    Burn,
 }
 
 /// How the weights of an ONNX model are written.
@@ -98,11 +122,29 @@ impl BackendName {
         options.backend.unwrap_or(Self::DEFAULT)
     }
 
+    fn engine(self) -> Engine {
+        match self {
+            Self::LlamaCpp => Engine::LlamaCpp,
+            Self::Onnx
+            | Self::OnnxCuda
+            | Self::OnnxTensorrt
+            | Self::OnnxCoreml
+            | Self::OnnxDirectml
+            | Self::OnnxWebgpu => Engine::Onnx,
+            Self::Burn | Self::BurnBf16 | Self::BurnWgpu | Self::BurnCuda => Engine::Burn,
+        }
+    }
+
     /// Its name, as on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LlamaCpp => "llama-cpp",
             Self::Onnx => "onnx",
+            Self::OnnxCuda => "onnx-cuda",
+            Self::OnnxTensorrt => "onnx-tensorrt",
+            Self::OnnxCoreml => "onnx-coreml",
+            Self::OnnxDirectml => "onnx-directml",
+            Self::OnnxWebgpu => "onnx-webgpu",
             Self::Burn => "burn",
             Self::BurnBf16 => "burn-bf16",
             Self::BurnWgpu => "burn-wgpu",
@@ -113,12 +155,10 @@ impl BackendName {
 
 /// Loads a model to run it.
 pub(crate) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-    match BackendName::of(options) {
-        BackendName::LlamaCpp => llama_cpp(options, model),
-        BackendName::Onnx => onnx(options, model),
-        BackendName::Burn | BackendName::BurnBf16 | BackendName::BurnWgpu | BackendName::BurnCuda => {
-            burn::backend(options, model)
-        }
+    match BackendName::of(options).engine() {
+        Engine::LlamaCpp => llama_cpp(options, model),
+        Engine::Onnx => onnx::backend(options, model),
+        Engine::Burn => burn::backend(options, model),
     }
 }
 
@@ -152,58 +192,7 @@ fn llama_cpp(_: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, Backen
     Err(BackendError::Load { path: model.into(), source: missing("llama-cpp") })
 }
 
-#[cfg(feature = "onnx")]
-fn onnx(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-    use lancer_onnx::{OnnxRuntime, OnnxSettings};
-
-    let default = OnnxSettings::default();
-    let settings = OnnxSettings {
-        threads: options.threads,
-        parallel: options.parallel.unwrap_or(default.parallel),
-        cache_tokens: options.cache_tokens.unwrap_or(default.cache_tokens),
-        ..default
-    };
-    Ok(Box::new(OnnxRuntime::load(&crate::converted::as_onnx(model)?, &settings)?))
-}
-
-#[cfg(not(feature = "onnx"))]
-fn onnx(_: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-    Err(BackendError::Load { path: model.into(), source: missing("onnx") })
-}
-
-/// Writes a model as an ONNX folder.
-#[cfg(feature = "onnx")]
-pub(crate) fn write_onnx(
-    model: &Model,
-    to: &Path,
-    format: OnnxFormat,
-    operators: OnnxOperators,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    use lancer_onnx::{ExportSettings, Operators, WeightType, export};
-
-    let weights = match format {
-        OnnxFormat::F32 => WeightType::F32,
-        OnnxFormat::F16 => WeightType::F16,
-        OnnxFormat::Int8 => WeightType::Int8,
-    };
-    let operators = match operators {
-        OnnxOperators::Fused => Operators::Fused,
-        OnnxOperators::Plain => Operators::Plain,
-    };
-    Ok(export(model, model, to, &ExportSettings { weights, operators, ..ExportSettings::default() })?)
-}
-
-#[cfg(not(feature = "onnx"))]
-pub(crate) fn write_onnx(
-    _: &Model,
-    _: &Path,
-    _: OnnxFormat,
-    _: OnnxOperators,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    Err(missing("onnx"))
-}
-
-#[cfg(not(all(feature = "llama-cpp", feature = "burn", feature = "onnx")))]
+/// An engine, or what it computes with, is not built in.
 fn missing(feature: &str) -> Box<dyn Error + Send + Sync> {
     format!("this lancer was built without it; build it with `--features {feature}`").into()
 }
@@ -242,11 +231,9 @@ impl RunEngines {
 
 impl Engines for RunEngines {
     fn runs(&self) -> RunnableModels {
-        match BackendName::of(&self.options) {
-            BackendName::LlamaCpp | BackendName::Onnx => RunnableModels::Gguf,
-            BackendName::Burn | BackendName::BurnBf16 | BackendName::BurnWgpu | BackendName::BurnCuda => {
-                RunnableModels::Trainable
-            }
+        match BackendName::of(&self.options).engine() {
+            Engine::LlamaCpp | Engine::Onnx => RunnableModels::Gguf,
+            Engine::Burn => RunnableModels::Trainable,
         }
     }
 

@@ -13,7 +13,7 @@ mod score;
 mod settings;
 mod vocabulary;
 
-use std::{error::Error, ops::ControlFlow, path::Path};
+use std::{error::Error, ops::ControlFlow, panic::resume_unwind, path::Path, thread};
 
 use lancer_backend::{
     Backend, BackendError, CompletionSink, GenerateRequest, ModelInfo, Prompt, ScoreRequest,
@@ -33,9 +33,10 @@ const ENGINE: &str = "onnx";
 
 /// A model loaded in ONNX Runtime.
 pub struct OnnxRuntime {
+    // Before the session whose memory its cache is kept in.
+    prompt: ReadPrompt,
     decoder: Decoder,
     vocabulary: Vocabulary,
-    prompt: ReadPrompt,
     settings: OnnxSettings,
     info: ModelInfo,
 }
@@ -50,10 +51,16 @@ impl OnnxRuntime {
     pub fn load(path: &Path, settings: &OnnxSettings) -> Result<Self, BackendError> {
         let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: path.into(), source };
         let files = Files::find(path).map_err(|error| failed(error.into()))?;
-        let vocabulary =
-            Vocabulary::load(&files.folder, files.vocabulary).map_err(|error| failed(error.into()))?;
-        let environment = library::environment().map_err(|error| failed(error.into()))?;
-        let decoder = Decoder::load(environment, &files.model, settings).map_err(failed)?;
+        // Side by side: a tokenizer takes as long to read as a small model.
+        let (vocabulary, decoder) = thread::scope(|scope| {
+            let vocabulary = scope.spawn(|| Vocabulary::load(&files.folder, files.vocabulary));
+            let decoder = library::environment()
+                .map_err(|error| failed(error.into()))
+                .and_then(|environment| Decoder::load(environment, &files.model, settings).map_err(failed));
+            (vocabulary.join().unwrap_or_else(|panic| resume_unwind(panic)), decoder)
+        });
+        let vocabulary = vocabulary.map_err(|error| failed(error.into()))?;
+        let mut decoder = decoder?;
         let info = ModelInfo {
             engine: ENGINE.into(),
             name: files.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -62,8 +69,8 @@ impl OnnxRuntime {
             vocabulary: files.vocabulary,
             context_length: files.context_length.min(settings.cache_tokens.get() as usize),
         };
-        let prompt = ReadPrompt::new(&decoder).map_err(|error| failed(error.into()))?;
-        Ok(Self { decoder, vocabulary, prompt, settings: *settings, info })
+        let prompt = ReadPrompt::new(&mut decoder).map_err(|error| failed(error.into()))?;
+        Ok(Self { prompt, decoder, vocabulary, settings: *settings, info })
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod attention;
 mod decoder;
-mod graph;
 mod mlp;
 mod settings;
 mod shared_inputs;
@@ -17,12 +16,7 @@ use prost::Message;
 pub(crate) use self::decoder::KEEP;
 pub use self::settings::{ExportSettings, Operators, WeightType};
 use self::weights::{BLOCK, Weights};
-use crate::proto::{ModelProto, OperatorSetIdProto};
 
-/// ONNX's operators as of version 18, which ONNX Runtime 1.14 brought.
-const OPSET: i64 = 18;
-/// The file format's version that goes with it.
-const IR_VERSION: i64 = 8;
 /// The folder within a model's that onnx-community keeps models in.
 pub(crate) const SUBFOLDER: &str = "onnx";
 
@@ -65,16 +59,7 @@ pub fn export(
         let beside = (size(model.config(), settings.weights) > settings.external_above)
             .then(|| folder.join(format!("{}_data", settings.weights.file_name())));
         let weights = Weights::new(weights, settings.weights, beside.as_deref())?;
-        let graph = decoder::build(model.config(), settings.operators, weights)?;
-        let file = ModelProto {
-            ir_version: Some(IR_VERSION),
-            producer_name: "lancer".into(),
-            producer_version: env!("CARGO_PKG_VERSION").into(),
-            graph: Some(graph),
-            opset_import: [("", OPSET), (graph::MICROSOFT, 1)]
-                .map(|(domain, version)| OperatorSetIdProto { domain: domain.into(), version: Some(version) })
-                .into(),
-        };
+        let file = decoder::build(model.config(), settings.operators, weights)?;
         fs::write(&path, file.encode_to_vec()).map_err(|source| failed(&path, source))
     })
 }

@@ -3,6 +3,7 @@
 #[cfg(feature = "engine")]
 mod engine;
 mod export;
+mod graph;
 mod proto;
 
 #[cfg(feature = "engine")]

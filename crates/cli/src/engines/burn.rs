@@ -58,10 +58,10 @@ fn running(options: &EngineOptions) -> BurnSettings {
 /// The device of a backend, if Burn is its engine.
 fn device(backend: BackendName) -> Option<BurnDevice> {
     match backend {
-        BackendName::LlamaCpp | BackendName::Onnx => None,
         BackendName::Burn | BackendName::BurnBf16 => Some(BurnDevice::Cpu),
         BackendName::BurnWgpu => Some(BurnDevice::Wgpu),
         BackendName::BurnCuda => Some(BurnDevice::Cuda),
+        _ => None,
     }
 }
 

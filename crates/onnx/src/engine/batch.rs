@@ -3,7 +3,7 @@
 use lancer_backend::{BackendError, TokenId};
 
 use super::{
-    cache::Cache,
+    cache::{Cache, Memory},
     decoder::{Decoder, Logits},
     engine_error,
     interface::Padding,
@@ -20,42 +20,53 @@ pub(super) struct Batch {
 pub(super) struct Row(usize);
 
 impl Batch {
-    pub(super) fn new(decoder: &Decoder) -> Result<Self, BackendError> {
-        let cache = Cache::empty(decoder.interface()).map_err(engine_error("making a KV cache"))?;
+    pub(super) fn new(decoder: &mut Decoder) -> Result<Self, BackendError> {
+        let cache = Cache::empty(decoder.cache_memory()).map_err(engine_error("making a KV cache"))?;
         Ok(Self { cache, padding: decoder.interface().padding })
     }
 
     /// Adds `count` rows that go on from the prompt's end. No row will become longer than `longest` tokens.
     pub(super) fn add(
         &mut self,
+        decoder: &mut Decoder,
         prompt: &Cache,
         count: usize,
         longest: usize,
     ) -> Result<Vec<Row>, BackendError> {
-        self.place(prompt, count, longest).map_err(engine_error("sharing the prompt's KV cache"))
+        self.place(decoder.cache_memory(), prompt, count, longest)
+            .map_err(engine_error("sharing the prompt's KV cache"))
     }
 
-    fn place(&mut self, prompt: &Cache, count: usize, longest: usize) -> ort::Result<Vec<Row>> {
-        let free = |cache: &Cache| -> Vec<usize> {
-            let lengths = cache.lengths().iter().enumerate();
-            lengths.filter(|(_, length)| length.is_none()).map(|(row, _)| row).collect()
-        };
-        let missing = count.saturating_sub(free(&self.cache).len());
+    fn place(
+        &mut self,
+        memory: &mut Memory,
+        prompt: &Cache,
+        count: usize,
+        longest: usize,
+    ) -> ort::Result<Vec<Row>> {
         // A cache that is written into has room to the end at once: copying it to a longer one would cost more than the
         // room, which takes no memory before it is written.
         let columns = match self.padding {
             Padding::Right => longest,
             Padding::Left => prompt.longest(),
         };
+        let lengths = self.cache.lengths();
+        if lengths.iter().all(Option::is_none) {
+            self.cache = Cache::empty(memory)?;
+            self.cache = prompt.with_rows(memory, &vec![0; count], 0, columns)?;
+            return Ok((0..count).map(Row).collect());
+        }
+        let held = lengths.len();
+        let missing = count.saturating_sub(lengths.iter().filter(|length| length.is_none()).count());
         let capacity = self.cache.capacity().max(columns);
         if missing > 0 || capacity > self.cache.capacity() {
-            let rows: Vec<usize> = (0..self.cache.lengths().len()).collect();
-            self.cache = self.cache.with_rows(&rows, missing, capacity)?;
+            let rows: Vec<usize> = (0..held).collect();
+            self.cache = self.cache.with_rows(memory, &rows, missing, capacity)?;
         }
-        let rows: Vec<usize> = free(&self.cache).into_iter().take(count).collect();
-        for &row in &rows {
-            self.cache.put(row, prompt)?;
-        }
+        let lengths = self.cache.lengths().iter().enumerate();
+        let free = lengths.filter(|(_, length)| length.is_none()).map(|(row, _)| row);
+        let rows: Vec<usize> = free.take(count).collect();
+        self.cache.put(memory, &rows, prompt)?;
         Ok(rows.into_iter().map(Row).collect())
     }
 
@@ -65,7 +76,11 @@ impl Batch {
     }
 
     /// Moves the rows of `live`, which are all that hold a sample, together where many others are computed along.
-    pub(super) fn compact(&mut self, live: &mut [&mut Row]) -> Result<(), BackendError> {
+    pub(super) fn compact(
+        &mut self,
+        decoder: &mut Decoder,
+        live: &mut [&mut Row],
+    ) -> Result<(), BackendError> {
         let (rows, longest) = (self.cache.lengths().len(), self.cache.longest());
         // A cache that is appended to keeps the columns of its longest sequence when that has ended.
         let hollow = self.padding == Padding::Left && longest * 4 < self.cache.capacity() * 3;
@@ -77,7 +92,7 @@ impl Batch {
             };
             self.cache = self
                 .cache
-                .with_rows(&kept, 0, capacity)
+                .with_rows(decoder.cache_memory(), &kept, 0, capacity)
                 .map_err(engine_error("moving the KV cache together"))?;
             for (place, row) in live.iter_mut().enumerate() {
                 row.0 = place;

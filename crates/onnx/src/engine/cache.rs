@@ -1,52 +1,46 @@
 //! The KV cache of some sequences: a key and a value tensor for each layer, `[rows, key-value heads, capacity, head size]`.
 
-use half::f16;
-use ort::{
-    memory::Allocator,
-    value::{DynTensor, PrimitiveTensorElementType, TensorElementType},
-};
+mod device;
+mod graphs;
+mod host;
+mod memory;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+mod tests;
 
-use super::interface::{Interface, Padding};
+use std::ops::Range;
+
+use ort::value::DynTensor;
+
+pub(super) use self::memory::Memory;
+use super::interface::Padding;
 
 /// Capacities are multiples of this, so that a cache does not grow with each token.
 const GROWTH: usize = 64;
 
 /// The KV cache of some sequences, a row each. A row that holds none is computed along and ignored.
 pub(super) struct Cache {
-    shape: Shape,
+    padding: Padding,
     tensors: Vec<DynTensor>,
     capacity: usize,
     /// Tokens of each row; `None` where it holds no sequence.
     lengths: Vec<Option<usize>>,
 }
 
-/// What a cache's tensors have in common.
-#[derive(Debug, Clone, Copy)]
-struct Shape {
-    count: usize,
-    heads: usize,
-    head_size: usize,
-    kind: TensorElementType,
-    padding: Padding,
-}
-
 impl Cache {
     /// A cache with one empty sequence.
-    pub(super) fn one(interface: &Interface) -> ort::Result<Self> {
-        Self::new(Shape::of(interface), vec![Some(0)], 0)
+    pub(super) fn one(memory: &Memory) -> ort::Result<Self> {
+        Self::new(memory, vec![Some(0)], 0)
     }
 
     /// A cache without rows.
-    pub(super) fn empty(interface: &Interface) -> ort::Result<Self> {
-        Self::new(Shape::of(interface), Vec::new(), 0)
+    pub(super) fn empty(memory: &Memory) -> ort::Result<Self> {
+        Self::new(memory, Vec::new(), 0)
     }
 
-    fn new(shape: Shape, lengths: Vec<Option<usize>>, capacity: usize) -> ort::Result<Self> {
-        let dimensions = [lengths.len(), shape.heads, capacity, shape.head_size];
-        let tensors = (0..shape.count)
-            .map(|_| DynTensor::new(&Allocator::default(), shape.kind, dimensions))
-            .collect::<ort::Result<_>>()?;
-        Ok(Self { shape, tensors, capacity, lengths })
+    fn new(memory: &Memory, lengths: Vec<Option<usize>>, capacity: usize) -> ort::Result<Self> {
+        let tensors = memory.tensors(lengths.len(), capacity)?;
+        Ok(Self { padding: memory.padding(), tensors, capacity, lengths })
     }
 
     /// Tokens of each row; `None` where it holds no sequence.
@@ -69,13 +63,13 @@ impl Cache {
     }
 
     /// Makes room for `more` tokens a row, where the graph writes into the cache itself.
-    pub(super) fn reserve(&mut self, more: usize) -> ort::Result<()> {
+    pub(super) fn reserve(&mut self, memory: &mut Memory, more: usize) -> ort::Result<()> {
         let needed = self.longest().max(1) + more;
-        if self.shape.padding == Padding::Right && needed > self.capacity {
+        if self.padding == Padding::Right && needed > self.capacity {
             // By half as much again, so that copying what is there costs little beside computing what is new.
             let capacity = needed.max(self.capacity + self.capacity / 2).next_multiple_of(GROWTH);
             let rows: Vec<usize> = (0..self.lengths.len()).collect();
-            *self = self.with_rows(&rows, 0, capacity)?;
+            *self = self.with_rows(memory, &rows, 0, capacity)?;
         }
         Ok(())
     }
@@ -92,11 +86,11 @@ impl Cache {
     }
 
     /// Cuts the only sequence to its first `length` tokens.
-    pub(super) fn truncate(&mut self, length: usize) -> ort::Result<()> {
-        if self.shape.padding == Padding::Left && length < self.capacity {
-            let mut cut = Self::new(self.shape, vec![Some(length)], length)?;
-            cut.copy(0, self, 0, length)?;
-            *self = cut;
+    pub(super) fn truncate(&mut self, memory: &mut Memory, length: usize) -> ort::Result<()> {
+        if self.padding == Padding::Left && length < self.capacity {
+            let start = self.columns(self.longest()).start;
+            self.tensors = self.select(memory, &[0], 0, start..start + length, length)?;
+            self.capacity = length;
         }
         self.lengths[0] = Some(length);
         Ok(())
@@ -107,94 +101,51 @@ impl Cache {
         self.lengths[row] = None;
     }
 
-    /// Copies the only sequence of `from` into a row that is free.
-    pub(super) fn put(&mut self, row: usize, from: &Self) -> ort::Result<()> {
+    /// Copies the only sequence of `from`, no longer than the capacity, into rows that are free.
+    pub(super) fn put(&mut self, memory: &mut Memory, rows: &[usize], from: &Self) -> ort::Result<()> {
         let length = from.longest();
-        self.lengths[row] = Some(length);
-        self.copy(row, from, 0, length)
-    }
-
-    /// A cache with the sequences of `rows` in their order, `free` rows after them, and this capacity at least.
-    pub(super) fn with_rows(&self, rows: &[usize], free: usize, capacity: usize) -> ort::Result<Self> {
-        let mut lengths: Vec<Option<usize>> = rows.iter().map(|&row| self.lengths[row]).collect();
-        lengths.resize(rows.len() + free, None);
-        let longest = lengths.iter().flatten().copied().max().unwrap_or(0);
-        let mut cache = Self::new(self.shape, lengths, capacity.max(longest))?;
-        for (to, &from) in rows.iter().enumerate() {
-            if let Some(length) = self.lengths[from] {
-                cache.copy(to, self, from, length)?;
-            }
-        }
-        Ok(cache)
-    }
-
-    /// Copies the first `length` tokens of a row of `from`, which is its sequence's whole or a part of it.
-    fn copy(&mut self, row: usize, from: &Self, from_row: usize, length: usize) -> ort::Result<()> {
-        let sequence = from.lengths[from_row].unwrap_or(0);
-        let source = Place { row: from_row, start: from.start(sequence), capacity: from.capacity };
-        let target = Place { row, start: self.start(length), capacity: self.capacity };
-        let shape = self.shape;
-        for (to, from) in self.tensors.iter_mut().zip(&from.tensors) {
-            match shape.kind {
-                TensorElementType::Float16 => copy_columns::<f16>(from, source, to, target, length, shape)?,
-                _ => copy_columns::<f32>(from, source, to, target, length, shape)?,
-            }
+        memory.put(&mut self.tensors, rows, &from.tensors, from.columns(length), self.capacity)?;
+        for &row in rows {
+            self.lengths[row] = Some(length);
         }
         Ok(())
     }
 
-    /// The column of a sequence's first token.
-    fn start(&self, length: usize) -> usize {
-        match self.shape.padding {
-            Padding::Right => 0,
-            Padding::Left => self.capacity - length,
+    /// A cache with the sequences of `rows` in their order, `free` rows after them, and this capacity at least.
+    pub(super) fn with_rows(
+        &self,
+        memory: &mut Memory,
+        rows: &[usize],
+        free: usize,
+        capacity: usize,
+    ) -> ort::Result<Self> {
+        let mut lengths: Vec<Option<usize>> = rows.iter().map(|&row| self.lengths[row]).collect();
+        lengths.resize(rows.len() + free, None);
+        let longest = lengths.iter().flatten().copied().max().unwrap_or(0);
+        let capacity = capacity.max(longest);
+        let tensors = self.select(memory, rows, free, self.columns(longest), capacity)?;
+        Ok(Self { padding: self.padding, tensors, capacity, lengths })
+    }
+
+    fn select(
+        &self,
+        memory: &mut Memory,
+        rows: &[usize],
+        free: usize,
+        columns: Range<usize>,
+        capacity: usize,
+    ) -> ort::Result<Vec<DynTensor>> {
+        if rows.is_empty() || columns.is_empty() {
+            return memory.tensors(rows.len() + free, capacity);
+        }
+        memory.select(&self.tensors, rows, free, columns, capacity)
+    }
+
+    /// The columns of the last `length` tokens, or the first where sequences begin in the first column.
+    fn columns(&self, length: usize) -> Range<usize> {
+        match self.padding {
+            Padding::Right => 0..length,
+            Padding::Left => self.capacity - length..self.capacity,
         }
     }
-}
-
-impl Shape {
-    fn of(interface: &Interface) -> Self {
-        Self {
-            count: interface.cache.len(),
-            heads: interface.kv_heads,
-            head_size: interface.head_size,
-            kind: interface.cache_type,
-            padding: interface.padding,
-        }
-    }
-}
-
-/// Where a sequence stands in a tensor.
-#[derive(Clone, Copy)]
-struct Place {
-    row: usize,
-    start: usize,
-    capacity: usize,
-}
-
-impl Place {
-    fn range(self, head: usize, length: usize, shape: Shape) -> std::ops::Range<usize> {
-        let first = ((self.row * shape.heads + head) * self.capacity + self.start) * shape.head_size;
-        first..first + length * shape.head_size
-    }
-}
-
-/// Copies a sequence's columns; those before it, where there are any, become zeros: the graph multiplies them with a share
-/// of 0, and what is no number would spread.
-fn copy_columns<T: PrimitiveTensorElementType + Copy + Default>(
-    from: &DynTensor,
-    source: Place,
-    to: &mut DynTensor,
-    target: Place,
-    length: usize,
-    shape: Shape,
-) -> ort::Result<()> {
-    let (_, from) = from.try_extract_tensor::<T>()?;
-    let (_, to) = to.try_extract_tensor_mut::<T>()?;
-    for head in 0..shape.heads {
-        let columns = target.range(head, length, shape);
-        to[columns.start - target.start * shape.head_size..columns.start].fill(T::default());
-        to[columns].copy_from_slice(&from[source.range(head, length, shape)]);
-    }
-    Ok(())
 }

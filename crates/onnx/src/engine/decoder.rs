@@ -12,19 +12,23 @@ use ort::{
 };
 
 use super::{
-    cache::Cache,
+    cache::{Cache, Memory},
     engine_error,
     interface::{Interface, LOGITS, Padding},
+    library::LIBRARY_VARIABLE,
     settings::OnnxSettings,
 };
 use crate::export::KEEP;
 
 /// A loaded model.
+///
+/// What stands in a device's memory is dropped before the session that the device belongs to.
 pub(super) struct Decoder {
-    session: Session,
     binding: IoBinding,
+    cache_memory: Memory,
+    session: Session,
     interface: Interface,
-    memory: MemoryInfo<'static>,
+    processor: MemoryInfo<'static>,
 }
 
 /// Logits of the last tokens of each row, `[rows, kept, vocabulary]`.
@@ -48,13 +52,33 @@ impl Decoder {
             // Threads that spin between two runs would take the cores from the choosing of tokens.
             .with_config_entry("session.force_spinning_stop", "1")
             .map_err(plain)?
-            .with_execution_providers([settings.provider.dispatch()])
-            .map_err(plain)?
+            .with_execution_providers(settings.provider.dispatch())
+            .map_err(|error| {
+                let (message, package) = (plain(error), settings.provider.package());
+                format!(
+                    "{}; {LIBRARY_VARIABLE} can name another ONNX Runtime, such as the library of PyPI's {package}",
+                    message.trim_end_matches(['.', ' '])
+                )
+            })?
             .commit_from_file(path)?;
         let interface = Interface::read(&session, path)?;
+        if interface.padding == Padding::Right && !settings.provider.has_fused_attention() {
+            return Err(
+                "ONNX Runtime has no GroupQueryAttention on this device that takes sequences of different \
+                        lengths; write the model with `lancer convert --to onnx --operators plain`"
+                    .into(),
+            );
+        }
         let binding = session.create_binding()?;
-        let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
-        Ok(Self { session, binding, interface, memory })
+        let cache_memory = Memory::new(&session, &interface, settings.provider)?;
+        let processor =
+            MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
+        Ok(Self { binding, cache_memory, session, interface, processor })
+    }
+
+    /// Where the caches of its sequences are kept.
+    pub(super) fn cache_memory(&mut self) -> &mut Memory {
+        &mut self.cache_memory
     }
 
     pub(super) fn interface(&self) -> &Interface {
@@ -80,10 +104,10 @@ impl Decoder {
     fn run(&mut self, tokens: &[TokenId], cache: &mut Cache, keep: usize) -> ort::Result<Logits> {
         let rows = cache.lengths().len();
         let new = tokens.len() / rows;
-        cache.reserve(new)?;
+        cache.reserve(&mut self.cache_memory, new)?;
         self.bind_tokens(tokens, cache, new, keep)?;
         self.bind_cache(cache)?;
-        self.binding.bind_output_to_device(LOGITS, &self.memory)?;
+        self.binding.bind_output_to_device(LOGITS, &self.processor)?;
         let mut outputs = self.session.run_binding(&self.binding)?;
         let values = taken(&mut outputs, LOGITS)?;
         let longer = match self.interface.padding {
@@ -130,11 +154,12 @@ impl Decoder {
 
     /// Binds the cache as it stands: no run copies it.
     fn bind_cache(&mut self, cache: &mut Cache) -> ort::Result<()> {
+        let memory = self.cache_memory.info().unwrap_or(&self.processor);
         for (names, tensor) in self.interface.cache.iter().zip(cache.tensors()) {
             self.binding.bind_input(&names.past, tensor)?;
             match self.interface.padding {
                 Padding::Right => self.binding.bind_output(&names.present, tensor)?,
-                Padding::Left => self.binding.bind_output_to_device(&names.present, &self.memory)?,
+                Padding::Left => self.binding.bind_output_to_device(&names.present, memory)?,
             }
         }
         Ok(())

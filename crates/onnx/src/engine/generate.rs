@@ -35,7 +35,7 @@ pub(super) fn generate(
         .filter(|&request| !requests[request].seeds.is_empty())
         .collect();
     let mut run = Run {
-        batch: Batch::new(&engine.decoder)?,
+        batch: Batch::new(&mut engine.decoder)?,
         decoder: &mut engine.decoder,
         vocabulary,
         settings: engine.settings,
@@ -163,7 +163,10 @@ impl Run<'_> {
             going_on.extend(self.accept(sample, choice)?);
         }
         if !going_on.is_empty() {
-            let rows = self.batch.add(self.prompt.cache(), going_on.len(), self.longest_with(request))?;
+            let rows = {
+                let longest = self.longest_with(request);
+                self.batch.add(self.decoder, self.prompt.cache(), going_on.len(), longest)?
+            };
             self.live.extend(going_on.into_iter().zip(rows).map(|(sample, row)| Live { sample, row }));
         }
         Ok(())
@@ -172,7 +175,7 @@ impl Run<'_> {
     /// Writes a token of each sample.
     fn step(&mut self) -> Result<(), BackendError> {
         let mut rows: Vec<&mut Row> = self.live.iter_mut().map(|live| &mut live.row).collect();
-        self.batch.compact(&mut rows)?;
+        self.batch.compact(self.decoder, &mut rows)?;
         let tokens: Vec<(Row, TokenId)> = self
             .live
             .iter()

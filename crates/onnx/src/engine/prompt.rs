@@ -24,8 +24,8 @@ pub(super) struct Part<'a> {
 }
 
 impl ReadPrompt {
-    pub(super) fn new(decoder: &Decoder) -> ort::Result<Self> {
-        Ok(Self { tokens: Vec::new(), cache: Cache::one(decoder.interface())? })
+    pub(super) fn new(decoder: &mut Decoder) -> ort::Result<Self> {
+        Ok(Self { tokens: Vec::new(), cache: Cache::one(decoder.cache_memory())? })
     }
 
     /// Its cache, with one row.
@@ -47,7 +47,7 @@ impl ReadPrompt {
         let wanted = tokens.len() - keep;
         let common = common_beginning(&self.tokens, tokens).min(wanted);
         self.tokens.truncate(common);
-        self.cache.truncate(common).map_err(engine_error("cutting the KV cache"))?;
+        self.cache.truncate(decoder.cache_memory(), common).map_err(engine_error("cutting the KV cache"))?;
         usage.reused += common as u64;
         for part in tokens[common..].chunks(step) {
             let end = self.tokens.len() + part.len();

@@ -1,7 +1,12 @@
 //! What computes: ONNX Runtime's execution providers.
 
-use ort::ep::ExecutionProviderDispatch;
+use ort::{
+    ep::ExecutionProviderDispatch,
+    memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType},
+};
 use serde::{Deserialize, Serialize};
+
+use crate::{ExportSettings, Operators, WeightType};
 
 /// What computes a model. All but the processor need the cargo feature of their name and an ONNX Runtime that was built
 /// with them.
@@ -14,7 +19,7 @@ pub enum Provider {
     /// NVIDIA GPUs.
     #[cfg(feature = "cuda")]
     Cuda,
-    /// NVIDIA GPUs, the model compiled for the GPU at hand.
+    /// NVIDIA GPUs, the model compiled for the GPU at hand; what `TensorRT` does not know is computed by CUDA.
     #[cfg(feature = "tensorrt")]
     TensorRt,
     /// Apple's neural engine and GPUs.
@@ -23,22 +28,95 @@ pub enum Provider {
     /// GPUs on Windows.
     #[cfg(feature = "directml")]
     DirectMl,
+    /// Any GPU, through Vulkan, Metal or Direct3D 12. Models of plain operators only: its `GroupQueryAttention` takes
+    /// sequences of a batch for equally long.
+    #[cfg(feature = "webgpu")]
+    WebGpu,
 }
 
 impl Provider {
-    /// What a session is built with. Loading a model fails where the library does not have it.
-    pub(super) fn dispatch(self) -> ExecutionProviderDispatch {
-        match self {
-            Self::Cpu => ort::ep::CPU::default().build(),
+    /// What a session is built with, in the order in which they are asked for each operator. Loading a model fails where
+    /// the library does not have one.
+    pub(super) fn dispatch(self) -> Vec<ExecutionProviderDispatch> {
+        let all = match self {
+            Self::Cpu => vec![ort::ep::CPU::default().build()],
             #[cfg(feature = "cuda")]
-            Self::Cuda => ort::ep::CUDA::default().build(),
+            Self::Cuda => vec![ort::ep::CUDA::default().build()],
             #[cfg(feature = "tensorrt")]
-            Self::TensorRt => ort::ep::TensorRT::default().build(),
+            Self::TensorRt => vec![ort::ep::TensorRT::default().build(), ort::ep::CUDA::default().build()],
             #[cfg(feature = "coreml")]
-            Self::CoreMl => ort::ep::CoreML::default().build(),
+            Self::CoreMl => vec![ort::ep::CoreML::default().build()],
             #[cfg(feature = "directml")]
-            Self::DirectMl => ort::ep::DirectML::default().build(),
+            Self::DirectMl => vec![ort::ep::DirectML::default().build()],
+            #[cfg(feature = "webgpu")]
+            Self::WebGpu => vec![ort::ep::WebGPU::default().build()],
+        };
+        all.into_iter().map(ExecutionProviderDispatch::error_on_failure).collect()
+    }
+
+    /// The package on PyPI whose library has it.
+    pub(super) fn package(self) -> &'static str {
+        match self {
+            Self::Cpu => "onnxruntime",
+            #[cfg(feature = "cuda")]
+            Self::Cuda => "onnxruntime-gpu",
+            #[cfg(feature = "tensorrt")]
+            Self::TensorRt => "onnxruntime-gpu",
+            #[cfg(feature = "coreml")]
+            Self::CoreMl => "onnxruntime",
+            #[cfg(feature = "directml")]
+            Self::DirectMl => "onnxruntime-directml",
+            #[cfg(feature = "webgpu")]
+            Self::WebGpu => "onnxruntime-webgpu",
         }
-        .error_on_failure()
+    }
+
+    /// The memory that the KV cache is kept in; `None` is the processor's, which Core ML computes from too.
+    pub(super) fn memory(self) -> ort::Result<Option<MemoryInfo<'static>>> {
+        let device: Option<AllocationDevice<'static>> = match self {
+            Self::Cpu => None,
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Some(AllocationDevice::CUDA),
+            #[cfg(feature = "tensorrt")]
+            Self::TensorRt => Some(AllocationDevice::CUDA),
+            #[cfg(feature = "coreml")]
+            Self::CoreMl => None,
+            #[cfg(feature = "directml")]
+            Self::DirectMl => Some(AllocationDevice::DIRECTML),
+            #[cfg(feature = "webgpu")]
+            Self::WebGpu => Some(AllocationDevice::WEBGPU_BUFFER),
+        };
+        device
+            .map(|device| MemoryInfo::new(device, 0, AllocatorType::Device, MemoryType::Default))
+            .transpose()
+    }
+
+    /// Whether its `GroupQueryAttention` takes sequences of different lengths in one batch.
+    pub(super) fn has_fused_attention(self) -> bool {
+        match self {
+            #[cfg(feature = "webgpu")]
+            Self::WebGpu => false,
+            _ => true,
+        }
+    }
+
+    /// The form of a model that it computes best: CUDA's `GroupQueryAttention` takes 16-bit floats only, Core ML and
+    /// WebGPU have none that would do.
+    #[must_use]
+    pub fn export_settings(self) -> ExportSettings {
+        let (weights, operators) = match self {
+            Self::Cpu => (WeightType::F32, Operators::Fused),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => (WeightType::F16, Operators::Fused),
+            #[cfg(feature = "tensorrt")]
+            Self::TensorRt => (WeightType::F16, Operators::Fused),
+            #[cfg(feature = "directml")]
+            Self::DirectMl => (WeightType::F16, Operators::Fused),
+            #[cfg(feature = "coreml")]
+            Self::CoreMl => (WeightType::F32, Operators::Plain),
+            #[cfg(feature = "webgpu")]
+            Self::WebGpu => (WeightType::F32, Operators::Plain),
+        };
+        ExportSettings { weights, operators, ..ExportSettings::default() }
     }
 }

@@ -2,10 +2,8 @@
 
 use lancer_model::Config;
 
-use super::{
-    graph::{Attribute, Graph, MICROSOFT, Value},
-    shared_inputs::{Mask, SharedInputs},
-};
+use super::shared_inputs::{Mask, SharedInputs};
+use crate::graph::{Attribute, Graph, MICROSOFT, Value};
 
 /// One layer's attention.
 pub(super) struct Attention<'a> {
@@ -23,7 +21,7 @@ impl Attention<'_> {
     /// at, `[batch, sequence, heads × head size]`.
     pub(super) fn add(
         &self,
-        graph: &mut Graph<'_>,
+        graph: &mut Graph,
         shared: &SharedInputs,
         query: &str,
         key: &str,
@@ -43,7 +41,7 @@ impl Attention<'_> {
     }
 
     /// Turns queries or keys, `[batch, sequence, heads × head size]`, by their positions' angles, in one operator.
-    fn rotate_fused(&self, graph: &mut Graph<'_>, shared: &SharedInputs, states: &str) -> Value {
+    fn rotate_fused(&self, graph: &mut Graph, shared: &SharedInputs, states: &str) -> Value {
         let tables = shared.tables(self.window());
         let inputs = [states, &shared.positions, &tables.cosines, &tables.sines];
         graph.add_fused("RotaryEmbedding", &inputs, &[Attribute::Int("interleaved", 0)])
@@ -51,7 +49,7 @@ impl Attention<'_> {
 
     fn attend_fused(
         &self,
-        graph: &mut Graph<'_>,
+        graph: &mut Graph,
         [query, key, value]: [&str; 3],
         each_less_one: &str,
         longest: &str,
@@ -79,7 +77,7 @@ impl Attention<'_> {
     /// Queries that share a key head stand below each other as rows of one product.
     fn attend(
         &self,
-        graph: &mut Graph<'_>,
+        graph: &mut Graph,
         shared: &SharedInputs,
         [query, key, value]: [&str; 3],
         pairs: &str,
@@ -127,17 +125,17 @@ impl Attention<'_> {
     }
 
     /// `[batch, heads, sequence, head size]`.
-    fn by_head(&self, graph: &mut Graph<'_>, states: &str, heads: i64) -> Value {
+    fn by_head(&self, graph: &mut Graph, states: &str, heads: i64) -> Value {
         let shape = graph.integers(&[0, 0, heads, self.config.head_dim as i64]);
         let states = graph.add("Reshape", &[states, &shape], &[]);
         graph.add("Transpose", &[&states], &[Attribute::Ints("perm", &[0, 2, 1, 3])])
     }
 
     /// Turns row `i` of each head with row `i + size / 2` by the position's angle.
-    fn rotate(&self, graph: &mut Graph<'_>, shared: &SharedInputs, states: &str) -> Value {
+    fn rotate(&self, graph: &mut Graph, shared: &SharedInputs, states: &str) -> Value {
         let half = self.config.head_dim as i64 / 2;
         let one = graph.integers(&[1]);
-        let angle = |graph: &mut Graph<'_>, table: &str| {
+        let angle = |graph: &mut Graph, table: &str| {
             let rows = graph.add("Gather", &[table, &shared.positions], &[]);
             graph.add("Unsqueeze", &[&rows, &one], &[])
         };

@@ -4,12 +4,14 @@ use lancer_model::{Bias, BlockNorms, Config, Head, HeadNorm, ModelError};
 
 use super::{
     attention::Attention,
-    graph::{Attribute, Graph, Length, NONE, Value},
     settings::{Operators, WeightType},
     shared_inputs::SharedInputs,
     weights::{BLOCK, Weights},
 };
-use crate::proto::{ElementType, GraphProto};
+use crate::{
+    graph::{Attribute, Graph, Length, MICROSOFT, NONE, Value},
+    proto::{ElementType, ModelProto},
+};
 
 /// The input that says of how many last tokens the logits are wanted.
 pub(crate) const KEEP: &str = "num_logits_to_keep";
@@ -19,11 +21,12 @@ pub(super) fn build(
     config: &Config,
     operators: Operators,
     weights: Weights<'_>,
-) -> Result<GraphProto, ModelError> {
-    let mut decoder = Decoder { config, operators, graph: Graph::new(config.family.name(), weights) };
+) -> Result<ModelProto, ModelError> {
+    let graph = Graph::new(config.family.name(), weights.compute());
+    let mut decoder = Decoder { config, operators, graph, weights };
     decoder.whole()?;
-    decoder.graph.weights.finish()?;
-    Ok(decoder.graph.into_proto())
+    decoder.weights.finish()?;
+    Ok(decoder.graph.into_model())
 }
 
 /// The states between two blocks.
@@ -37,12 +40,13 @@ struct Stream {
 pub(super) struct Decoder<'a> {
     pub(super) config: &'a Config,
     pub(super) operators: Operators,
-    pub(super) graph: Graph<'a>,
+    pub(super) graph: Graph,
+    weights: Weights<'a>,
 }
 
 impl Decoder<'_> {
     fn whole(&mut self) -> Result<(), ModelError> {
-        let (config, compute) = (self.config, self.graph.weights.compute());
+        let (config, compute) = (self.config, self.weights.compute());
         let batch = Length::Named("batch_size");
         let sequence = Length::Named("sequence_length");
         let whole = Length::Named("past_sequence_length + sequence_length");
@@ -64,7 +68,8 @@ impl Decoder<'_> {
             }
         }
 
-        let shared = SharedInputs::new(&mut self.graph, config, self.operators, &mask, &positions)?;
+        let shared =
+            SharedInputs::new(&mut self.graph, &mut self.weights, config, self.operators, &mask, &positions)?;
         let residual = self.embedding(&tokens)?;
         let normed = self.norm(&residual, "model.layers.0.input_layernorm.weight")?;
         let mut stream = Stream { residual, normed };
@@ -76,10 +81,10 @@ impl Decoder<'_> {
     }
 
     fn embedding(&mut self, tokens: &str) -> Result<Value, ModelError> {
-        let table = self.graph.weights.table("model.embed_tokens.weight")?;
+        let table = self.weights.table("model.embed_tokens.weight")?;
         let table = self.graph.constant(table);
         let states = self.graph.add("Gather", &[&table, tokens], &[]);
-        let states = match self.graph.weights.kind() {
+        let states = match self.weights.kind() {
             WeightType::Int8 => self.cast(&states, ElementType::Float),
             WeightType::F32 | WeightType::F16 => states,
         };
@@ -134,7 +139,7 @@ impl Decoder<'_> {
         if self.config.family.design().bias == Bias::None {
             return Ok(projected);
         }
-        let bias = self.graph.weights.tensor(&format!("{name}.bias"))?;
+        let bias = self.weights.tensor(&format!("{name}.bias"))?;
         let bias = self.graph.constant(bias);
         Ok(self.graph.add("Add", &[&projected, &bias], &[]))
     }
@@ -160,10 +165,10 @@ impl Decoder<'_> {
         input: usize,
         output: usize,
     ) -> Result<Value, ModelError> {
-        if self.graph.weights.kind() == WeightType::Int8 {
+        if self.weights.kind() == WeightType::Int8 {
             return self.linear_in_integers(states, name, input, output);
         }
-        let matrix = self.graph.weights.transposed(name)?;
+        let matrix = self.weights.transposed(name)?;
         let matrix = self.graph.constant(matrix);
         Ok(self.graph.add("MatMul", &[states, &matrix], &[]))
     }
@@ -177,7 +182,7 @@ impl Decoder<'_> {
     ) -> Result<Value, ModelError> {
         /// Computes in 8-bit integers too, each block of states with a scale of its own.
         const INTEGERS: i64 = 4;
-        let blocks = self.graph.weights.blocks(name)?;
+        let blocks = self.weights.blocks(name)?;
         let (integers, scales) = (self.graph.constant(blocks.integers), self.graph.constant(blocks.scales));
         let attributes = [
             Attribute::Int("K", input as i64),
@@ -196,11 +201,11 @@ impl Decoder<'_> {
             let normed = self.norm(&residual, name)?;
             return Ok(Stream { residual, normed });
         }
-        let weight = self.graph.weights.norm(name, self.config.family.design().norm_weight)?;
+        let weight = self.weights.norm(name, self.config.family.design().norm_weight)?;
         let weight = self.graph.constant(weight);
         let stream = Stream { residual: format!("{name}.residual"), normed: format!("{name}.normed") };
         self.graph.add_named(
-            super::graph::MICROSOFT,
+            MICROSOFT,
             "SkipSimplifiedLayerNormalization",
             &[residual, change, &weight],
             &[Attribute::Float("epsilon", self.config.rms_norm_eps as f32)],
@@ -211,9 +216,9 @@ impl Decoder<'_> {
 
     /// `x / √(mean(x²) + ε) × weight`, in ONNX's own operators and in 32-bit floats.
     fn norm(&mut self, states: &str, name: &str) -> Result<Value, ModelError> {
-        let weight = self.graph.weights.norm(name, self.config.family.design().norm_weight)?;
+        let weight = self.weights.norm(name, self.config.family.design().norm_weight)?;
         let weight = self.graph.constant(weight);
-        let half = self.graph.weights.compute() == ElementType::Float16;
+        let half = self.weights.compute() == ElementType::Float16;
         let states = if half { self.cast(states, ElementType::Float) } else { states.to_owned() };
         let two = self.graph.float(2.0);
         let epsilon = self.graph.float(self.config.rms_norm_eps as f32);
@@ -242,7 +247,7 @@ impl Decoder<'_> {
             Head::Tied => "model.embed_tokens.weight",
             Head::Separate => "lm_head.weight",
         };
-        let logits = match (self.graph.weights.kind(), self.config.head) {
+        let logits = match (self.weights.kind(), self.config.head) {
             (WeightType::F32 | WeightType::F16, Head::Tied) => {
                 // The runtime folds the transposition into the product.
                 let turned = self.graph.add("Transpose", &[name], &[Attribute::Ints("perm", &[1, 0])]);
@@ -251,7 +256,7 @@ impl Decoder<'_> {
             _ => self.linear(states, name, hidden, vocabulary)?,
         };
         let cast = [Attribute::Int("to", ElementType::Float as i64)];
-        match self.graph.weights.kind() {
+        match self.weights.kind() {
             WeightType::F16 => self.graph.add_named("", "Cast", &[&logits], &cast, &["logits"]),
             WeightType::F32 | WeightType::Int8 => {
                 self.graph.add_named("", "Identity", &[&logits], &[], &["logits"]);

@@ -4,11 +4,8 @@ use std::f32::consts::FRAC_2_PI;
 
 use lancer_model::{Activation, ModelError};
 
-use super::{
-    decoder::Decoder,
-    graph::{Attribute, Value},
-    settings::Operators,
-};
+use super::{decoder::Decoder, settings::Operators};
+use crate::graph::{Attribute, Value};
 
 impl Decoder<'_> {
     /// `down(activation(gate(x)) × up(x))`.

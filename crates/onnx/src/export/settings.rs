@@ -4,7 +4,7 @@
 const GIGABYTE: u64 = 1 << 30;
 
 /// How a model is written as ONNX.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExportSettings {
     /// How weights are stored.
     pub weights: WeightType,

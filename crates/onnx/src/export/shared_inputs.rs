@@ -2,11 +2,11 @@
 
 use lancer_model::{Config, ModelError, Rotary};
 
-use super::{
+use super::{settings::Operators, weights::Weights};
+use crate::{
     graph::{Attribute, Graph, Value},
-    settings::Operators,
+    proto::ElementType,
 };
-use crate::proto::ElementType;
 
 /// What all layers take.
 pub(super) struct SharedInputs {
@@ -34,16 +34,17 @@ pub(super) enum Mask {
 impl SharedInputs {
     /// `mask` is `[batch, whole sequence]`, `positions` `[batch, sequence]`.
     pub(super) fn new(
-        graph: &mut Graph<'_>,
+        graph: &mut Graph,
+        weights: &mut Weights<'_>,
         config: &Config,
         operators: Operators,
         mask: &str,
         positions: &str,
     ) -> Result<Self, ModelError> {
-        let tables = Tables::new(graph, config, &config.rotary, "")?;
+        let mut tables = |rotary: &Rotary, ending: &str| Tables::new(graph, weights, config, rotary, ending);
         let window = config.sliding_window.as_ref();
-        let windowed_tables =
-            window.map(|window| Tables::new(graph, config, &window.rotary, "_windowed")).transpose()?;
+        let windowed_tables = window.map(|window| tables(&window.rotary, "_windowed")).transpose()?;
+        let tables = tables(&config.rotary, "")?;
         let mask = match operators {
             Operators::Fused => lengths(graph, mask),
             Operators::Plain => pairs(graph, mask, positions, window.map(|window| window.tokens)),
@@ -57,7 +58,7 @@ impl SharedInputs {
     }
 }
 
-fn lengths(graph: &mut Graph<'_>, mask: &str) -> Mask {
+fn lengths(graph: &mut Graph, mask: &str) -> Mask {
     let int = [Attribute::Int("to", ElementType::Int32 as i64)];
     let (one, axis) = (graph.integer(1), graph.integers(&[1]));
     let lengths = graph.add("ReduceSum", &[mask, &axis], &[Attribute::Int("keepdims", 0)]);
@@ -70,9 +71,9 @@ fn lengths(graph: &mut Graph<'_>, mask: &str) -> Mask {
 }
 
 /// A token looks at those that the mask shows, up to itself.
-fn pairs(graph: &mut Graph<'_>, mask: &str, positions: &str, window: Option<usize>) -> Mask {
+fn pairs(graph: &mut Graph, mask: &str, positions: &str, window: Option<usize>) -> Mask {
     let (zero, one) = (graph.integer(0), graph.integer(1));
-    let length = |graph: &mut Graph<'_>, value: &str| {
+    let length = |graph: &mut Graph, value: &str| {
         let shape = graph.add("Shape", &[value], &[]);
         graph.add("Gather", &[&shape, &one], &[])
     };
@@ -83,23 +84,27 @@ fn pairs(graph: &mut Graph<'_>, mask: &str, positions: &str, window: Option<usiz
     let axis = graph.integers(&[1]);
     let rows = graph.add("Unsqueeze", &[&rows, &axis], &[]);
     let causal = graph.add("LessOrEqual", &[&columns, &rows], &[]);
+    // Within the window before the batch's own mask: ONNX Runtime's WebGPU fails on an `And` of five dimensions and two
+    // that are longer than 1.
     let near = window.map(|tokens| {
         let tokens = graph.integer(tokens as i64);
         let too_far = graph.add("Sub", &[&rows, &tokens], &[]);
-        graph.add("Greater", &[&columns, &too_far], &[])
+        let near = graph.add("Greater", &[&columns, &too_far], &[]);
+        graph.add("And", &[&causal, &near], &[])
     });
     let shown = graph.add("Cast", &[mask], &[Attribute::Int("to", ElementType::Bool as i64)]);
     let axes = graph.integers(&[1, 2, 3]);
     let shown = graph.add("Unsqueeze", &[&shown, &axes], &[]);
     let all = graph.add("And", &[&shown, &causal], &[]);
-    let windowed = near.map(|near| graph.add("And", &[&all, &near], &[]));
+    let windowed = near.map(|near| graph.add("And", &[&shown, &near], &[]));
     Mask::Pairs { all, windowed }
 }
 
 impl Tables {
     /// For every position, as transformers computes them: angles in 32-bit floats. `ending` sets their names apart.
     fn new(
-        graph: &mut Graph<'_>,
+        graph: &mut Graph,
+        weights: &mut Weights<'_>,
         config: &Config,
         rotary: &Rotary,
         ending: &str,
@@ -110,7 +115,7 @@ impl Tables {
         let (cosines, sines): (Vec<f32>, Vec<f32>) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
         let shape = [config.context_length, config.head_dim / 2];
         let mut table = |name: &str, data: &[f32]| {
-            let tensor = graph.weights.computed(&format!("{name}{ending}"), &shape, data)?;
+            let tensor = weights.computed(&format!("{name}{ending}"), &shape, data)?;
             Ok::<_, ModelError>(graph.constant(tensor))
         };
         Ok(Self { cosines: table("cos_cache", &cosines)?, sines: table("sin_cache", &sines)? })

@@ -1,26 +1,30 @@
 //! Building a graph: nodes, constants, inputs and outputs.
 
-use super::weights::Weights;
 use crate::proto::{
-    AttributeProto, AttributeType, Dimension, ElementType, Extent, GraphProto, NodeProto, TensorProto,
-    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    AttributeProto, AttributeType, Dimension, ElementType, Extent, GraphProto, ModelProto, NodeProto,
+    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
 
+/// ONNX's operators as of version 18, which ONNX Runtime 1.14 brought.
+const OPSET: i64 = 18;
+/// The file format's version that goes with it.
+const IR_VERSION: i64 = 8;
+
 /// The domain of ONNX Runtime's own operators.
-pub(super) const MICROSOFT: &str = "com.microsoft";
+pub(crate) const MICROSOFT: &str = "com.microsoft";
 
 /// The name of a value in a graph.
-pub(super) type Value = String;
+pub(crate) type Value = String;
 
 /// What the names of small constants begin with.
 const CONSTANT: &str = "constant.";
 
 /// A value that an operator does not take or whose result is not wanted.
-pub(super) const NONE: &str = "";
+pub(crate) const NONE: &str = "";
 
 /// An attribute of an operator.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Attribute<'a> {
+pub(crate) enum Attribute<'a> {
     Int(&'a str, i64),
     Float(&'a str, f32),
     Ints(&'a str, &'a [i64]),
@@ -43,30 +47,31 @@ impl Attribute<'_> {
 
 /// How long a dimension of an input or output is.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Length<'a> {
+pub(crate) enum Length<'a> {
     Fixed(usize),
     /// Decided by a run; the same name, the same length.
     Named(&'a str),
 }
 
 /// A graph being built. A constant is added when it is first used.
-pub(super) struct Graph<'a> {
+pub(crate) struct Graph {
     proto: GraphProto,
-    pub(super) weights: Weights<'a>,
+    compute: ElementType,
 }
 
-impl<'a> Graph<'a> {
-    pub(super) fn new(name: &str, weights: Weights<'a>) -> Self {
-        Self { proto: GraphProto { name: name.into(), ..GraphProto::default() }, weights }
+impl Graph {
+    /// A graph that computes in `compute`, 16- or 32-bit floats.
+    pub(crate) fn new(name: &str, compute: ElementType) -> Self {
+        Self { proto: GraphProto { name: name.into(), ..GraphProto::default() }, compute }
     }
 
-    pub(super) fn input(&mut self, name: &str, kind: ElementType, shape: &[Length<'_>]) -> Value {
+    pub(crate) fn input(&mut self, name: &str, kind: ElementType, shape: &[Length<'_>]) -> Value {
         self.proto.input.push(value_info(name, kind, shape));
         name.into()
     }
 
     /// An input of one integer that need not be given.
-    pub(super) fn input_with_default(&mut self, name: &str, default: i64) -> Value {
+    pub(crate) fn input_with_default(&mut self, name: &str, default: i64) -> Value {
         let tensor = TensorProto {
             data_type: Some(ElementType::Int64 as i32),
             name: name.into(),
@@ -77,19 +82,19 @@ impl<'a> Graph<'a> {
         self.input(name, ElementType::Int64, &[])
     }
 
-    pub(super) fn output(&mut self, name: &str, kind: ElementType, shape: &[Length<'_>]) {
+    pub(crate) fn output(&mut self, name: &str, kind: ElementType, shape: &[Length<'_>]) {
         self.proto.output.push(value_info(name, kind, shape));
     }
 
     /// An operator of ONNX with one result.
-    pub(super) fn add(&mut self, operator: &str, inputs: &[&str], attributes: &[Attribute<'_>]) -> Value {
+    pub(crate) fn add(&mut self, operator: &str, inputs: &[&str], attributes: &[Attribute<'_>]) -> Value {
         let result = format!("{operator}_{}", self.proto.node.len());
         self.add_named("", operator, inputs, attributes, &[&result]);
         result
     }
 
     /// An operator of ONNX Runtime with one result.
-    pub(super) fn add_fused(
+    pub(crate) fn add_fused(
         &mut self,
         operator: &str,
         inputs: &[&str],
@@ -101,7 +106,7 @@ impl<'a> Graph<'a> {
     }
 
     /// An operator whose results have these names.
-    pub(super) fn add_named(
+    pub(crate) fn add_named(
         &mut self,
         domain: &str,
         operator: &str,
@@ -121,23 +126,23 @@ impl<'a> Graph<'a> {
     }
 
     /// A list of integers, `[values]`.
-    pub(super) fn integers(&mut self, values: &[i64]) -> Value {
+    pub(crate) fn integers(&mut self, values: &[i64]) -> Value {
         self.small(ElementType::Int64, &[values.len()], values.iter().flat_map(|v| v.to_le_bytes()).collect())
     }
 
     /// An integer, `[]`.
-    pub(super) fn integer(&mut self, value: i64) -> Value {
+    pub(crate) fn integer(&mut self, value: i64) -> Value {
         self.small(ElementType::Int64, &[], value.to_le_bytes().into())
     }
 
     /// A number, `[]`, as a 32-bit float.
-    pub(super) fn float(&mut self, value: f32) -> Value {
+    pub(crate) fn float(&mut self, value: f32) -> Value {
         self.small(ElementType::Float, &[], value.to_le_bytes().into())
     }
 
     /// A number, `[]`, in the type in which the model computes.
-    pub(super) fn number(&mut self, value: f32) -> Value {
-        let kind = self.weights.compute();
+    pub(crate) fn number(&mut self, value: f32) -> Value {
+        let kind = self.compute;
         let bytes = match kind {
             ElementType::Float16 => half::f16::from_f32(value).to_le_bytes().into(),
             _ => value.to_le_bytes().into(),
@@ -146,7 +151,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Adds a constant under its name, unless it is there.
-    pub(super) fn constant(&mut self, tensor: TensorProto) -> Value {
+    pub(crate) fn constant(&mut self, tensor: TensorProto) -> Value {
         let name = tensor.name.clone();
         if !self.proto.initializer.iter().any(|known| known.name == name) {
             self.proto.initializer.push(tensor);
@@ -154,8 +159,17 @@ impl<'a> Graph<'a> {
         name
     }
 
-    pub(super) fn into_proto(self) -> GraphProto {
-        self.proto
+    /// The graph as a file.
+    pub(crate) fn into_model(self) -> ModelProto {
+        ModelProto {
+            ir_version: Some(IR_VERSION),
+            producer_name: "lancer".into(),
+            producer_version: env!("CARGO_PKG_VERSION").into(),
+            graph: Some(self.proto),
+            opset_import: [("", OPSET), (MICROSOFT, 1)]
+                .map(|(domain, version)| OperatorSetIdProto { domain: domain.into(), version: Some(version) })
+                .into(),
+        }
     }
 
     fn small(&mut self, kind: ElementType, shape: &[usize], bytes: Vec<u8>) -> Value {
