@@ -57,7 +57,7 @@ impl Backend for BurnBackend {
             format: self.settings.weights.format().into(),
             parameters: transformer.size(),
             vocabulary: transformer.config.vocab_size,
-            context_length: transformer.config.context_length,
+            context_length: self.settings.context_length(transformer.config.context_length),
         }
     }
 

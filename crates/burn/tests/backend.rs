@@ -5,21 +5,22 @@
 use std::{
     fs,
     num::NonZeroU32,
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
     path::{Path, PathBuf},
 };
 
 use lancer_backend::{
-    Backend, BackendError, Collect, Continuation, Finish, GenerateRequest, Prompt, Sampling, ScoreRequest,
-    ScoredContinuation, Seed, TokenId,
+    Backend, BackendError, Collect, Completion, CompletionSink, Continuation, Finish, GenerateRequest,
+    Prompt, Sampling, ScoreRequest, ScoredContinuation, Seed, TokenId,
     conformance::{self, Reference, TINY_MODELS},
 };
 use lancer_burn::{BurnBackend, BurnDevice, BurnSettings, Weights};
 use lancer_model::{ConvertFormat, Model, convert};
 
-/// Few samples at a time, and prompts and continuations cut into several passes.
+/// Few samples at a time, a cache that holds little more than one sequence, and prompts and continuations cut into several passes.
 const NARROW: BurnSettings = BurnSettings {
     parallel: NonZeroU32::new(2).unwrap(),
+    cache_tokens: NonZeroU32::new(600),
     step_tokens: NonZeroU32::new(7).unwrap(),
     weights: Weights::F32,
     device: BurnDevice::Cpu,
@@ -95,6 +96,59 @@ fn prompts_are_shared_and_places_filled() {
     let mut engine = BurnBackend::load(&fixture("tiny-llama"), &settings).unwrap();
     conformance::common_beginnings_are_read_once(&mut engine);
     conformance::samples_are_replaced_at_once(&mut engine);
+}
+
+/// Tokens that are written in each step.
+#[derive(Default)]
+struct Steps(Vec<usize>);
+
+impl CompletionSink for Steps {
+    fn completed(&mut self, _: Completion) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        self.0.push(tokens);
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn no_more_samples_are_written_than_the_cache_holds() {
+    let prompts =
+        [100..120, 200..220].map(|tokens: Range<u32>| Prompt::Tokens(tokens.map(TokenId).collect()));
+    let requests = prompts.map(|prompt| GenerateRequest::new(prompt).samples(Seed(1), 4).max_tokens(30));
+    let most_at_once = |cache_tokens| {
+        let settings =
+            BurnSettings { cache_tokens: NonZeroU32::new(cache_tokens), ..BurnSettings::default() };
+        let mut engine = BurnBackend::load(&fixture("tiny-llama"), &settings).unwrap();
+        let mut steps = Steps::default();
+        engine.generate(&requests, &mut steps).unwrap();
+        steps.0[1..].iter().copied().filter(|&tokens| tokens < 20).max()
+    };
+    // A prompt and two samples; two prompts and four samples of them; no limit.
+    for (cache_tokens, most) in [(80, 2), (160, 4), (0, 8)] {
+        assert_eq!(most_at_once(cache_tokens), Some(most), "a cache of {cache_tokens} tokens");
+    }
+}
+
+#[test]
+fn a_cache_is_the_longest_text_there_can_be() {
+    let settings = BurnSettings { cache_tokens: NonZeroU32::new(64), ..BurnSettings::default() };
+    let mut engine = BurnBackend::load(&fixture("tiny-llama"), &settings).unwrap();
+    assert_eq!(engine.info().context_length, 64);
+    let prompt = Prompt::Tokens((100..130).map(TokenId).collect());
+    let request = GenerateRequest::new(prompt.clone())
+        .sampling(Sampling::Nucleus { temperature: 3.0, top_p: 1.0 })
+        .samples(Seed(1), 8);
+    let mut collected = Collect::default();
+    engine.generate(&[request], &mut collected).unwrap();
+    let full: Vec<_> = collected.0.iter().filter(|one| one.finish == Finish::ContextFull).collect();
+    assert!(!full.is_empty(), "eight samples at temperature 3 all ended by themselves");
+    assert!(full.iter().all(|one| one.tokens.len() == 34));
+    let long = ScoreRequest { prompt, continuations: vec![Continuation::open("word ".repeat(40))] };
+    let error = engine.score(&[long], &mut |_, _| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, BackendError::TooLong { context_length: 64, .. }), "{error}");
 }
 
 #[test]

@@ -86,7 +86,8 @@ pub(crate) struct EngineOptions {
     /// Samples that are computed at the same time; 32 by default; llama.cpp with weights in f32: 16.
     #[arg(long, value_name = "N")]
     parallel: Option<NonZeroU32>,
-    /// Tokens that the KV cache holds for all samples together; the longest text there can be. Not for Burn.
+    /// Tokens that the KV cache holds for all samples together; the longest text there can be. Burn's grows with what samples
+    /// need by default.
     #[arg(long, value_name = "N")]
     cache_tokens: Option<NonZeroU32>,
 }

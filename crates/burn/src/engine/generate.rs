@@ -23,7 +23,7 @@ pub(crate) fn generate(
     requests: &[GenerateRequest],
     sink: &mut dyn CompletionSink,
 ) -> Result<Usage, BackendError> {
-    let context_length = reading.model.config().context_length;
+    let context_length = settings.context_length(reading.model.config().context_length);
     let prepared = requests
         .iter()
         .enumerate()
@@ -91,6 +91,10 @@ impl Run<'_> {
                 self.read_prompts()?;
             }
             let Some(mut next) = self.read.pop_front() else { return Ok(()) };
+            if !self.has_room(&[next.request]) {
+                self.read.push_front(next);
+                return Ok(());
+            }
             self.begin_sample(&next)?;
             next.begun += 1;
             if next.begun < self.requests[next.request].seeds.len() {
@@ -100,13 +104,31 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether the cache holds a sample more of each of these requests, beside those that are live, at their longest.
+    ///
+    /// Where none is live it holds one, since no prompt with its limit is longer than the context, and that no longer than the
+    /// cache. So each step moves on.
+    fn has_room(&self, more: &[usize]) -> bool {
+        let Some(most) = self.settings.cache_tokens else { return true };
+        let live = self.live.iter().map(|live| live.sample.request());
+        let mut requests: Vec<usize> = live.chain(more.iter().copied()).collect();
+        let limits: usize = requests.iter().map(|&request| self.prepared[request].limit).sum();
+        requests.sort_unstable();
+        requests.dedup();
+        // Samples share their prompt.
+        let prompts: usize = requests.iter().map(|&request| self.prepared[request].prompt.len()).sum();
+        limits + prompts <= most.get() as usize
+    }
+
     /// Reads the next prompt, and those after it that are read whole in its last pass.
     fn read_prompts(&mut self) -> Result<(), BackendError> {
         let most = self.settings.step_tokens.get() as usize;
         let (mut plan, mut ends) = (Plan::default(), Vec::new());
         while let Some(&request) = self.waiting.front() {
             let prompt = &self.prepared[request].prompt;
-            if !ends.is_empty() && plan.rows() + prompt.len() - self.reader.known_tokens(prompt) > most {
+            let is_too_long = plan.rows() + prompt.len() - self.reader.known_tokens(prompt) > most;
+            let planned: Vec<usize> = ends.iter().map(|end: &End| end.request).chain([request]).collect();
+            if !ends.is_empty() && (is_too_long || !self.has_room(&planned)) {
                 break;
             }
             self.waiting.pop_front();

@@ -25,7 +25,7 @@ pub(crate) fn score(
     requests: &[ScoreRequest],
     sink: &mut Sink<'_>,
 ) -> Result<Usage, BackendError> {
-    let asked = prepare(reading, requests)?;
+    let asked = prepare(reading, settings, requests)?;
     let done = asked.iter().map(|one| vec![Vec::new(); one.continuations.len()]).collect();
     reader.take_usage();
     let step = settings.step_tokens.get() as usize;
@@ -46,13 +46,18 @@ struct Asked {
     continuations: Vec<Vec<TokenId>>,
 }
 
-fn prepare(reading: Reading<'_>, requests: &[ScoreRequest]) -> Result<Vec<Asked>, BackendError> {
+fn prepare(
+    reading: Reading<'_>,
+    settings: BurnSettings,
+    requests: &[ScoreRequest],
+) -> Result<Vec<Asked>, BackendError> {
     let config = reading.model.config();
+    let context_length = settings.context_length(config.context_length);
     let prepared = requests.iter().enumerate().map(|(request, asked)| {
         asked.validate(request, config.vocab_size)?;
         let (prompt, continuations) = reading.scored(&asked.prompt, &asked.continuations)?;
         let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
-        let (tokens, context_length) = (prompt.len() + longest, config.context_length);
+        let tokens = prompt.len() + longest;
         if tokens > context_length {
             return Err(BackendError::TooLong { request, tokens, context_length });
         }

@@ -12,6 +12,10 @@ use crate::BurnDevice;
 pub struct BurnSettings {
     /// Samples that are written at the same time. Each has keys and values for as many tokens as it has so far.
     pub parallel: NonZeroU32,
+    /// Tokens that the KV cache holds for all samples together, each with its limit and each request with its prompt. A single
+    /// sequence can have no more, nor more than the model was trained for. Where it is left out, as many samples are written side
+    /// by side as may be, and the cache grows with what they turn out to need.
+    pub cache_tokens: Option<NonZeroU32>,
     /// Tokens of prompts and continuations that are read at once at most.
     pub step_tokens: NonZeroU32,
     /// In which numbers the weights of matrices are kept and multiplied.
@@ -25,10 +29,18 @@ impl Default for BurnSettings {
         let number = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             parallel: number(32),
+            cache_tokens: None,
             step_tokens: number(512),
             weights: Weights::F32,
             device: BurnDevice::Cpu,
         }
+    }
+}
+
+impl BurnSettings {
+    /// The longest sequence that a model of this context length may read.
+    pub(crate) fn context_length(&self, trained: usize) -> usize {
+        self.cache_tokens.map_or(trained, |most| trained.min(most.get() as usize))
     }
 }
 

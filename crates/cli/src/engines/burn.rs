@@ -46,6 +46,7 @@ fn running(options: &EngineOptions) -> BurnSettings {
     let default = BurnSettings::default();
     BurnSettings {
         parallel: options.parallel.unwrap_or(default.parallel),
+        cache_tokens: options.cache_tokens,
         weights: match BackendName::of(options) {
             BackendName::BurnBf16 => Weights::Bf16,
             _ => default.weights,

@@ -29,7 +29,8 @@ pub enum Provider {
     #[cfg(feature = "directml")]
     DirectMl,
     /// Any GPU, through Vulkan, Metal or Direct3D 12. Models of plain operators only: its `GroupQueryAttention` takes
-    /// sequences of a batch for equally long.
+    /// sequences of a batch for equally long. Two models of one process must not be computed at the same time, which it
+    /// cannot do (as of ONNX Runtime 1.27).
     #[cfg(feature = "webgpu")]
     WebGpu,
 }
