@@ -264,3 +264,26 @@ fn without_onnx_runtime_the_error_says_how_to_get_it() {
         assert!(said.contains(way), "{way} is not in: {said}");
     }
 }
+
+/// CUDA is not built in where the tests are; WebGPU is, and the usual library lacks it.
+#[cfg(all(feature = "onnx-webgpu", not(feature = "onnx-cuda")))]
+#[test]
+fn without_what_computes_the_error_says_how_to_get_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("seeds.jsonl"), "{\"prompt\": \"Name a colour.\", \"response\": \"Red is a colour.\"}\n")
+        .unwrap();
+    for (backend, ways) in [
+        ("onnx-cuda", ["built without it", "--features onnx-cuda"]),
+        ("onnx-webgpu", ["ORT_DYLIB_PATH", "onnxruntime-webgpu"]),
+    ] {
+        let arguments =
+            ["generate", &path("seeds.jsonl"), &path("new.jsonl"), "--model", TINY, "--backend", backend];
+        let failed = program::command(&arguments).output().unwrap();
+        assert_eq!(failed.status.code(), Some(1), "{backend}");
+        let said = text(&failed.stderr);
+        for way in ways {
+            assert!(said.contains(way), "{way} is not in: {said}");
+        }
+    }
+}

@@ -8,9 +8,10 @@ use crate::{
     vulkan, webgpu,
 };
 
-/// The features of which each is checked alone, and none of them.
-const ENGINES: [&str; 10] = [
+/// The features of which each is checked alone, none of them, and all together but CUDA of Burn's.
+const ENGINES: [&str; 11] = [
     "",
+    "llama-cpp,burn-cpu,burn-wgpu,onnx-cuda,onnx-tensorrt,onnx-coreml,onnx-directml,onnx-webgpu",
     "llama-cpp",
     "burn-cpu",
     "burn-wgpu",
@@ -34,15 +35,14 @@ pub(crate) fn run() -> Result<(), Failure> {
     let features = "lancer-data/lazy,lancer/burn-wgpu,lancer/onnx-webgpu";
     let workspace = ["--release", "--workspace", "--features", features];
     cargo(&[&["clippy"], &workspace[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
-    // Each engine's feature alone, and none; all of them together are the workspace.
-    for engine in ENGINES {
-        let features = ["--no-default-features", "--features", engine];
+    for engines in ENGINES {
+        let features = ["--no-default-features", "--features", engines];
         let clippy = ["clippy", "--release", "--package", "lancer"];
         cargo(&[&clippy[..], &features[..], &["--", "-D", "warnings"]].concat())?;
     }
     // CUDA's own compiler is LLVM, which a build script downloads, but not for a documentation that is only checked.
-    let cuda =
-        ["clippy", "--release", "--package", "lancer-burn", "--features", "cuda", "--", "-D", "warnings"];
+    let cuda = ["--package", "lancer", "--no-default-features", "--features", "burn-cuda"];
+    let cuda = [&["clippy", "--release"], &cuda[..], &["--", "-D", "warnings"]].concat();
     run_program(environment.cargo().args(cuda).env("DOCS_RS", "1"))?;
     // What writes ONNX models, without the engine.
     let writer = ["--package", "lancer-onnx", "--no-default-features"];

@@ -13,7 +13,7 @@ mod score;
 mod settings;
 mod vocabulary;
 
-use std::{error::Error, ops::ControlFlow, panic::resume_unwind, path::Path, thread};
+use std::{error::Error, ops::ControlFlow, path::Path};
 
 use lancer_backend::{
     Backend, BackendError, CompletionSink, GenerateRequest, ModelInfo, Prompt, ScoreRequest,
@@ -51,16 +51,12 @@ impl OnnxRuntime {
     pub fn load(path: &Path, settings: &OnnxSettings) -> Result<Self, BackendError> {
         let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: path.into(), source };
         let files = Files::find(path).map_err(|error| failed(error.into()))?;
-        // Side by side: a tokenizer takes as long to read as a small model.
-        let (vocabulary, decoder) = thread::scope(|scope| {
-            let vocabulary = scope.spawn(|| Vocabulary::load(&files.folder, files.vocabulary));
-            let decoder = library::environment()
-                .map_err(|error| failed(error.into()))
-                .and_then(|environment| Decoder::load(environment, &files.model, settings).map_err(failed));
-            (vocabulary.join().unwrap_or_else(|panic| resume_unwind(panic)), decoder)
-        });
-        let vocabulary = vocabulary.map_err(|error| failed(error.into()))?;
-        let mut decoder = decoder?;
+        // The model before the tokenizer: memory that one takes and gives back makes glibc keep what the other gives back, a
+        // third of a model of 32-bit floats, which slows the loading too.
+        let environment = library::environment().map_err(|error| failed(error.into()))?;
+        let mut decoder = Decoder::load(environment, &files.model, settings).map_err(failed)?;
+        let vocabulary =
+            Vocabulary::load(&files.folder, files.vocabulary).map_err(|error| failed(error.into()))?;
         let info = ModelInfo {
             engine: ENGINE.into(),
             name: files.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),

@@ -54,7 +54,7 @@ pub enum Weights {
     /// bf16 loses nothing, other weights are rounded by chance, each up or down, so that what training changed stays true
     /// on average. On processors with AMX (Intel's from Sapphire Rapids on, under Linux) states are rounded where they
     /// are multiplied, keys and values are kept in bf16, and prompts and samples are several times as fast as with 32-bit floats; on
-    /// others samples that few are written of side by side are faster, since half as much comes from memory.
+    /// others they are as fast or a little faster.
     Bf16,
 }
 

@@ -8,7 +8,10 @@ mod memory;
 #[allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 mod tests;
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use ort::value::DynTensor;
 
@@ -18,8 +21,20 @@ use super::interface::Padding;
 /// Capacities are multiples of this, so that a cache does not grow with each token.
 const GROWTH: usize = 64;
 
+/// Which cache tensors belong to: another where others are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CacheId(u64);
+
+impl CacheId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// The KV cache of some sequences, a row each. A row that holds none is computed along and ignored.
 pub(super) struct Cache {
+    id: CacheId,
     padding: Padding,
     tensors: Vec<DynTensor>,
     capacity: usize,
@@ -40,7 +55,12 @@ impl Cache {
 
     fn new(memory: &Memory, lengths: Vec<Option<usize>>, capacity: usize) -> ort::Result<Self> {
         let tensors = memory.tensors(lengths.len(), capacity)?;
-        Ok(Self { padding: memory.padding(), tensors, capacity, lengths })
+        Ok(Self { id: CacheId::next(), padding: memory.padding(), tensors, capacity, lengths })
+    }
+
+    /// Where runs write into the cache, its tensors are the same as long as this is.
+    pub(super) fn id(&self) -> CacheId {
+        self.id
     }
 
     /// Tokens of each row; `None` where it holds no sequence.
@@ -124,7 +144,7 @@ impl Cache {
         let longest = lengths.iter().flatten().copied().max().unwrap_or(0);
         let capacity = capacity.max(longest);
         let tensors = self.select(memory, rows, free, self.columns(longest), capacity)?;
-        Ok(Self { padding: self.padding, tensors, capacity, lengths })
+        Ok(Self { id: CacheId::next(), padding: self.padding, tensors, capacity, lengths })
     }
 
     fn select(

@@ -12,7 +12,7 @@ use ort::{
 };
 
 use super::{
-    cache::{Cache, Memory},
+    cache::{Cache, CacheId, Memory},
     engine_error,
     interface::{Interface, LOGITS, Padding},
     library::LIBRARY_VARIABLE,
@@ -25,6 +25,8 @@ use crate::export::KEEP;
 /// What stands in a device's memory is dropped before the session that the device belongs to.
 pub(super) struct Decoder {
     binding: IoBinding,
+    /// The cache that is bound, where runs write into it.
+    bound: Option<CacheId>,
     cache_memory: Memory,
     session: Session,
     interface: Interface,
@@ -49,9 +51,6 @@ impl Decoder {
             .map_err(plain)?
             .with_intra_threads(settings.thread_count())
             .map_err(plain)?
-            // Threads that spin between two runs would take the cores from the choosing of tokens.
-            .with_config_entry("session.force_spinning_stop", "1")
-            .map_err(plain)?
             .with_execution_providers(settings.provider.dispatch())
             .map_err(|error| {
                 let (message, package) = (plain(error), settings.provider.package());
@@ -73,7 +72,7 @@ impl Decoder {
         let cache_memory = Memory::new(&session, &interface, settings.provider)?;
         let processor =
             MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)?;
-        Ok(Self { binding, cache_memory, session, interface, processor })
+        Ok(Self { binding, bound: None, cache_memory, session, interface, processor })
     }
 
     /// Where the caches of its sequences are kept.
@@ -154,6 +153,11 @@ impl Decoder {
 
     /// Binds the cache as it stands: no run copies it.
     fn bind_cache(&mut self, cache: &mut Cache) -> ort::Result<()> {
+        // As long as the graph writes into the same tensors, they stay bound.
+        if self.interface.padding == Padding::Right && self.bound == Some(cache.id()) {
+            return Ok(());
+        }
+        self.bound = None;
         let memory = self.cache_memory.info().unwrap_or(&self.processor);
         for (names, tensor) in self.interface.cache.iter().zip(cache.tensors()) {
             self.binding.bind_input(&names.past, tensor)?;
@@ -162,6 +166,7 @@ impl Decoder {
                 Padding::Left => self.binding.bind_output_to_device(&names.present, memory)?,
             }
         }
+        self.bound = Some(cache.id());
         Ok(())
     }
 }

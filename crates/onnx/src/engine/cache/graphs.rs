@@ -41,9 +41,10 @@ pub(super) fn select(shape: Shape) -> Vec<u8> {
     let [first, end, pads] = parts.place();
     for tensor in 0..shape.count {
         let from = parts.tensor(&cache(tensor), "rows", "capacity");
-        let kept = parts.graph.add("Gather", &[&from, &rows], &[]);
-        let cut = parts.cut(&kept, &first, &end);
-        parts.graph.add_named("", "Pad", &[&cut, &pads], &[], &[&moved(tensor)]);
+        // Cut first, since a prompt's only row becomes that of many samples.
+        let cut = parts.cut(&from, &first, &end);
+        let kept = parts.graph.add("Gather", &[&cut, &rows], &[]);
+        parts.graph.add_named("", "Pad", &[&kept, &pads], &[], &[&moved(tensor)]);
         parts.output(tensor, "all", "new capacity");
     }
     parts.graph.into_model().encode_to_vec()
