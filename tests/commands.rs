@@ -251,10 +251,8 @@ fn what_is_wrong_is_named() {
 #[cfg(feature = "onnx")]
 #[test]
 fn without_onnx_runtime_the_error_says_how_to_get_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = seeds(1);
     let path = |name: &str| folder.path().join(name).display().to_string();
-    fs::write(path("seeds.jsonl"), "{\"prompt\": \"Name a colour.\", \"response\": \"Red is a colour.\"}\n")
-        .unwrap();
     let arguments =
         ["generate", &path("seeds.jsonl"), &path("new.jsonl"), "--model", TINY, "--backend", "onnx"];
     let failed = program::command(&arguments).env("ORT_DYLIB_PATH", path("no-library.so")).output().unwrap();
@@ -269,10 +267,8 @@ fn without_onnx_runtime_the_error_says_how_to_get_it() {
 #[cfg(all(feature = "onnx-webgpu", not(feature = "onnx-cuda")))]
 #[test]
 fn without_what_computes_the_error_says_how_to_get_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = seeds(1);
     let path = |name: &str| folder.path().join(name).display().to_string();
-    fs::write(path("seeds.jsonl"), "{\"prompt\": \"Name a colour.\", \"response\": \"Red is a colour.\"}\n")
-        .unwrap();
     for (backend, ways) in [
         ("onnx-cuda", ["built without it", "--features onnx-cuda"]),
         ("onnx-webgpu", ["ORT_DYLIB_PATH", "onnxruntime-webgpu"]),

@@ -132,20 +132,31 @@ fn no_more_samples_are_written_than_the_cache_holds() {
     }
 }
 
+/// One of so many samples at least does not end by itself, and those have as many tokens as are `left`.
+fn a_sample_fills_its_context(
+    engine: &mut BurnBackend,
+    prompt: &Prompt,
+    temperature: f32,
+    samples: usize,
+    left: usize,
+) {
+    let request = GenerateRequest::new(prompt.clone())
+        .sampling(Sampling::Nucleus { temperature, top_p: 1.0 })
+        .samples(Seed(1), samples);
+    let mut collected = Collect::default();
+    engine.generate(&[request], &mut collected).unwrap();
+    let full: Vec<_> = collected.0.iter().filter(|one| one.finish == Finish::ContextFull).collect();
+    assert!(!full.is_empty(), "{samples} samples at temperature {temperature} all ended by themselves");
+    assert!(full.iter().all(|one| one.tokens.len() == left));
+}
+
 #[test]
 fn a_cache_is_the_longest_text_there_can_be() {
     let settings = BurnSettings { cache_tokens: NonZeroU32::new(64), ..BurnSettings::default() };
     let mut engine = BurnBackend::load(&fixture("tiny-llama"), &settings).unwrap();
     assert_eq!(engine.info().context_length, 64);
     let prompt = Prompt::Tokens((100..130).map(TokenId).collect());
-    let request = GenerateRequest::new(prompt.clone())
-        .sampling(Sampling::Nucleus { temperature: 3.0, top_p: 1.0 })
-        .samples(Seed(1), 8);
-    let mut collected = Collect::default();
-    engine.generate(&[request], &mut collected).unwrap();
-    let full: Vec<_> = collected.0.iter().filter(|one| one.finish == Finish::ContextFull).collect();
-    assert!(!full.is_empty(), "eight samples at temperature 3 all ended by themselves");
-    assert!(full.iter().all(|one| one.tokens.len() == 34));
+    a_sample_fills_its_context(&mut engine, &prompt, 3.0, 8, 34);
     let long = ScoreRequest { prompt, continuations: vec![Continuation::open("word ".repeat(40))] };
     let error = engine.score(&[long], &mut |_, _| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(error, BackendError::TooLong { context_length: 64, .. }), "{error}");
@@ -236,14 +247,7 @@ fn a_full_context_ends_a_sample() {
     let mut engine = BurnBackend::load(&fixture("tiny-llama"), &BurnSettings::default()).unwrap();
     let context = engine.info().context_length;
     let prompt = Prompt::Tokens((0..context as u32 - 5).map(|i| TokenId(100 + i % 50)).collect());
-    let request = GenerateRequest::new(prompt)
-        .sampling(Sampling::Nucleus { temperature: 5.0, top_p: 1.0 })
-        .samples(Seed(1), 4);
-    let mut collected = Collect::default();
-    engine.generate(&[request], &mut collected).unwrap();
-    let full: Vec<_> = collected.0.iter().filter(|one| one.finish == Finish::ContextFull).collect();
-    assert!(!full.is_empty(), "four samples at temperature 5 all ended by themselves");
-    assert!(full.iter().all(|one| one.tokens.len() == 5));
+    a_sample_fills_its_context(&mut engine, &prompt, 5.0, 4, 5);
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Run<'_> {
                 self.read_prompts()?;
             }
             let Some(mut next) = self.read.pop_front() else { return Ok(()) };
-            if !self.has_room(&[next.request]) {
+            if !self.has_room([next.request]) {
                 self.read.push_front(next);
                 return Ok(());
             }
@@ -108,10 +108,10 @@ impl Run<'_> {
     ///
     /// Where none is live it holds one, since no prompt with its limit is longer than the context, and that no longer than the
     /// cache. So each step moves on.
-    fn has_room(&self, more: &[usize]) -> bool {
+    fn has_room(&self, more: impl IntoIterator<Item = usize>) -> bool {
         let Some(most) = self.settings.cache_tokens else { return true };
         let live = self.live.iter().map(|live| live.sample.request());
-        let mut requests: Vec<usize> = live.chain(more.iter().copied()).collect();
+        let mut requests: Vec<usize> = live.chain(more).collect();
         let limits: usize = requests.iter().map(|&request| self.prepared[request].limit).sum();
         requests.sort_unstable();
         requests.dedup();
@@ -127,8 +127,8 @@ impl Run<'_> {
         while let Some(&request) = self.waiting.front() {
             let prompt = &self.prepared[request].prompt;
             let is_too_long = plan.rows() + prompt.len() - self.reader.known_tokens(prompt) > most;
-            let planned: Vec<usize> = ends.iter().map(|end: &End| end.request).chain([request]).collect();
-            if !ends.is_empty() && (is_too_long || !self.has_room(&planned)) {
+            let planned = ends.iter().map(|end: &End| end.request).chain([request]);
+            if !ends.is_empty() && (is_too_long || !self.has_room(planned)) {
                 break;
             }
             self.waiting.pop_front();

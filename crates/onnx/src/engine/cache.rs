@@ -109,7 +109,7 @@ impl Cache {
     pub(super) fn truncate(&mut self, memory: &mut Memory, length: usize) -> ort::Result<()> {
         if self.padding == Padding::Left && length < self.capacity {
             let start = self.columns(self.longest()).start;
-            self.tensors = self.select(memory, &[0], 0, start..start + length, length)?;
+            self.tensors = memory.select(&self.tensors, &[0], 0, start..start + length, length)?;
             self.capacity = length;
         }
         self.lengths[0] = Some(length);
@@ -143,22 +143,8 @@ impl Cache {
         lengths.resize(rows.len() + free, None);
         let longest = lengths.iter().flatten().copied().max().unwrap_or(0);
         let capacity = capacity.max(longest);
-        let tensors = self.select(memory, rows, free, self.columns(longest), capacity)?;
+        let tensors = memory.select(&self.tensors, rows, free, self.columns(longest), capacity)?;
         Ok(Self { id: CacheId::next(), padding: self.padding, tensors, capacity, lengths })
-    }
-
-    fn select(
-        &self,
-        memory: &mut Memory,
-        rows: &[usize],
-        free: usize,
-        columns: Range<usize>,
-        capacity: usize,
-    ) -> ort::Result<Vec<DynTensor>> {
-        if rows.is_empty() || columns.is_empty() {
-            return memory.tensors(rows.len() + free, capacity);
-        }
-        memory.select(&self.tensors, rows, free, columns, capacity)
     }
 
     /// The columns of the last `length` tokens, or the first where sequences begin in the first column.

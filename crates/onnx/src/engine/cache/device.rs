@@ -19,12 +19,12 @@ pub(super) struct Device {
     info: MemoryInfo<'static>,
     allocator: Allocator,
     shape: Shape,
-    select: Graph,
-    put: Graph,
+    select: LoadedGraph,
+    put: LoadedGraph,
 }
 
 /// A graph that is ready to run.
-struct Graph {
+struct LoadedGraph {
     binding: IoBinding,
     session: Session,
 }
@@ -38,8 +38,8 @@ impl Device {
         shape: Shape,
     ) -> ort::Result<Self> {
         let allocator = Allocator::new(session, info.to_owned())?;
-        let select = Graph::new(&graphs::select(shape), provider)?;
-        let put = Graph::new(&graphs::put(shape), provider)?;
+        let select = LoadedGraph::new(&graphs::select(shape), provider)?;
+        let put = LoadedGraph::new(&graphs::put(shape), provider)?;
         Ok(Self { info, allocator, shape, select, put })
     }
 
@@ -51,6 +51,7 @@ impl Device {
         &self.allocator
     }
 
+    /// As [`Memory::select`](super::Memory::select), of one row and one column at least.
     pub(super) fn select(
         &mut self,
         from: &[DynTensor],
@@ -69,6 +70,7 @@ impl Device {
         graph.run(self.shape.count)
     }
 
+    /// As [`Memory::put`](super::Memory::put).
     pub(super) fn put(
         &mut self,
         to: &mut Vec<DynTensor>,
@@ -98,7 +100,7 @@ impl Device {
     }
 }
 
-impl Graph {
+impl LoadedGraph {
     fn new(model: &[u8], provider: Provider) -> ort::Result<Self> {
         let environment = library::environment().map_err(|error| ort::Error::new(error.to_string()))?;
         let plain = |error: ort::Error<_>| ort::Error::new(error.message());

@@ -82,7 +82,7 @@ impl Memory {
     }
 
     /// Tensors with these rows of `from`, `free` rows after them, and room for `capacity` columns: `columns` at the end
-    /// where their sequences end in the last one, else at the beginning. There is one row and one column at least.
+    /// where their sequences end in the last one, else at the beginning.
     pub(super) fn select(
         &mut self,
         from: &[DynTensor],
@@ -91,6 +91,9 @@ impl Memory {
         columns: Range<usize>,
         capacity: usize,
     ) -> ort::Result<Vec<DynTensor>> {
+        if rows.is_empty() || columns.is_empty() {
+            return self.tensors(rows.len() + free, capacity);
+        }
         if let Some(device) = &mut self.device {
             return device.select(from, rows, free, columns, capacity);
         }
