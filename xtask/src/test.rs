@@ -51,7 +51,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     // By another library than the other tests of ONNX Runtime, and so apart from them.
     if let Some(variables) = webgpu::prepare(environment.target())? {
         // One at a time: ONNX Runtime's WebGPU fails where two models of a process are computed at once.
-        let one = ["--test", "webgpu", "--", "--ignored", "--test-threads", "1"];
+        let one = ["--test", "providers", "--", "webgpu", "--ignored", "--test-threads", "1"];
         let webgpu = [&["test"], &workspace[..], &one].concat();
         run_program(environment.cargo().args(webgpu).envs(variables))?;
     }

@@ -3,7 +3,10 @@
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use crate::{Allowed, Sampling, Seed, TokenId, softmax};
+use crate::{
+    Allowed, Sampling, Seed, TokenId,
+    softmax::{self, Summary},
+};
 
 /// Chooses the tokens of one sample.
 ///
@@ -36,12 +39,8 @@ pub struct ScoredToken {
 /// Scores a given token. `logits` is `[vocabulary]` and holds `token`.
 pub fn score_token(logits: &[f32], token: TokenId) -> ScoredToken {
     let place = token.0 as usize;
-    let max = softmax::max(logits);
-    let is_first_of_the_largest = || logits[..place].iter().all(|&before| before < max);
-    ScoredToken {
-        log_prob: logits[place] - softmax::log_sum_exp_from(logits, max),
-        is_greedy: logits[place] >= max && is_first_of_the_largest(),
-    }
+    let summary = softmax::summary(logits);
+    ScoredToken { log_prob: logits[place] - summary.log_sum_exp, is_greedy: place == summary.place }
 }
 
 impl Sampler {
@@ -52,18 +51,15 @@ impl Sampler {
 
     /// Chooses among all tokens. `logits` is `[vocabulary]`, not empty.
     pub fn choose(&mut self, logits: &[f32]) -> Choice {
-        let max = softmax::max(logits);
-        let token = self.place(logits, max);
-        Choice {
-            token: TokenId(token as u32),
-            log_prob: logits[token] - softmax::log_sum_exp_from(logits, max),
-        }
+        let summary = softmax::summary(logits);
+        let token = self.place(logits, summary);
+        Choice { token: TokenId(token as u32), log_prob: logits[token] - summary.log_sum_exp }
     }
 
     /// Chooses among the tokens of `allowed` only, which is not empty and within `logits`.
     pub fn choose_among(&mut self, logits: &[f32], allowed: &[TokenId]) -> Choice {
         let kept: Vec<f32> = allowed.iter().map(|token| logits[token.0 as usize]).collect();
-        let token = allowed[self.place(&kept, softmax::max(&kept))];
+        let token = allowed[self.place(&kept, softmax::summary(&kept))];
         Choice { token, log_prob: logits[token.0 as usize] - softmax::log_sum_exp(logits) }
     }
 
@@ -85,10 +81,10 @@ impl Sampler {
         }
     }
 
-    /// The place of the token chosen. `max` is the largest of `logits`.
-    fn place(&mut self, logits: &[f32], max: f32) -> usize {
+    /// The place of the token chosen among logits of this summary.
+    fn place(&mut self, logits: &[f32], Summary { max, place, .. }: Summary) -> usize {
         match self.sampling {
-            Sampling::Greedy => softmax::place_of(logits, max),
+            Sampling::Greedy => place,
             Sampling::Nucleus { temperature, top_p } => {
                 let draw: f64 = self.random.random();
                 draw_from_nucleus(logits, max, temperature, f64::from(top_p), draw)

@@ -21,11 +21,36 @@ pub(crate) fn max(logits: &[f32]) -> f32 {
     lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, larger)
 }
 
-/// The index of the first logit that is `max`, the largest; 0 without logits.
-pub(crate) fn place_of(logits: &[f32], max: f32) -> usize {
-    // A search that may end anywhere is not made vector code; the largest of a chunk is.
-    let first = logits.chunks(SUMMED).position(|chunk| self::max(chunk) >= max).unwrap_or(0) * SUMMED;
-    first + logits[first..].iter().position(|&logit| logit >= max).unwrap_or(0)
+/// What greedy choices and log-probabilities take from logits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summary {
+    /// The largest logit; negative infinity without logits.
+    pub(crate) max: f32,
+    /// The index of the first logit that is the largest; 0 without logits.
+    pub(crate) place: usize,
+    /// `ln Σ exp(logit)`, without overflow.
+    pub(crate) log_sum_exp: f32,
+}
+
+/// All of it in one pass over memory: sums of chunks, each beside its own largest logit, are brought to that of all as they
+/// are added up (Milakov & Gimelshein 2018, arXiv 1805.02867).
+pub(crate) fn summary(logits: &[f32]) -> Summary {
+    let (mut max, mut chunk_of_max, mut sum) = (f32::NEG_INFINITY, 0, 0.0);
+    for (index, chunk) in logits.chunks(SUMMED).enumerate() {
+        let largest = self::max(chunk);
+        if largest > max {
+            // Nothing is added up where the largest so far is negative infinity.
+            sum *= f64::from(max - largest).exp();
+            (max, chunk_of_max) = (largest, index);
+        }
+        if max > f32::NEG_INFINITY {
+            sum += exp_sum(chunk, max, 1.0);
+        }
+    }
+    let first = (chunk_of_max * SUMMED).min(logits.len());
+    // A search that may end anywhere is not made vector code, so that it goes over one chunk only.
+    let place = first + logits[first..].iter().position(|&logit| logit >= max).unwrap_or(0);
+    Summary { max, place, log_sum_exp: max + sum.ln() as f32 }
 }
 
 /// `Σ exp((logit - max) × scale)`, where `max` is the largest logit and `scale` above 0.
@@ -48,12 +73,15 @@ pub(crate) fn exp_sum(logits: &[f32], max: f32, scale: f32) -> f64 {
 
 /// `ln Σ exp(logit)`, without overflow.
 pub(crate) fn log_sum_exp(logits: &[f32]) -> f32 {
-    log_sum_exp_from(logits, max(logits))
+    summary(logits).log_sum_exp
 }
 
-/// [`log_sum_exp`] where the largest logit is known.
-pub(crate) fn log_sum_exp_from(logits: &[f32], max: f32) -> f32 {
-    max + exp_sum(logits, max, 1.0).ln() as f32
+/// `a · b + c`, rounded once where the processor this is built for can.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "one instruction in the innermost loop")]
+fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+    // Where it cannot, `mul_add` is a call of a function.
+    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// `exp(x)` for `x` of at most 0, within one unit in the last place; below -87, where the result is smaller than any
@@ -68,15 +96,15 @@ pub(crate) fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = if x > -87.0 { x } else { -87.0 };
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let shifted = multiply_add(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = x - n * LN_2_HIGH - n * LN_2_LOW;
+    let r = multiply_add(n, -LN_2_LOW, multiply_add(n, -LN_2_HIGH, x));
     let mut polynomial = 1.987_569_1e-4;
     for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
-        polynomial = polynomial * r + coefficient;
+        polynomial = multiply_add(polynomial, r, coefficient);
     }
     let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
-    (polynomial * r * r + r + 1.0) * f32::from_bits(exponent << 23)
+    multiply_add(polynomial * r, r, r + 1.0) * f32::from_bits(exponent << 23)
 }
 
 #[cfg(test)]
@@ -101,7 +129,8 @@ mod tests {
         #[test]
         fn the_largest_is_the_first_of_the_largest(logits in prop::collection::vec(-3_i8..3, 1..1500)) {
             let logits: Vec<f32> = logits.into_iter().map(f32::from).collect();
-            let found = place_of(&logits, max(&logits));
+            let Summary { max, place: found, .. } = summary(&logits);
+            prop_assert!(logits.is_empty() || logits[found] == max);
             prop_assert!(logits[..found].iter().all(|&before| before < logits[found]));
             prop_assert!(logits[found..].iter().all(|&after| after <= logits[found]));
         }

@@ -1,5 +1,5 @@
 //! The operations of a layer that are not matrix products: on the processor each one kernel with its derivative, as an
-//! extension of Burn, on other devices composed of Burn's own.
+//! extension of Burn, on graphics cards one kernel outside of autodiff, and composed of Burn's own inside of it.
 //!
 //! Composed on the processor they would take some forty passes over memory in each layer, each on one core and into
 //! a tensor of its own, and training would spend as long in them as in the matrix products.
@@ -29,11 +29,12 @@ pub(crate) use self::{
     attention::AttentionShape,
     gated::Gated,
     paged::{Block, PAGE, Seen},
-    reach::{Reach, Reaches},
+    reach::{Listed, Reach, Reaches},
     rotary::Turns,
     rounded::{Factor, View, round, widen},
 };
 use crate::{
+    card,
     numbers::{Floats, is_here},
     settings::Products,
 };
@@ -74,7 +75,8 @@ pub(crate) trait Fused: Backend {
 /// `x / √(mean(x²) + ε) · w`, with `weight: [1, width]`.
 pub(crate) fn rms_norm(states: Tensor<2>, weight: Tensor<2>, epsilon: f64) -> Tensor<2> {
     if !is_here(&states) {
-        return composed::rms_norm(states, weight, epsilon);
+        let computed = card::rms_norm(&states, &weight, epsilon);
+        return computed.unwrap_or_else(|| composed::rms_norm(states, weight, epsilon));
     }
     let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::rms_norm(states, weight, epsilon))
@@ -83,7 +85,8 @@ pub(crate) fn rms_norm(states: Tensor<2>, weight: Tensor<2>, epsilon: f64) -> Te
 /// The rotary embedding of `states: [rows, heads · head_dim]`.
 pub(crate) fn rotate(states: Tensor<2>, turns: Arc<Turns>) -> Tensor<2> {
     if !is_here(&states) {
-        return composed::rotate(states, &turns);
+        let computed = card::rotate(&states, &turns);
+        return computed.unwrap_or_else(|| composed::rotate(states, &turns));
     }
     Tensor::from_dispatch(<Dispatch as Fused>::rotate(states.into_dispatch(), turns))
 }
@@ -91,7 +94,8 @@ pub(crate) fn rotate(states: Tensor<2>, turns: Arc<Turns>) -> Tensor<2> {
 /// `activation(gate) · up` (Shazeer 2020, arXiv 2002.05202), number by number.
 pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, activation: Activation) -> Tensor<2> {
     if !is_here(&gate) {
-        return composed::gated(gate, up, activation);
+        let computed = card::gated(&gate, &up, activation);
+        return computed.unwrap_or_else(|| composed::gated(gate, up, activation));
     }
     let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::gated(gate, up, activation))
@@ -107,7 +111,9 @@ pub(crate) fn attend(
     reaches: Arc<Reaches>,
 ) -> Tensor<2> {
     if !is_here(&query) {
-        return composed::attend(&query, &key, &value, shape, &reaches);
+        let listed = || reaches.listed(shape.window, &query.device());
+        let computed = card::attend(&query, &key, &value, shape, listed);
+        return computed.unwrap_or_else(|| composed::attend(&query, &key, &value, shape, &reaches));
     }
     let (query, key, value) = (query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::attend(query, key, value, shape, reaches))

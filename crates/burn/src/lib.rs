@@ -39,6 +39,8 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod awake;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod card;
 mod device;
 mod dot;
 mod engine;
@@ -58,11 +60,15 @@ mod training;
 mod transformer;
 #[cfg(not(target_arch = "x86_64"))]
 mod without_amx;
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+mod without_card;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 mod without_glibc;
 
 #[cfg(not(target_arch = "x86_64"))]
 use without_amx as amx;
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+use without_card as card;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 use without_glibc as memory;
 

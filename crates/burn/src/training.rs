@@ -18,6 +18,7 @@ use lancer_backend::{
 };
 use lancer_model::Model;
 
+pub(crate) use self::adamw::Update;
 use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
 use crate::{
     BurnBackend, BurnSettings, DeviceError,

@@ -22,7 +22,7 @@ use lancer_model::{Config, Model, ModelError};
 use self::norm::RmsNorm;
 pub(crate) use self::{
     block::Block,
-    cache::{Cache, Place, Sequence},
+    cache::{Cache, Place, Places, Sequence},
     head::Head,
     loading::Loading,
     matrix::Matrix,

@@ -5,7 +5,13 @@ use std::{
     sync::OnceLock,
 };
 
+use burn::tensor::{Device, Int, Tensor};
+
 use super::{composed::Padded, paged::Block};
+use crate::numbers::indices;
+
+/// Queries of one reach from which on products of matrices are faster than going over the keys for each query, on a card.
+const FEW: usize = 32;
 
 /// Some queries, and the keys over which they go. A query sees no keys that come after its own, and of those before as many
 /// as the window has.
@@ -41,7 +47,12 @@ pub(crate) struct Reaches {
 struct Made {
     padded: OnceLock<Padded>,
     blocks: OnceLock<Vec<Block>>,
+    listed: OnceLock<Listed>,
 }
+
+/// Reaches of few queries as tensors: the rows of the keys, one reach after another; and for each query the place of the first
+/// key there and how many it sees, `[2 · rows]`.
+pub(crate) type Listed = [Tensor<1, Int>; 2];
 
 impl Reaches {
     /// As tensors of the model's device, which are made once.
@@ -54,9 +65,28 @@ impl Reaches {
         self.made(window).blocks.get_or_init(|| Block::all(&self.all, at_once, window))
     }
 
+    /// As lists, which are made once; `None` where a reach has many queries.
+    pub(super) fn listed(&self, window: Option<usize>, device: &Device) -> Option<Listed> {
+        let are_few = self.all.iter().all(|reach| reach.rows() <= FEW);
+        are_few.then(|| self.made(window).listed.get_or_init(|| list(&self.all, window, device)).clone())
+    }
+
     fn made(&self, window: Option<usize>) -> &Made {
         if window.is_none() { &self.whole } else { &self.windowed }
     }
+}
+
+fn list(reaches: &[Reach], window: Option<usize>, device: &Device) -> Listed {
+    let (mut keys, mut seen) = (Vec::new(), Vec::new());
+    for reach in reaches {
+        for query in 1..=reach.rows() {
+            let known = reach.keys() - reach.rows() + query;
+            let count = window.map_or(known, |window| known.min(window));
+            seen.extend([keys.len() + known - count, count]);
+        }
+        keys.extend(reach.keys.iter().cloned().flatten());
+    }
+    [indices(keys, device), indices(seen, device)]
 }
 
 impl From<Vec<Reach>> for Reaches {

@@ -40,7 +40,7 @@ impl Turns {
     }
 
     /// The cosines and sines as tensors `[rows, 1, head_dim / 2]` of the model's device, which are made once.
-    pub(super) fn tables(&self, device: &Device) -> [Tensor<3>; 2] {
+    pub(crate) fn tables(&self, device: &Device) -> [Tensor<3>; 2] {
         let table = |numbers: &[f32]| {
             let rows = numbers.len() / self.half;
             Tensor::from_data(TensorData::new(numbers.to_vec(), [rows, 1, self.half]), device)

@@ -5,6 +5,7 @@ use lancer_backend::{LearnerError, StepReport, StepSettings};
 use rayon::prelude::*;
 
 use crate::{
+    card,
     numbers::{change_all, is_here, read, taken, to_vec},
     transformer::Parameter,
 };
@@ -31,16 +32,16 @@ pub(crate) struct Moments {
 
 /// The numbers of one step, the same for every weight.
 #[derive(Clone, Copy)]
-struct Update {
-    gradient_scale: f32,
-    beta_1: f32,
-    beta_2: f32,
+pub(crate) struct Update {
+    pub(crate) gradient_scale: f32,
+    pub(crate) beta_1: f32,
+    pub(crate) beta_2: f32,
     /// What is left of a weight after decay.
-    kept: f32,
-    step_size: f32,
+    pub(crate) kept: f32,
+    pub(crate) step_size: f32,
     /// `√(1 - beta_2^steps)`.
-    correction: f32,
-    epsilon: f32,
+    pub(crate) correction: f32,
+    pub(crate) epsilon: f32,
 }
 
 impl AdamW {
@@ -99,7 +100,8 @@ impl Update {
     /// The new weights and moments.
     fn apply(self, known: [Tensor<2>; 3], gradient: &Tensor<2>) -> [Tensor<2>; 3] {
         if !is_here(gradient) {
-            return self.composed(known, gradient.clone());
+            let changed = card::step(&known, gradient, self);
+            return changed.unwrap_or_else(|| self.composed(known, gradient.clone()));
         }
         change_all(known, |[weights, first, second]| {
             read(gradient, |gradient| {

@@ -5,9 +5,12 @@
 
 mod keys_values;
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::{Deref, Range},
+    sync::{Arc, OnceLock},
+};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Int, Tensor};
 use lancer_model::Config;
 
 use self::keys_values::KeysValues;
@@ -15,6 +18,7 @@ use super::Layout;
 use crate::{
     Weights,
     fused::{AttentionShape, PAGE},
+    numbers::indices,
 };
 
 /// Pages that a cache begins with.
@@ -55,6 +59,35 @@ pub(crate) struct Place {
     pub(crate) rows: Range<usize>,
     /// The cache's row of the first of them.
     pub(crate) start: usize,
+}
+
+/// The places of a pass, which have all its rows in their order.
+#[derive(Debug)]
+pub(crate) struct Places {
+    all: Vec<Place>,
+    cache_rows: OnceLock<Tensor<1, Int>>,
+}
+
+impl Places {
+    /// The cache's row of each of the pass as a tensor of the model's device, which is made once.
+    fn cache_rows(&self, device: &Device) -> Tensor<1, Int> {
+        let rows = || self.all.iter().flat_map(|place| place.start..place.start + place.rows.len());
+        self.cache_rows.get_or_init(|| indices(rows(), device)).clone()
+    }
+}
+
+impl From<Vec<Place>> for Places {
+    fn from(all: Vec<Place>) -> Self {
+        Self { all, cache_rows: OnceLock::new() }
+    }
+}
+
+impl Deref for Places {
+    type Target = [Place];
+
+    fn deref(&self) -> &[Place] {
+        &self.all
+    }
 }
 
 impl Sequence {

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use lancer_backend::Seed;
 use lancer_model::Config;
 
-use super::{Cache, Place, dropout::Dropout};
+use super::{Cache, Place, Places, dropout::Dropout};
 use crate::{
     fused::{AttentionShape, Reach, Reaches, Turns},
     settings::Products,
@@ -25,7 +25,7 @@ pub(crate) struct Layout {
     /// What each part's queries see: rows of the cache, or of the pass itself where there is none.
     pub(crate) reaches: Arc<Reaches>,
     /// Where the rows stand in the cache; none where there is none.
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Places,
     turns: Arc<Turns>,
     /// Of layers with a sliding window, where there are some.
     windowed_turns: Option<Arc<Turns>>,
@@ -37,7 +37,7 @@ impl Layout {
         let turns = |rotary| Arc::new(Turns::new(rotary, config.head_dim, positions));
         Self {
             reaches: Arc::new(reaches.into()),
-            places,
+            places: places.into(),
             turns: turns(&config.rotary),
             windowed_turns: config.sliding_window.as_ref().map(|window| turns(&window.rotary)),
         }

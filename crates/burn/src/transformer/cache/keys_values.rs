@@ -5,11 +5,11 @@ use std::sync::Arc;
 use burn::tensor::{IndexingUpdateOp, Tensor};
 use lancer_model::Config;
 
-use super::Place;
+use super::Places;
 use crate::{
     Weights, amx,
     fused::{self, AttentionShape, PAGE, Reaches},
-    numbers::{change, indices, is_here, matrix, primitive, read, slice},
+    numbers::{change, is_here, matrix, primitive, read, slice},
 };
 
 /// Keys and values of one layer, a row for each token of the pages.
@@ -42,7 +42,7 @@ impl KeysValues {
         &mut self,
         [query, key, value]: [Tensor<2>; 3],
         pages: usize,
-        places: &[Place],
+        places: &Places,
         shape: AttentionShape,
         reaches: &Arc<Reaches>,
     ) -> Tensor<2> {
@@ -79,17 +79,15 @@ fn with_room(known: Option<Tensor<2>>, tokens: usize, new: &Tensor<2>) -> Tensor
 }
 
 /// Writes the rows of a pass to their places.
-fn put(all: Tensor<2>, new: &Tensor<2>, places: &[Place]) -> Tensor<2> {
+fn put(all: Tensor<2>, new: &Tensor<2>, places: &Places) -> Tensor<2> {
     if !is_here(&all) {
-        let rows = places.iter().flat_map(|place| place.start..place.start + place.rows.len());
-        let rows = indices(rows, &all.device());
-        // The places have all rows of the pass in their order.
+        let rows = places.cache_rows(&all.device());
         return all.select_assign(0, rows, new.clone(), IndexingUpdateOp::Assign);
     }
     let width = new.dims()[1];
     change(all, |all| {
         read(new, |new| {
-            for place in places {
+            for place in places.iter() {
                 let new = &new[place.rows.start * width..place.rows.end * width];
                 all[place.start * width..][..new.len()].copy_from_slice(new);
             }
@@ -101,7 +99,7 @@ fn put(all: Tensor<2>, new: &Tensor<2>, places: &[Place]) -> Tensor<2> {
 mod tests {
     use burn::tensor::Device;
 
-    use super::*;
+    use super::{super::Place, *};
     use crate::{device, numbers::to_vec};
 
     #[test]
@@ -119,7 +117,7 @@ mod tests {
             written.extend([0.0; 4].iter().chain(&numbers));
             let new = matrix(numbers, [rows, 2], device);
             let place = Place { rows: 0..rows, start: (pages - 1) * PAGE + 2 };
-            let known = put(with_room(all, pages * PAGE, &new), &new, &[place]);
+            let known = put(with_room(all, pages * PAGE, &new), &new, &vec![place].into());
             assert_eq!(to_vec(&known), written);
             all = Some(known);
         }

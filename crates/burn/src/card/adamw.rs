@@ -1,0 +1,81 @@
+//! A step of AdamW: a thread a weight.
+
+use burn::{cubecl, tensor};
+use cubecl::{calculate_cube_count_elemwise, prelude::*};
+
+use super::{beside, floats, written};
+use crate::training::Update;
+
+/// The new weights and moments.
+pub(crate) fn step(
+    [weights, first, second]: &[tensor::Tensor<2>; 3],
+    gradient: &tensor::Tensor<2>,
+    update: Update,
+) -> Option<[tensor::Tensor<2>; 3]> {
+    let [rows, width] = weights.dims();
+    if rows * width == 0 {
+        return None;
+    }
+    let (weights, first, second) = (floats(weights)?, floats(first)?, floats(second)?);
+    let gradient = floats(gradient)?;
+    let outputs = [(); 3].map(|()| beside(&weights, [rows, width]));
+    let [new_weights, new_first, new_second] = outputs.clone();
+    let client = weights.client.clone();
+    let units = CubeDim::new(&client, rows * width);
+    changed::launch(
+        &client,
+        calculate_cube_count_elemwise(&client, rows * width, units),
+        units,
+        weights.into_tensor_arg(),
+        first.into_tensor_arg(),
+        second.into_tensor_arg(),
+        gradient.into_tensor_arg(),
+        new_weights.into_tensor_arg(),
+        new_first.into_tensor_arg(),
+        new_second.into_tensor_arg(),
+        update.gradient_scale,
+        update.beta_1,
+        update.beta_2,
+        update.kept,
+        update.step_size,
+        update.correction,
+        update.epsilon,
+    );
+    Some(outputs.map(written))
+}
+
+#[cube(launch)]
+#[allow(clippy::too_many_arguments, reason = "a kernel has no structures")]
+fn changed(
+    weights: &Tensor<f32>,
+    first: &Tensor<f32>,
+    second: &Tensor<f32>,
+    gradient: &Tensor<f32>,
+    new_weights: &mut Tensor<f32>,
+    new_first: &mut Tensor<f32>,
+    new_second: &mut Tensor<f32>,
+    gradient_scale: f32,
+    beta_1: f32,
+    beta_2: f32,
+    kept: f32,
+    step_size: f32,
+    correction: f32,
+    epsilon: f32,
+) {
+    // Outputs are in one piece.
+    let place = ABSOLUTE_POS;
+    let width = weights.shape(1);
+    if place >= weights.shape(0) * width {
+        terminate!();
+    }
+    let (row, column) = (place / width, place % width);
+    let gradient = gradient[row * gradient.stride(0) + column * gradient.stride(1)] * gradient_scale;
+    let first = first[row * first.stride(0) + column * first.stride(1)];
+    let second = second[row * second.stride(0) + column * second.stride(1)];
+    let weight = weights[row * weights.stride(0) + column * weights.stride(1)];
+    let first = first + (gradient - first) * (1.0 - beta_1);
+    let second = second * beta_2 + gradient * gradient * (1.0 - beta_2);
+    new_first[place] = first;
+    new_second[place] = second;
+    new_weights[place] = weight * kept - step_size * (first / (second.sqrt() / correction + epsilon));
+}
