@@ -31,6 +31,20 @@ impl Reach {
     pub(super) fn keys(&self) -> usize {
         self.keys.iter().map(Range::len).sum()
     }
+
+    /// The same in pieces of so many queries at most, each with no keys after its last query's.
+    pub(super) fn pieces(&self, at_most: usize) -> impl Iterator<Item = Self> {
+        self.queries.clone().step_by(at_most).map(move |first| {
+            let queries = first..self.queries.end.min(first + at_most);
+            let mut left = self.keys() - (self.queries.end - queries.end);
+            let cut = |keys: &Range<usize>| {
+                let count = keys.len().min(left);
+                left -= count;
+                keys.start..keys.start + count
+            };
+            Self { queries, keys: self.keys.iter().map(cut).filter(|keys| !keys.is_empty()).collect() }
+        })
+    }
 }
 
 /// The reaches of a pass, whose queries are all rows in order, and what attention makes of them, which is the same in every layer.

@@ -1,4 +1,5 @@
-//! Attention over many reaches at once: those of about the same size are padded to the same and made one product.
+//! Attention over many reaches at once: those of about the same size are padded to the same and made one product, after long
+//! ones were cut into pieces.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,9 @@ use crate::{
 /// What is added to the score of a key that a query does not see: nothing is left of it, and rows that see no key, which
 /// are padding, still have numbers.
 const UNSEEN: f32 = -1e30;
+
+/// Queries of a piece. All scores of a piece stand in memory at once, and half of those within it are of keys that are not seen.
+const QUERIES: usize = 512;
 
 /// Reaches as tensors.
 #[derive(Debug)]
@@ -52,7 +56,8 @@ pub(in crate::fused) fn attend(
 impl Padded {
     fn new(reaches: &[Reach], window: Option<usize>, device: &Device) -> Self {
         let mut groups: BTreeMap<(usize, usize), Vec<&Reach>> = BTreeMap::new();
-        for reach in reaches {
+        let pieces: Vec<Reach> = reaches.iter().flat_map(|reach| reach.pieces(QUERIES)).collect();
+        for reach in &pieces {
             let size = (reach.rows().next_power_of_two(), reach.keys().next_power_of_two());
             groups.entry(size).or_default().push(reach);
         }
