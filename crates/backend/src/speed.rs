@@ -37,7 +37,7 @@ pub struct Speed {
     pub peak_memory: Option<u64>,
 }
 
-/// How fast samples are written.
+/// How fast samples are written, step by step: what is set up for them is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DecodeSpeed {
     /// Samples side by side.
@@ -89,7 +89,7 @@ fn prompts(engine: &mut dyn Backend, count: usize) -> Result<f64, BackendError> 
         .map(|prompt| GenerateRequest::new(tokens(vocabulary, prompt + 10 * count, PROMPT)).max_tokens(1))
         .collect();
     let clock = Instant::now();
-    let usage = engine.generate(&requests, &mut Times::default())?;
+    let usage = engine.generate(&requests, &mut Steps::default())?;
     Ok(usage.read as f64 / clock.elapsed().as_secs_f64())
 }
 
@@ -110,33 +110,37 @@ fn decode(engine: &mut dyn Backend, samples: usize, times: usize) -> Result<f64,
         let mut prompt = FIRST_BEGINNING;
         for next in prompts.by_ref() {
             prompt = next;
-            let usage = engine.generate(&[greedy(prompt, 1)], &mut Times::default())?;
+            let usage = engine.generate(&[greedy(prompt, 1)], &mut Steps::default())?;
             if usage.generated as usize == SAMPLE {
                 break;
             }
         }
-        let mut watch = Times::default();
+        let mut watch = Steps::default();
         let usage = engine.generate(&[greedy(prompt, samples)], &mut watch)?;
-        // Each sample's first token comes with the prompt.
-        generated += usage.generated - samples as u64;
-        seconds += watch.since_prompt.map_or(0.0, |clock| clock.elapsed().as_secs_f64());
+        // Each sample's first token comes with the prompt, and its second after room was made for its keys and values.
+        generated += usage.generated - 2 * samples as u64;
+        seconds += watch.since_first.map_or(0.0, |clock| clock.elapsed().as_secs_f64());
     }
     Ok(generated as f64 / seconds)
 }
 
-/// When the prompt had been read.
+/// When the first step had been made after the prompt was read.
 #[derive(Default)]
-struct Times {
-    since_prompt: Option<Instant>,
+struct Steps {
+    is_prompt_read: bool,
+    since_first: Option<Instant>,
 }
 
-impl CompletionSink for Times {
+impl CompletionSink for Steps {
     fn completed(&mut self, _: Completion) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
     fn advanced(&mut self, _: usize) -> ControlFlow<()> {
-        self.since_prompt.get_or_insert_with(Instant::now);
+        if self.is_prompt_read {
+            self.since_first.get_or_insert_with(Instant::now);
+        }
+        self.is_prompt_read = true;
         ControlFlow::Continue(())
     }
 }

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "bf16" => Weights::Bf16,
         other => return Err(format!("weights are in f32 or bf16, not in {other}").into()),
     };
-    let settings = BurnSettings { weights, ..BurnSettings::of_device(device) };
+    let settings = BurnSettings { device, weights, ..BurnSettings::default() };
     let speed = speed::measure(|| BurnBackend::load(Path::new(model), &settings))?;
     println!("{speed}");
     Ok(())

@@ -1,8 +1,8 @@
 //! Kernels for graphics cards, one for what composed of Burn's operations takes up to sixteen: a step that writes a token
 //! launches hundreds of kernels, and their launches are what it waits for.
 //!
-//! Written in CubeCL, which compiles them for CUDA, Vulkan, Metal and Direct3D 12. Each gives `None` for tensors of other devices and
-//! inside of autodiff.
+//! Written in `CubeCL`, which compiles them for CUDA, Vulkan, Metal and Direct3D 12. Each gives `None` for tensors of other devices
+//! and inside of autodiff.
 
 mod adamw;
 mod attention;

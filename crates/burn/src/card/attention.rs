@@ -1,6 +1,8 @@
 //! Attention of few queries over long caches: a cube of threads for each query and head, which goes over the keys in chunks
 //! with a running largest score (Milakov & Gimelshein 2018, arXiv 1805.02867).
 
+#![allow(clippy::used_underscore_binding, reason = "a kernel's argument that only names a type")]
+
 use burn::{
     backend::{Cube, cubecl::dtype_to_storage_type},
     cubecl,

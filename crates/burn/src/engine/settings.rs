@@ -25,30 +25,19 @@ pub struct BurnSettings {
 }
 
 impl Default for BurnSettings {
-    /// Those of the processor.
     fn default() -> Self {
-        Self::of_device(BurnDevice::Cpu)
+        let number = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self {
+            parallel: number(32),
+            cache_tokens: None,
+            step_tokens: number(512),
+            weights: Weights::F32,
+            device: BurnDevice::Cpu,
+        }
     }
 }
 
 impl BurnSettings {
-    /// The usual settings on a device. Cards do more at once: an operation on them takes hardly longer for many rows than for few.
-    #[must_use]
-    pub fn of_device(device: BurnDevice) -> Self {
-        let number = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-        let (parallel, step_tokens) = match device {
-            BurnDevice::Cpu => (32, 512),
-            BurnDevice::Wgpu | BurnDevice::Cuda => (128, 2048),
-        };
-        Self {
-            parallel: number(parallel),
-            cache_tokens: None,
-            step_tokens: number(step_tokens),
-            weights: Weights::F32,
-            device,
-        }
-    }
-
     /// The longest sequence that a model of this context length may read.
     pub(crate) fn context_length(&self, trained: usize) -> usize {
         self.cache_tokens.map_or(trained, |most| trained.min(most.get() as usize))

@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(scored, head.score(&tensors.0, &targets), "{device:?}");
         for (place, derivative) in to_vec(&derivative).iter().enumerate() {
             let (found, expected) = (derivative * weights[place / hidden], by_states[place]);
-            assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");
+            assert!((found - expected).abs() < 1e-5 * device::slack(device), "{found}, expected {expected}");
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn trained(options: &EngineOptions, learner: Box<dyn Learner>) -> Opt
 }
 
 fn running(options: &EngineOptions) -> BurnSettings {
-    let default = BurnSettings::of_device(device(BackendName::of(options)).unwrap_or_default());
+    let default = BurnSettings::default();
     BurnSettings {
         parallel: options.parallel.unwrap_or(default.parallel),
         cache_tokens: options.cache_tokens,
@@ -51,6 +51,7 @@ fn running(options: &EngineOptions) -> BurnSettings {
             BackendName::BurnBf16 => Weights::Bf16,
             _ => default.weights,
         },
+        device: device(BackendName::of(options)).unwrap_or(default.device),
         ..default
     }
 }
