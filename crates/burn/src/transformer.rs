@@ -29,7 +29,7 @@ pub(crate) use self::{
     parameter::{Order, Parameter, Training},
     pass::{Dropping, Layout, Pass, Span},
 };
-use crate::{Weights, rounded_weight::RoundedWeight, settings::LoraSettings};
+use crate::{Weights, numbers::is_here, rounded_weight::RoundedWeight, settings::LoraSettings};
 
 /// The weights of a model.
 #[derive(Clone)]
@@ -86,6 +86,11 @@ impl Transformer {
             Some(scale) => rows * scale,
             None => rows,
         }
+    }
+
+    /// Whether the processor computes it.
+    pub(crate) fn is_here(&self) -> bool {
+        is_here(&self.norm.weight.value)
     }
 
     /// All layers, without the last norm.

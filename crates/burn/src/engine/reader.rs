@@ -110,8 +110,7 @@ impl Reader {
     /// Reads what was planned, at least one token: the normed states, `[rows, hidden]`.
     pub(crate) fn read(&mut self, plan: Plan) -> Tensor<2> {
         let (transformer, cache) = (&self.transformer, &mut self.cache);
-        // An operation of few rows takes less time than a thread needs to wake up.
-        with_threads_awake(move || {
+        let read = move || {
             let embeddings = transformer.embed(&plan.tokens);
             let layout = Layout::new(&transformer.config, &plan.positions, plan.reaches, plan.places);
             let mut pass = Pass {
@@ -121,6 +120,13 @@ impl Reader {
                 dropping: Dropping::Never,
             };
             transformer.norm.forward(transformer.layers(embeddings, &mut pass))
-        })
+        };
+        if transformer.is_here() {
+            // An operation of few rows takes less time than a thread needs to wake up.
+            with_threads_awake(read)
+        } else {
+            // Cards have threads of their own, and take their work from one of ours.
+            read()
+        }
     }
 }
