@@ -12,8 +12,10 @@ mod rotary;
 
 use burn::{
     backend::{Cube, tensor::FloatTensor},
-    tensor::{DType, Shape, Tensor},
+    cubecl,
+    tensor::{self, DType, Shape},
 };
+use cubecl::prelude::*;
 
 pub(crate) use self::{adamw::step, attention::attend, gated::gated, rms_norm::rms_norm, rotary::rotate};
 
@@ -26,13 +28,13 @@ const UNITS: u32 = 128;
 const MOST_CUBES: usize = 65_535;
 
 /// A tensor of 32-bit floats as the cards' backend holds it.
-fn floats<const D: usize>(tensor: &Tensor<D>) -> Option<Floats> {
+fn floats<const D: usize>(tensor: &tensor::Tensor<D>) -> Option<Floats> {
     let floats = tensor.clone().try_into_primitive::<Cube>().ok()?;
     (floats.dtype == DType::F32).then_some(floats)
 }
 
 /// One whose rows are each in one piece.
-fn in_rows<const D: usize>(tensor: &Tensor<D>) -> Option<Floats> {
+fn in_rows<const D: usize>(tensor: &tensor::Tensor<D>) -> Option<Floats> {
     floats(tensor).filter(|floats| floats.meta.strides().last() == Some(&1))
 }
 
@@ -42,7 +44,22 @@ fn beside(other: &Floats, shape: [usize; 2]) -> Floats {
     Floats::new_contiguous(other.client.clone(), other.device.clone(), Shape::from(shape), handle, DType::F32)
 }
 
+/// Adds up what the threads of a cube have written, one number each, into the first. Their number is a power of two.
+#[cube]
+fn add_up(numbers: &mut Shared<[f32]>) {
+    let unit = UNIT_POS_X as usize;
+    let mut half = CUBE_DIM_X as usize / 2;
+    while half > 0 {
+        if unit < half {
+            let other = numbers[unit + half];
+            numbers[unit] += other;
+        }
+        sync_cube();
+        half /= 2;
+    }
+}
+
 /// The tensor that a kernel has written.
-fn written(floats: Floats) -> Tensor<2> {
-    Tensor::from_primitive::<Cube>(floats)
+fn written(floats: Floats) -> tensor::Tensor<2> {
+    tensor::Tensor::from_primitive::<Cube>(floats)
 }

@@ -10,7 +10,7 @@ use burn::{
 };
 use cubecl::prelude::*;
 
-use super::{MOST_CUBES, UNITS, beside, in_rows, written};
+use super::{MOST_CUBES, UNITS, add_up, beside, in_rows, written};
 use crate::fused::{AttentionShape, Listed};
 
 /// As [`attend`](crate::fused::attend), of what is listed; `None` where nothing is.
@@ -142,15 +142,7 @@ fn attended<I: Numeric>(
     parts[unit] = sum;
     weights[unit] = output_part;
     sync_cube();
-    let mut half = CUBE_DIM_X as usize / 2;
-    while half > 0 {
-        if unit < half {
-            let other = parts[unit + half];
-            parts[unit] += other;
-        }
-        sync_cube();
-        half /= 2;
-    }
+    add_up(&mut parts);
     if unit < head_dim {
         let mut total = 0.0f32;
         for share in 0..sharing {

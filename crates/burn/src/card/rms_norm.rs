@@ -3,7 +3,7 @@
 use burn::{cubecl, tensor};
 use cubecl::prelude::*;
 
-use super::{MOST_CUBES, UNITS, beside, in_rows, written};
+use super::{MOST_CUBES, UNITS, add_up, beside, in_rows, written};
 
 /// As [`rms_norm`](crate::fused::rms_norm).
 pub(crate) fn rms_norm(
@@ -51,15 +51,7 @@ fn normed(
     let mut sums = Shared::<[f32]>::new_slice(units);
     sums[unit] = sum;
     sync_cube();
-    let mut half = CUBE_DIM_X as usize / 2;
-    while half > 0 {
-        if unit < half {
-            let other = sums[unit + half];
-            sums[unit] += other;
-        }
-        sync_cube();
-        half /= 2;
-    }
+    add_up(&mut sums);
     let scale = 1.0 / (sums[0] / width as f32 + epsilon).sqrt();
     let mut place = UNIT_POS_X as usize;
     while place < width {
