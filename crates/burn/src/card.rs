@@ -15,9 +15,9 @@ use burn::{
     cubecl,
     tensor::{self, DType, Shape},
 };
-use cubecl::prelude::*;
+use cubecl::{calculate_cube_count_elemwise, prelude::*};
 
-pub(crate) use self::{adamw::step, attention::attend, gated::gated, rms_norm::rms_norm, rotary::rotate};
+pub(crate) use self::{adamw::adamw, attention::attend, gated::gated, rms_norm::rms_norm, rotary::rotate};
 
 /// A tensor as the cards' backend holds it.
 type Floats = FloatTensor<Cube>;
@@ -44,9 +44,16 @@ fn beside(other: &Floats, shape: [usize; 2]) -> Floats {
     Floats::new_contiguous(other.client.clone(), other.device.clone(), Shape::from(shape), handle, DType::F32)
 }
 
+/// Threads beside each other, one for each of so many numbers and some more, on the device of a tensor.
+fn threads(on: &Floats, numbers: usize) -> (CubeCount, CubeDim) {
+    let units = CubeDim::new(&on.client, numbers);
+    (calculate_cube_count_elemwise(&on.client, numbers, units), units)
+}
+
 /// Adds up what the threads of a cube have written, one number each, into the first. Their number is a power of two.
 #[cube]
 fn add_up(numbers: &mut Shared<[f32]>) {
+    sync_cube();
     let unit = UNIT_POS_X as usize;
     let mut half = CUBE_DIM_X as usize / 2;
     while half > 0 {

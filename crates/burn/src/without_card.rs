@@ -30,6 +30,6 @@ pub(crate) fn attend(
     None
 }
 
-pub(crate) fn step(_: &[Tensor<2>; 3], _: &Tensor<2>, _: Update) -> Option<[Tensor<2>; 3]> {
+pub(crate) fn adamw(_: &[Tensor<2>; 3], _: &Tensor<2>, _: Update) -> Option<[Tensor<2>; 3]> {
     None
 }

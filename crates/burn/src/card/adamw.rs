@@ -1,13 +1,13 @@
 //! A step of AdamW: a thread a weight.
 
 use burn::{cubecl, tensor};
-use cubecl::{calculate_cube_count_elemwise, prelude::*};
+use cubecl::prelude::*;
 
-use super::{beside, floats, written};
+use super::{beside, floats, threads, written};
 use crate::training::Update;
 
 /// The new weights and moments.
-pub(crate) fn step(
+pub(crate) fn adamw(
     [weights, first, second]: &[tensor::Tensor<2>; 3],
     gradient: &tensor::Tensor<2>,
     update: Update,
@@ -21,10 +21,10 @@ pub(crate) fn step(
     let outputs = [(); 3].map(|()| beside(&weights, [rows, width]));
     let [new_weights, new_first, new_second] = outputs.clone();
     let client = weights.client.clone();
-    let units = CubeDim::new(&client, rows * width);
+    let (cubes, units) = threads(&weights, rows * width);
     changed::launch(
         &client,
-        calculate_cube_count_elemwise(&client, rows * width, units),
+        cubes,
         units,
         weights.into_tensor_arg(),
         first.into_tensor_arg(),
@@ -63,8 +63,7 @@ fn changed(
     epsilon: f32,
 ) {
     // Outputs are in one piece.
-    let place = ABSOLUTE_POS;
-    let width = weights.shape(1);
+    let (place, width) = (ABSOLUTE_POS, weights.shape(1));
     if place >= weights.shape(0) * width {
         terminate!();
     }

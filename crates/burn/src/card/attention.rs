@@ -141,7 +141,6 @@ fn attended<I: Numeric>(
 
     parts[unit] = sum;
     weights[unit] = output_part;
-    sync_cube();
     add_up(&mut parts);
     if unit < head_dim {
         let mut total = 0.0f32;

@@ -1,10 +1,10 @@
 //! A gated activation: a thread a number.
 
 use burn::{cubecl, tensor};
-use cubecl::{calculate_cube_count_elemwise, prelude::*};
+use cubecl::prelude::*;
 use lancer_model::Activation;
 
-use super::{beside, in_rows, written};
+use super::{beside, in_rows, threads, written};
 
 /// As [`gated`](crate::fused::gated).
 pub(crate) fn gated(
@@ -19,33 +19,25 @@ pub(crate) fn gated(
     let (gate, up) = (in_rows(gate)?, in_rows(up)?);
     let output = beside(&gate, [rows, width]);
     let client = gate.client.clone();
-    let units = CubeDim::new(&client, rows * width);
+    let (cubes, units) = threads(&gate, rows * width);
     activated::launch(
         &client,
-        calculate_cube_count_elemwise(&client, rows * width, units),
+        cubes,
         units,
         gate.into_tensor_arg(),
         up.into_tensor_arg(),
         output.clone().into_tensor_arg(),
-        rows * width,
         activation == Activation::Silu,
     );
     Some(written(output))
 }
 
 #[cube(launch)]
-fn activated(
-    gate: &Tensor<f32>,
-    up: &Tensor<f32>,
-    output: &mut Tensor<f32>,
-    count: usize,
-    #[comptime] is_silu: bool,
-) {
-    let place = ABSOLUTE_POS;
-    if place >= count {
+fn activated(gate: &Tensor<f32>, up: &Tensor<f32>, output: &mut Tensor<f32>, #[comptime] is_silu: bool) {
+    let (place, width) = (ABSOLUTE_POS, gate.shape(1));
+    if place >= gate.shape(0) * width {
         terminate!();
     }
-    let width = gate.shape(1);
     let (row, column) = (place / width, place % width);
     let gate = gate[row * gate.stride(0) + column];
     // `(1 + tanh x) / 2 = σ(2x)`.

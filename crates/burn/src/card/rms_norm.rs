@@ -50,7 +50,6 @@ fn normed(
     }
     let mut sums = Shared::<[f32]>::new_slice(units);
     sums[unit] = sum;
-    sync_cube();
     add_up(&mut sums);
     let scale = 1.0 / (sums[0] / width as f32 + epsilon).sqrt();
     let mut place = UNIT_POS_X as usize;

@@ -1,9 +1,9 @@
 //! The rotary embedding: a thread for each two numbers that are turned together.
 
 use burn::{cubecl, tensor};
-use cubecl::{calculate_cube_count_elemwise, prelude::*};
+use cubecl::prelude::*;
 
-use super::{beside, in_rows, written};
+use super::{beside, in_rows, threads, written};
 use crate::fused::Turns;
 
 /// As [`rotate`](crate::fused::rotate).
@@ -19,17 +19,15 @@ pub(crate) fn rotate(states: &tensor::Tensor<2>, turns: &Turns) -> Option<tensor
     let (cosine, sine) = (in_rows(&cosine)?, in_rows(&sine)?);
     let output = beside(&states, [rows, width]);
     let client = states.client.clone();
-    let pairs = rows * width / 2;
-    let units = CubeDim::new(&client, pairs);
+    let (cubes, units) = threads(&states, rows * width / 2);
     turned::launch(
         &client,
-        calculate_cube_count_elemwise(&client, pairs, units),
+        cubes,
         units,
         states.into_tensor_arg(),
         cosine.into_tensor_arg(),
         sine.into_tensor_arg(),
         output.clone().into_tensor_arg(),
-        pairs,
         half,
     );
     Some(written(output))
@@ -41,14 +39,12 @@ fn turned(
     cosine: &Tensor<f32>,
     sine: &Tensor<f32>,
     output: &mut Tensor<f32>,
-    pairs: usize,
     #[comptime] half: usize,
 ) {
-    let pair = ABSOLUTE_POS;
-    if pair >= pairs {
+    let (pair, of_row) = (ABSOLUTE_POS, states.shape(1) / 2);
+    if pair >= states.shape(0) * of_row {
         terminate!();
     }
-    let of_row = states.shape(1) / 2;
     let (row, place) = (pair / of_row, pair % of_row);
     let (head, number) = (place / half, place % half);
     let first = head * 2 * half + number;

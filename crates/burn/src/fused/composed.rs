@@ -1,5 +1,5 @@
-//! The same operations composed of Burn's own, for devices that this crate has no kernels for, and inside of autodiff on all but the processor.
-//! Their derivatives are Burn's.
+//! The same operations composed of Burn's own, for devices that this crate has no kernels for and, on cards, for
+//! what is to be derived. Their derivatives are Burn's.
 
 mod attention;
 

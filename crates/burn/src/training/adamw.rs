@@ -100,7 +100,7 @@ impl Update {
     /// The new weights and moments.
     fn apply(self, known: [Tensor<2>; 3], gradient: &Tensor<2>) -> [Tensor<2>; 3] {
         if !is_here(gradient) {
-            let changed = card::step(&known, gradient, self);
+            let changed = card::adamw(&known, gradient, self);
             return changed.unwrap_or_else(|| self.composed(known, gradient.clone()));
         }
         change_all(known, |[weights, first, second]| {
