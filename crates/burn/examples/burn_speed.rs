@@ -1,5 +1,5 @@
 //! How fast a model runs: `cargo run --release -p lancer-burn --example burn_speed -- MODEL [THREADS]
-//! [cpu|wgpu|cuda] [f32|bf16]`, MODEL a GGUF file or a Hugging Face folder. Prints a line of JSON, for `cargo xtask bench engines`.
+//! [cpu|wgpu|cuda] [f32|bf16] [STEP_TOKENS]`, MODEL a GGUF file or a Hugging Face folder. Prints a line of JSON, for `cargo xtask bench engines`.
 
 use std::{error::Error, path::Path};
 
@@ -21,7 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "bf16" => Weights::Bf16,
         other => return Err(format!("weights are in f32 or bf16, not in {other}").into()),
     };
-    let settings = BurnSettings { device, weights, ..BurnSettings::default() };
+    let mut settings = BurnSettings { device, weights, ..BurnSettings::default() };
+    if let Some(tokens) = others.get(3) {
+        settings.step_tokens = tokens.parse()?;
+    }
     let speed = speed::measure(|| BurnBackend::load(Path::new(model), &settings))?;
     println!("{speed}");
     Ok(())

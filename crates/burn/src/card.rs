@@ -1,14 +1,19 @@
-//! Kernels for graphics cards, one for what composed of Burn's operations takes up to sixteen: a step that writes a token
-//! launches hundreds of kernels, and their launches are what it waits for.
+//! The operations of a layer on graphics cards, and what else composed of Burn's operations would take long.
 //!
-//! Written in `CubeCL`, which compiles them for CUDA, Vulkan, Metal and Direct3D 12. Each gives `None` for tensors of other devices
-//! and inside of autodiff.
+//! A step that writes a token launches hundreds of kernels, and their launches are what it waits for; a step of training passes
+//! over numbers again and again. So there is one kernel for what composed takes up to sixteen. They are written in
+//! `CubeCL`, which compiles them for CUDA, Vulkan, Metal and Direct3D 12.
 
 mod adamw;
 mod attention;
+mod few_rows;
 mod gated;
+mod layer;
+mod product;
 mod rms_norm;
 mod rotary;
+mod rows;
+mod tiles;
 
 use burn::{
     backend::{Cube, tensor::FloatTensor},
@@ -17,9 +22,13 @@ use burn::{
 };
 use cubecl::{calculate_cube_count_elemwise, prelude::*};
 
-pub(crate) use self::{adamw::adamw, attention::attend, gated::gated, rms_norm::rms_norm, rotary::rotate};
+pub(crate) use self::{
+    adamw::adamw,
+    attention::Padded,
+    rows::{add_rows, put},
+};
 
-/// A tensor as the cards' backend holds it.
+/// A tensor of 32-bit floats as the cards' backend holds it.
 type Floats = FloatTensor<Cube>;
 
 /// Threads of a cube that works on one row.
@@ -27,27 +36,63 @@ const UNITS: u32 = 128;
 /// Cubes side by side in one dimension, at most, which is what WebGPU grants.
 const MOST_CUBES: usize = 65_535;
 
-/// A tensor of 32-bit floats as the cards' backend holds it.
-fn floats<const D: usize>(tensor: &tensor::Tensor<D>) -> Option<Floats> {
-    let floats = tensor.clone().try_into_primitive::<Cube>().ok()?;
-    (floats.dtype == DType::F32).then_some(floats)
+/// A tensor outside of autodiff as the cards' backend holds it.
+fn floats<const D: usize>(tensor: tensor::Tensor<D>) -> Floats {
+    // Holds since all tensors that this module is given are of a card, which are not differentiated here.
+    tensor.try_into_primitive::<Cube>().expect("a tensor of a card outside of autodiff")
 }
 
-/// One whose rows are each in one piece.
-fn in_rows<const D: usize>(tensor: &tensor::Tensor<D>) -> Option<Floats> {
-    floats(tensor).filter(|floats| floats.meta.strides().last() == Some(&1))
+/// The same numbers as a tensor of Burn's.
+fn matrix<const D: usize>(floats: Floats) -> tensor::Tensor<D> {
+    tensor::Tensor::from_primitive::<Cube>(floats)
 }
 
-/// Room for a matrix beside another.
-fn beside(other: &Floats, shape: [usize; 2]) -> Floats {
-    let handle = other.client.empty(shape[0] * shape[1] * size_of::<f32>());
-    Floats::new_contiguous(other.client.clone(), other.device.clone(), Shape::from(shape), handle, DType::F32)
+/// Integers as the cards' backend holds them.
+fn integers(places: &tensor::Tensor<1, tensor::Int>) -> burn::backend::tensor::IntTensor<Cube> {
+    // Holds as for floats.
+    places.clone().try_into_primitive::<Cube>().expect("integers of a card")
+}
+
+/// Room for numbers beside others.
+fn beside(other: &Floats, shape: impl Into<Shape>) -> Floats {
+    let shape = shape.into();
+    let handle = other.client.empty(shape.num_elements() * size_of::<f32>());
+    Floats::new_contiguous(other.client.clone(), other.device.clone(), shape, handle, DType::F32)
+}
+
+/// The size of a matrix.
+fn dims(matrix: &Floats) -> [usize; 2] {
+    let shape = matrix.meta.shape();
+    [shape[0], shape[1]]
 }
 
 /// Threads beside each other, one for each of so many numbers and some more, on the device of a tensor.
 fn threads(on: &Floats, numbers: usize) -> (CubeCount, CubeDim) {
     let units = CubeDim::new(&on.client, numbers);
     (calculate_cube_count_elemwise(&on.client, numbers, units), units)
+}
+
+/// Cubes of [`UNITS`] threads, one for each of so many rows and perhaps some more.
+fn cubes(rows: usize) -> CubeCount {
+    let beside = rows.clamp(1, MOST_CUBES);
+    CubeCount::Static(beside as u32, rows.div_ceil(beside) as u32, 1)
+}
+
+/// Finds the largest of what the threads of a cube have written, one number each, and puts it first. Their number is a power of
+/// two.
+#[cube]
+fn find_largest(numbers: &mut Shared<[f32]>) {
+    sync_cube();
+    let unit = UNIT_POS_X as usize;
+    let mut half = CUBE_DIM_X as usize / 2;
+    while half > 0 {
+        if unit < half {
+            let larger = max(numbers[unit], numbers[unit + half]);
+            numbers[unit] = larger;
+        }
+        sync_cube();
+        half /= 2;
+    }
 }
 
 /// Adds up what the threads of a cube have written, one number each, into the first. Their number is a power of two.
@@ -64,9 +109,4 @@ fn add_up(numbers: &mut Shared<[f32]>) {
         sync_cube();
         half /= 2;
     }
-}
-
-/// The tensor that a kernel has written.
-fn written(floats: Floats) -> tensor::Tensor<2> {
-    tensor::Tensor::from_primitive::<Cube>(floats)
 }

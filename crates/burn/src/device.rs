@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Weights;
 
-/// Where a model is computed. All of them compute in 32-bit floats; on [`Cuda`](Self::Cuda) the factors of matrix products are
-/// rounded to TF32, which has the first ten bits of their fractions.
+/// Where a model is computed. All of them compute in 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BurnDevice {
@@ -139,10 +138,4 @@ fn cuda() -> Result<Device, DeviceError> {
 #[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = Device> {
     BurnDevice::BUILT_IN.iter().map(|device| device.open().unwrap_or_else(|error| panic!("{error}")))
-}
-
-/// How many times as far as elsewhere results may be from the expected ones, for tests: CUDA's products are of TF32.
-#[cfg(test)]
-pub(crate) fn slack(device: &Device) -> f32 {
-    if BurnDevice::Cuda.open().is_ok_and(|cuda| cuda == *device) { 200.0 } else { 1.0 }
 }

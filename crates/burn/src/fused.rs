@@ -1,15 +1,15 @@
-//! The operations of a layer that are not matrix products: on the processor each one kernel with its derivative, as an
-//! extension of Burn, on graphics cards one kernel outside of autodiff, and composed of Burn's own inside of it.
+//! The operations of a layer, each with a derivative of its own, as extensions of Burn: on the processor kernels of this
+//! crate, on graphics cards those of [`card`](crate::card).
 //!
-//! Composed on the processor they would take some forty passes over memory in each layer, each on one core and into
-//! a tensor of its own, and training would spend as long in them as in the matrix products.
+//! Composed of Burn's operations they would take some forty passes over memory in each layer, on the processor each on one
+//! core and into a tensor of its own, and training would spend as long in them as in the matrix products.
 
 mod adapted;
 mod attention;
 mod autodiff;
-mod composed;
 mod gated;
 mod linear;
+mod lookup;
 mod paged;
 mod reach;
 mod rms_norm;
@@ -27,22 +27,20 @@ use lancer_model::Activation;
 use self::{adapted::Adapted, gated::States};
 pub(crate) use self::{
     attention::AttentionShape,
+    autodiff::Derived,
     gated::Gated,
+    lookup::{Lists, Lookup},
     paged::{Block, PAGE, Seen},
     reach::{Listed, Reach, Reaches},
-    rotary::Turns,
+    rotary::{Direction, Turns},
     rounded::{Factor, View, round, widen},
 };
-use crate::{
-    card,
-    numbers::{Floats, is_here},
-    settings::Products,
-};
+use crate::{numbers::Floats, settings::Products};
 
 /// Numbers that one thread takes at a time.
 const CHUNK: usize = 1 << 14;
 
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")), Autodiff)]
 pub(crate) trait Fused: Backend {
     fn rms_norm(states: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self>;
     fn rotate(states: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self>;
@@ -52,6 +50,7 @@ pub(crate) trait Fused: Backend {
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         shape: AttentionShape,
+        products: Products,
         reaches: Arc<Reaches>,
     ) -> FloatTensor<Self>;
     fn adapted(
@@ -69,54 +68,40 @@ pub(crate) trait Fused: Backend {
         products: Products,
         gate: Option<Gated>,
     ) -> FloatTensor<Self>;
+    fn look_up(states: FloatTensor<Self>, lookup: Arc<Lookup>) -> FloatTensor<Self>;
 }
 
 /// RMS norm (Zhang & Sennrich 2019, arXiv 1910.07467) of each row of `states: [rows, width]`:
 /// `x / √(mean(x²) + ε) · w`, with `weight: [1, width]`.
 pub(crate) fn rms_norm(states: Tensor<2>, weight: Tensor<2>, epsilon: f64) -> Tensor<2> {
-    if !is_here(&states) {
-        let computed = card::rms_norm(&states, &weight, epsilon);
-        return computed.unwrap_or_else(|| composed::rms_norm(states, weight, epsilon));
-    }
     let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::rms_norm(states, weight, epsilon))
 }
 
 /// The rotary embedding of `states: [rows, heads · head_dim]`.
 pub(crate) fn rotate(states: Tensor<2>, turns: Arc<Turns>) -> Tensor<2> {
-    if !is_here(&states) {
-        let computed = card::rotate(&states, &turns);
-        return computed.unwrap_or_else(|| composed::rotate(states, &turns));
-    }
     Tensor::from_dispatch(<Dispatch as Fused>::rotate(states.into_dispatch(), turns))
 }
 
 /// `activation(gate) · up` (Shazeer 2020, arXiv 2002.05202), number by number.
 pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, activation: Activation) -> Tensor<2> {
-    if !is_here(&gate) {
-        let computed = card::gated(&gate, &up, activation);
-        return computed.unwrap_or_else(|| composed::gated(gate, up, activation));
-    }
     let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::gated(gate, up, activation))
 }
 
 /// Causal attention with grouped queries: `query: [rows, heads · head_dim]` over `key` and `value: [tokens, kv_heads ·
-/// head_dim]`, each of `reaches` by itself. The reaches' queries are all rows, in order.
+/// head_dim]`, each of `reaches` by itself. The reaches' queries are all rows, in order. On the processor products are of 32-bit
+/// floats always.
 pub(crate) fn attend(
     query: Tensor<2>,
     key: Tensor<2>,
     value: Tensor<2>,
     shape: AttentionShape,
+    products: Products,
     reaches: Arc<Reaches>,
 ) -> Tensor<2> {
-    if !is_here(&query) {
-        let listed = || reaches.listed(shape.window, &query.device());
-        let computed = card::attend(&query, &key, &value, shape, listed);
-        return computed.unwrap_or_else(|| composed::attend(&query, &key, &value, shape, &reaches));
-    }
     let (query, key, value) = (query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Fused>::attend(query, key, value, shape, reaches))
+    Tensor::from_dispatch(<Dispatch as Fused>::attend(query, key, value, shape, products, reaches))
 }
 
 /// A frozen linear layer with an adapter, `x W + scale · x A B`, for `x: [rows, input]`, `weight: [input, output]`,
@@ -129,9 +114,6 @@ pub(crate) fn adapted(
     products: Products,
     gate: Option<Gated>,
 ) -> Tensor<2> {
-    if !is_here(&states) {
-        return composed::adapted(states, weight, [down, up], scale, products);
-    }
     let [states, weight, down, up] = [states, weight, down, up].map(Tensor::into_dispatch);
     Tensor::from_dispatch(<Dispatch as Fused>::adapted(states, weight, down, up, scale, products, gate))
 }
@@ -144,11 +126,13 @@ pub(crate) fn linear(
     products: Products,
     gate: Option<Gated>,
 ) -> Tensor<2> {
-    if !is_here(&states) {
-        return composed::linear(states, weight, products);
-    }
     let (states, weight) = (states.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::linear(states, weight, products, gate))
+}
+
+/// These rows of `states: [count, width]`, one after another.
+pub(crate) fn look_up(states: Tensor<2>, lookup: Arc<Lookup>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as Fused>::look_up(states.into_dispatch(), lookup))
 }
 
 impl Fused for Flex {
@@ -169,6 +153,7 @@ impl Fused for Flex {
         key: Floats,
         value: Floats,
         shape: AttentionShape,
+        _: Products,
         reaches: Arc<Reaches>,
     ) -> Floats {
         attention::forward(query, key, value, shape, &reaches).0
@@ -188,6 +173,84 @@ impl Fused for Flex {
 
     fn linear(states: Floats, weight: Floats, products: Products, _: Option<Gated>) -> Floats {
         linear::forward(states, weight, products)
+    }
+
+    fn look_up(states: Floats, lookup: Arc<Lookup>) -> Floats {
+        lookup::forward(states, &lookup)
+    }
+}
+
+impl Derived for Flex {
+    type Normed = rms_norm::Kept;
+    type Attended = attention::Kept;
+    type Adapted = Adapted;
+    type Linear = linear::Kept;
+
+    fn rms_norm_kept(states: Floats, weight: Floats, epsilon: f64) -> (Floats, Self::Normed) {
+        let normed = rms_norm::forward(states.clone(), weight.clone(), epsilon);
+        let kept = normed.kept(states, weight);
+        (normed.output, kept)
+    }
+
+    fn rms_norm_back(kept: Self::Normed, by_output: Floats, wants_weight: bool) -> (Floats, Option<Floats>) {
+        rms_norm::backward(kept, by_output, wants_weight)
+    }
+
+    fn rotate_back(by_output: Floats, turns: Arc<Turns>) -> Floats {
+        rotary::turn(by_output, &turns, Direction::Back)
+    }
+
+    fn gated_back(gate: Floats, up: Floats, activation: Activation, by_output: Floats) -> [Floats; 2] {
+        gated::backward(gate, up, activation, by_output)
+    }
+
+    fn attend_kept(
+        query: Floats,
+        key: Floats,
+        value: Floats,
+        shape: AttentionShape,
+        _: Products,
+        reaches: Arc<Reaches>,
+    ) -> (Floats, Self::Attended) {
+        let (output, log_sums) =
+            attention::forward(query.clone(), key.clone(), value.clone(), shape, &reaches);
+        (output, attention::Kept { query, key, value, shape, reaches, log_sums })
+    }
+
+    fn attend_back(kept: Self::Attended, by_output: Floats) -> [Floats; 3] {
+        attention::backward(kept, by_output)
+    }
+
+    fn adapted_kept(
+        states: Floats,
+        weight: Floats,
+        down: Floats,
+        up: Floats,
+        scale: f64,
+        products: Products,
+        gate: Option<Gated>,
+    ) -> Self::Adapted {
+        Adapted { states: States::new(states, gate), weight, down, up, scale, products }
+    }
+
+    fn adapted_back(
+        kept: Self::Adapted,
+        by_output: Floats,
+        wants_states: bool,
+    ) -> (Option<Floats>, [Floats; 2]) {
+        kept.backward(by_output, wants_states)
+    }
+
+    fn linear_kept(states: Floats, weight: Floats, products: Products, gate: Option<Gated>) -> Self::Linear {
+        linear::Kept { states: States::new(states, gate), weight, products }
+    }
+
+    fn linear_back(kept: Self::Linear, by_output: Floats, wants: [bool; 2]) -> [Option<Floats>; 2] {
+        linear::backward(kept, by_output, wants)
+    }
+
+    fn look_up_back(by_output: Floats, lookup: Arc<Lookup>, count: usize) -> Floats {
+        lookup::backward(by_output, &lookup, count)
     }
 }
 

@@ -36,6 +36,9 @@
 //! # Ok::<(), lancer_backend::LearnerError>(())
 //! ```
 
+// Of what the kernels for cards are given some is for them alone.
+#![cfg_attr(not(any(feature = "wgpu", feature = "cuda")), allow(dead_code))]
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod awake;

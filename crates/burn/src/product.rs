@@ -44,12 +44,12 @@ pub(crate) fn products_of<const N: usize>(
     weights: [Tensor<2>; N],
     products: Products,
 ) -> [Tensor<2>; N] {
-    if products == Products::Bf16 {
+    if products == Products::Bf16 || !is_here(&states) {
         return weights.map(|weight| fused::linear(states.clone(), weight, products, None));
     }
     let rows = states.dims()[0];
     let is_differentiated = states.is_autodiff() || weights.iter().any(Tensor::is_autodiff);
-    if rows == 0 || rows > FEW_ROWS || is_differentiated || !is_here(&states) {
+    if rows == 0 || rows > FEW_ROWS || is_differentiated {
         return weights.map(|weight| states.clone().matmul(weight));
     }
     let device = states.device();

@@ -156,7 +156,7 @@ impl Learner for BurnLearner {
             return Ok(Vec::new());
         }
         let packed = Packed::new(batch);
-        let states = kept::without_graph(&self.transformer, &packed, self.settings.products, &self.device);
+        let states = kept::without_graph(&self.transformer, &packed, self.settings.products);
         let scored = self.transformer.head().score(&states, &packed.targets);
         Ok(packed.by_sequence(scored.iter().map(|scored| scored.log_prob)))
     }
@@ -168,8 +168,7 @@ impl Learner for BurnLearner {
             return Ok(Vec::new());
         }
         let packed = Packed::new(batch);
-        let (kept, states) =
-            Kept::forward(&self.transformer, &packed, &self.settings, self.dropping(), &self.device);
+        let (kept, states) = Kept::forward(&self.transformer, &packed, &self.settings, self.dropping());
         self.passes += 1;
         let head = self.transformer.head();
         let (scored, head) = if self.transformer.head_is_trained() {
@@ -213,8 +212,7 @@ impl Learner for BurnLearner {
                 derivative * matrix(weights, [rows, 1], &self.device)
             }
         };
-        let by_embeddings =
-            last.kept.backward(&self.transformer, by_states, &mut self.gradients, &self.device);
+        let by_embeddings = last.kept.backward(&self.transformer, by_states, &mut self.gradients);
         if let Some(mut by_embeddings) = by_embeddings {
             if let Some(scale) = self.transformer.config.embedding_scale() {
                 by_embeddings = by_embeddings * scale;

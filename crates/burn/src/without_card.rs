@@ -1,35 +1,24 @@
-//! What stands for the kernels for graphics cards where no such device is built in: nothing is computed with them.
+//! What stands for the kernels for graphics cards where no such device is built in: there is no tensor to call them with.
 
-use burn::tensor::Tensor;
-use lancer_model::Activation;
+use burn::tensor::{Int, Tensor};
 
-use crate::{
-    fused::{AttentionShape, Listed, Turns},
-    training::Update,
-};
+use crate::{fused::Lookup, training::Update};
 
-pub(crate) fn rms_norm(_: &Tensor<2>, _: &Tensor<2>, _: f64) -> Option<Tensor<2>> {
-    None
+/// Nothing is padded.
+#[derive(Debug)]
+pub(crate) struct Padded;
+
+pub(crate) fn put(_: Tensor<2>, _: &Tensor<2>, _: Tensor<1, Int>) -> Tensor<2> {
+    unreachable!("{NO_CARD}")
 }
 
-pub(crate) fn rotate(_: &Tensor<2>, _: &Turns) -> Option<Tensor<2>> {
-    None
+pub(crate) fn add_rows(_: Tensor<2>, _: &Tensor<2>, _: &Lookup) -> Tensor<2> {
+    unreachable!("{NO_CARD}")
 }
 
-pub(crate) fn gated(_: &Tensor<2>, _: &Tensor<2>, _: Activation) -> Option<Tensor<2>> {
-    None
+pub(crate) fn adamw(_: [Tensor<2>; 3], _: &Tensor<2>, _: Update) -> [Tensor<2>; 3] {
+    unreachable!("{NO_CARD}")
 }
 
-pub(crate) fn attend(
-    _: &Tensor<2>,
-    _: &Tensor<2>,
-    _: &Tensor<2>,
-    _: AttentionShape,
-    _: impl FnOnce() -> Option<Listed>,
-) -> Option<Tensor<2>> {
-    None
-}
-
-pub(crate) fn adamw(_: &[Tensor<2>; 3], _: &Tensor<2>, _: Update) -> Option<[Tensor<2>; 3]> {
-    None
-}
+/// Why none of these is called.
+const NO_CARD: &str = "tensors are on the processor in a program that was built without other devices";

@@ -203,17 +203,13 @@ fn settings_change_no_sample_and_no_score() {
     }
 }
 
-/// Holds an engine against what `folder` has of transformers. Where products are of TF32, log-probabilities are further away, and
-/// the most probable token may be another.
+/// Holds an engine against what `folder` has of transformers.
 fn compare(engine: &mut dyn Backend, folder: &Path, device: BurnDevice) {
     let references = Reference::read(&folder.join("expected.json"));
     let difference = conformance::difference_of_scores(engine, &references);
     println!("{} on {device:?}: {difference:.1e}", folder.display());
-    let tolerance = if device == BurnDevice::Cuda { 5e-2 } else { 1e-3 };
-    assert!(difference < tolerance, "{}: {difference}", folder.display());
-    if device != BurnDevice::Cuda {
-        conformance::greedy_is_the_same(engine, &references);
-    }
+    assert!(difference < 1e-3, "{}: {difference}", folder.display());
+    conformance::greedy_is_the_same(engine, &references);
 }
 
 #[test]

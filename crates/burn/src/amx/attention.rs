@@ -302,6 +302,7 @@ mod tests {
     use crate::{
         fused::{self, Reach, widen},
         numbers::{matrix, to_vec, waves},
+        settings::Products,
     };
 
     /// The keys of a sequence: runs of pages, of whose last ones some tokens are there.
@@ -349,7 +350,7 @@ mod tests {
                 matrix(numbers, [rows, width], &Device::flex())
             };
             let expected = fused::attend(
-                tensor(queries, heads * head_dim), tensor(keys, width), tensor(values, width), shape, reaches,
+                tensor(queries, heads * head_dim), tensor(keys, width), tensor(values, width), shape, Products::F32, reaches,
             );
             // What is not the same is that probabilities are rounded, by 1 in 256 at most.
             for (found, expected) in found.iter().zip(to_vec(&expected)) {

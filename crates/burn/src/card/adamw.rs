@@ -3,21 +3,21 @@
 use burn::{cubecl, tensor};
 use cubecl::prelude::*;
 
-use super::{beside, floats, threads, written};
+use super::{beside, floats, matrix, threads};
 use crate::training::Update;
 
 /// The new weights and moments.
 pub(crate) fn adamw(
-    [weights, first, second]: &[tensor::Tensor<2>; 3],
+    known: [tensor::Tensor<2>; 3],
     gradient: &tensor::Tensor<2>,
     update: Update,
-) -> Option<[tensor::Tensor<2>; 3]> {
-    let [rows, width] = weights.dims();
+) -> [tensor::Tensor<2>; 3] {
+    let [rows, width] = known[0].dims();
     if rows * width == 0 {
-        return None;
+        return known;
     }
-    let (weights, first, second) = (floats(weights)?, floats(first)?, floats(second)?);
-    let gradient = floats(gradient)?;
+    let [weights, first, second] = known.map(floats);
+    let gradient = floats(gradient.clone());
     let outputs = [(); 3].map(|()| beside(&weights, [rows, width]));
     let [new_weights, new_first, new_second] = outputs.clone();
     let client = weights.client.clone();
@@ -41,7 +41,7 @@ pub(crate) fn adamw(
         update.correction,
         update.epsilon,
     );
-    Some(outputs.map(written))
+    outputs.map(matrix)
 }
 
 #[cube(launch)]

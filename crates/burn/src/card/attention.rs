@@ -1,153 +1,45 @@
-//! Attention of few queries over long caches: a cube of threads for each query and head, which goes over the keys in chunks
-//! with a running largest score (Milakov & Gimelshein 2018, arXiv 1805.02867).
+//! Attention on cards: of few queries a cube of threads for each query and head, of many products of matrices.
 
-#![allow(clippy::used_underscore_binding, reason = "a kernel's argument that only names a type")]
+mod few;
+mod many;
+mod softmax;
 
-use burn::{
-    backend::{Cube, cubecl::dtype_to_storage_type},
-    cubecl,
-    tensor::{self, Int},
+use burn::tensor::Tensor;
+
+pub(crate) use self::many::Padded;
+
+use super::{Floats, floats, layer::Attended, matrix};
+use crate::{
+    fused::{AttentionShape, Reaches},
+    settings::Products,
 };
-use cubecl::prelude::*;
 
-use super::{MOST_CUBES, UNITS, add_up, beside, in_rows, written};
-use crate::fused::{AttentionShape, Listed};
-
-/// As [`attend`](crate::fused::attend), of what is listed; `None` where nothing is.
-pub(crate) fn attend(
-    query: &tensor::Tensor<2>,
-    key: &tensor::Tensor<2>,
-    value: &tensor::Tensor<2>,
+/// Attention of all reaches, `[rows, heads · head_dim]`.
+pub(super) fn forward(
+    query: Floats,
+    key: Floats,
+    value: Floats,
     shape: AttentionShape,
-    listed: impl FnOnce() -> Option<Listed>,
-) -> Option<tensor::Tensor<2>> {
-    let AttentionShape { heads, kv_heads, head_dim, scale, .. } = shape;
-    let rows = query.dims()[0];
-    if !(1..=MOST_CUBES).contains(&rows) || head_dim > UNITS as usize * 2 {
-        return None;
+    products: Products,
+    reaches: &Reaches,
+) -> Floats {
+    let device = matrix::<2>(query.clone()).device();
+    if few::is_made_for(&query, shape)
+        && let Some(listed) = reaches.listed(shape.window, &device)
+    {
+        return few::forward(query, key, value, shape, &listed);
     }
-    let (query, key, value) = (in_rows(query)?, in_rows(key)?, in_rows(value)?);
-    let [keys, seen] = listed()?;
-    let integers = |places: tensor::Tensor<1, Int>| places.try_into_primitive::<Cube>().ok();
-    let (keys, seen) = (integers(keys)?, integers(seen)?);
-    let output = beside(&query, [rows, heads * head_dim]);
-    let client = query.client.clone();
-    // A thread for each number of a head, at least.
-    let units = if head_dim > UNITS as usize { 2 * UNITS } else { UNITS };
-    let integer = dtype_to_storage_type(keys.dtype);
-    attended::launch(
-        &client,
-        CubeCount::Static(rows as u32, heads as u32, 1),
-        CubeDim::new_1d(units),
-        query.into_tensor_arg(),
-        key.into_tensor_arg(),
-        value.into_tensor_arg(),
-        keys.into_tensor_arg(),
-        seen.into_tensor_arg(),
-        output.clone().into_tensor_arg(),
-        scale,
-        head_dim,
-        heads / kv_heads,
-        units as usize,
-        integer,
-    );
-    Some(written(output))
+    let [query, key, value] = [query, key, value].map(matrix::<2>);
+    floats(padded(reaches, shape, &query).forward([&query, &key, &value], shape, products))
 }
 
-#[cube(launch)]
-#[allow(clippy::too_many_arguments, reason = "a kernel has no structures")]
-fn attended<I: Numeric>(
-    query: &Tensor<f32>,
-    key: &Tensor<f32>,
-    value: &Tensor<f32>,
-    keys: &Tensor<I>,
-    seen: &Tensor<I>,
-    output: &mut Tensor<f32>,
-    scale: f32,
-    #[comptime] head_dim: usize,
-    #[comptime] groups: usize,
-    #[comptime] units: usize,
-    #[define(I)] _integer: ElemType,
-) {
-    let (row, head, unit) = (CUBE_POS_X as usize, CUBE_POS_Y as usize, UNIT_POS_X as usize);
-    let of_head = head / groups * head_dim;
-    let first = u32::cast_from(seen[2 * row]) as usize;
-    let count = u32::cast_from(seen[2 * row + 1]) as usize;
-    let (key_width, value_width) = (key.stride(0), value.stride(0));
+/// The gradients by query, key and value.
+pub(super) fn backward(kept: Attended, by_output: Floats) -> [Floats; 3] {
+    let Attended { query, key, value, shape, products, reaches } = kept;
+    let [query, key, value, by_output] = [query, key, value, by_output].map(matrix::<2>);
+    padded(&reaches, shape, &query).backward([&query, &key, &value], &by_output, shape, products).map(floats)
+}
 
-    let mut own = Shared::<[f32]>::new_slice(head_dim);
-    let mut weights = Shared::<[f32]>::new_slice(units);
-    let mut rows = Shared::<[u32]>::new_slice(units);
-    let mut parts = Shared::<[f32]>::new_slice(units);
-    let mut number = UNIT_POS_X as usize;
-    while number < head_dim {
-        own[number] = query[row * query.stride(0) + head * head_dim + number] * scale;
-        number += units;
-    }
-    sync_cube();
-
-    // Each thread sums up one number of the output, over every `sharing`-th key.
-    let sharing = comptime!(units / head_dim);
-    let (number, share) = (unit % head_dim, unit / head_dim);
-    let mut largest = f32::new(-1.0e30);
-    let mut sum = 0.0f32;
-    let mut output_part = 0.0f32;
-    let mut start = 0;
-    while start < count {
-        let mut score = f32::new(-1.0e30);
-        if start + unit < count {
-            let key_row = u32::cast_from(keys[first + start + unit]);
-            rows[unit] = key_row;
-            let from = key_row as usize * key_width + of_head;
-            let mut product = 0.0f32;
-            for number in 0..head_dim {
-                product += own[number] * key[from + number];
-            }
-            score = product;
-        }
-        parts[unit] = score;
-        sync_cube();
-        let mut half = CUBE_DIM_X as usize / 2;
-        while half > 0 {
-            if unit < half {
-                let larger = max(parts[unit], parts[unit + half]);
-                parts[unit] = larger;
-            }
-            sync_cube();
-            half /= 2;
-        }
-        let reached = max(largest, parts[0]);
-        let kept = (largest - reached).exp();
-        largest = reached;
-        let mut weight = f32::new(0.0);
-        if start + unit < count {
-            weight = (score - reached).exp();
-        }
-        weights[unit] = weight;
-        sum = sum * kept + weight;
-        output_part *= kept;
-        sync_cube();
-        let end = min(units, count - start);
-        if share < sharing {
-            let mut place = unit / head_dim;
-            while place < end {
-                output_part += weights[place] * value[rows[place] as usize * value_width + of_head + number];
-                place += sharing;
-            }
-        }
-        sync_cube();
-        start += units;
-    }
-
-    parts[unit] = sum;
-    weights[unit] = output_part;
-    add_up(&mut parts);
-    if unit < head_dim {
-        let mut total = 0.0f32;
-        for share in 0..sharing {
-            total += weights[share * head_dim + unit];
-        }
-        let to = row * output.stride(0) + head * head_dim + unit;
-        output[to] = total / parts[0];
-    }
+fn padded<'a>(reaches: &'a Reaches, shape: AttentionShape, query: &Tensor<2>) -> &'a many::Padded {
+    reaches.padded(shape.window, || many::Padded::new(reaches, shape.window, &query.device()))
 }

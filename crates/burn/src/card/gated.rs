@@ -1,23 +1,17 @@
-//! A gated activation: a thread a number.
+//! A gated activation and its derivative: a thread a number.
 
-use burn::{cubecl, tensor};
+use burn::cubecl;
 use cubecl::prelude::*;
 use lancer_model::Activation;
 
-use super::{beside, in_rows, threads, written};
+use super::{Floats, beside, dims, threads};
 
-/// As [`gated`](crate::fused::gated).
-pub(crate) fn gated(
-    gate: &tensor::Tensor<2>,
-    up: &tensor::Tensor<2>,
-    activation: Activation,
-) -> Option<tensor::Tensor<2>> {
-    let [rows, width] = gate.dims();
-    if rows == 0 {
-        return None;
-    }
-    let (gate, up) = (in_rows(gate)?, in_rows(up)?);
+pub(super) fn forward(gate: Floats, up: Floats, activation: Activation) -> Floats {
+    let [rows, width] = dims(&gate);
     let output = beside(&gate, [rows, width]);
+    if rows == 0 {
+        return output;
+    }
     let client = gate.client.clone();
     let (cubes, units) = threads(&gate, rows * width);
     activated::launch(
@@ -29,7 +23,31 @@ pub(crate) fn gated(
         output.clone().into_tensor_arg(),
         activation == Activation::Silu,
     );
-    Some(written(output))
+    output
+}
+
+/// The gradients by `gate` and `up`.
+pub(super) fn backward(gate: Floats, up: Floats, activation: Activation, by_output: Floats) -> [Floats; 2] {
+    let [rows, width] = dims(&gate);
+    let outputs = [(); 2].map(|()| beside(&gate, [rows, width]));
+    if rows == 0 {
+        return outputs;
+    }
+    let client = gate.client.clone();
+    let (cubes, units) = threads(&gate, rows * width);
+    let [by_gate, by_up] = outputs.clone();
+    derived::launch(
+        &client,
+        cubes,
+        units,
+        gate.into_tensor_arg(),
+        up.into_tensor_arg(),
+        by_output.into_tensor_arg(),
+        by_gate.into_tensor_arg(),
+        by_up.into_tensor_arg(),
+        activation == Activation::Silu,
+    );
+    outputs
 }
 
 #[cube(launch)]
@@ -39,9 +57,42 @@ fn activated(gate: &Tensor<f32>, up: &Tensor<f32>, output: &mut Tensor<f32>, #[c
         terminate!();
     }
     let (row, column) = (place / width, place % width);
-    let gate = gate[row * gate.stride(0) + column];
-    // `(1 + tanh x) / 2 = σ(2x)`.
-    let slope = if comptime!(is_silu) { gate } else { 1.595_769 * (gate + 0.044_715 * gate * gate * gate) };
-    let to = row * output.stride(0) + column;
-    output[to] = gate / (1.0 + (-slope).exp()) * up[row * up.stride(0) + column];
+    let gate = gate[row * gate.stride(0) + column * gate.stride(1)];
+    let up = up[row * up.stride(0) + column * up.stride(1)];
+    output[place] = gate * sigmoid(slope(gate, is_silu)) * up;
+}
+
+#[cube(launch)]
+fn derived(
+    gate: &Tensor<f32>,
+    up: &Tensor<f32>,
+    by_output: &Tensor<f32>,
+    by_gate: &mut Tensor<f32>,
+    by_up: &mut Tensor<f32>,
+    #[comptime] is_silu: bool,
+) {
+    let (place, width) = (ABSOLUTE_POS, gate.shape(1));
+    if place >= gate.shape(0) * width {
+        terminate!();
+    }
+    let (row, column) = (place / width, place % width);
+    let gate = gate[row * gate.stride(0) + column * gate.stride(1)];
+    let up = up[row * up.stride(0) + column * up.stride(1)];
+    let by_output = by_output[row * by_output.stride(0) + column * by_output.stride(1)];
+    let open = sigmoid(slope(gate, is_silu));
+    let steepness =
+        if comptime!(is_silu) { f32::new(1.0) } else { 1.595_769 * (1.0 + 0.134_145 * gate * gate) };
+    by_up[place] = by_output * gate * open;
+    by_gate[place] = by_output * up * open * (1.0 + gate * steepness * (1.0 - open));
+}
+
+/// `s` of [`gated`](crate::fused::gated): since `(1 + tanh x) / 2 = σ(2x)`, GELU is a sigmoid too.
+#[cube]
+fn slope(gate: f32, #[comptime] is_silu: bool) -> f32 {
+    if comptime!(is_silu) { gate } else { 1.595_769 * (gate + 0.044_715 * gate * gate * gate) }
+}
+
+#[cube]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
 }

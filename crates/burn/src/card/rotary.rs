@@ -1,23 +1,21 @@
-//! The rotary embedding: a thread for each two numbers that are turned together.
+//! The rotary embedding and its derivative: a thread for each two numbers that are turned together.
 
 use burn::{cubecl, tensor};
 use cubecl::prelude::*;
 
-use super::{beside, in_rows, threads, written};
-use crate::fused::Turns;
+use super::{Floats, beside, dims, floats, matrix, threads};
+use crate::fused::{Direction, Turns};
 
-/// As [`rotate`](crate::fused::rotate).
-pub(crate) fn rotate(states: &tensor::Tensor<2>, turns: &Turns) -> Option<tensor::Tensor<2>> {
-    let [rows, width] = states.dims();
-    if rows == 0 {
-        return None;
-    }
-    let of_device = states.device();
-    let states = in_rows(states)?;
-    let [cosine, sine] = turns.tables(&of_device);
-    let half = cosine.dims()[2];
-    let (cosine, sine) = (in_rows(&cosine)?, in_rows(&sine)?);
+/// Turns the heads of each row of `[rows, heads · head_dim]`.
+pub(super) fn turn(states: Floats, turns: &Turns, direction: Direction) -> Floats {
+    let [rows, width] = dims(&states);
     let output = beside(&states, [rows, width]);
+    if rows == 0 {
+        return output;
+    }
+    let of_device = matrix::<2>(states.clone()).device();
+    let [cosine, sine]: [tensor::Tensor<3>; 2] = turns.tables(&of_device);
+    let half = cosine.dims()[2];
     let client = states.client.clone();
     let (cubes, units) = threads(&states, rows * width / 2);
     turned::launch(
@@ -25,12 +23,13 @@ pub(crate) fn rotate(states: &tensor::Tensor<2>, turns: &Turns) -> Option<tensor
         cubes,
         units,
         states.into_tensor_arg(),
-        cosine.into_tensor_arg(),
-        sine.into_tensor_arg(),
+        floats(cosine).into_tensor_arg(),
+        floats(sine).into_tensor_arg(),
         output.clone().into_tensor_arg(),
         half,
+        direction == Direction::Back,
     );
-    Some(written(output))
+    output
 }
 
 #[cube(launch)]
@@ -40,6 +39,7 @@ fn turned(
     sine: &Tensor<f32>,
     output: &mut Tensor<f32>,
     #[comptime] half: usize,
+    #[comptime] is_back: bool,
 ) {
     let (pair, of_row) = (ABSOLUTE_POS, states.shape(1) / 2);
     if pair >= states.shape(0) * of_row {
@@ -48,10 +48,14 @@ fn turned(
     let (row, place) = (pair / of_row, pair % of_row);
     let (head, number) = (place / half, place % half);
     let first = head * 2 * half + number;
-    let (from, to) = (row * states.stride(0) + first, row * output.stride(0) + first);
-    let (one, two) = (states[from], states[from + half]);
+    let from = row * states.stride(0) + first * states.stride(1);
+    let (one, two) = (states[from], states[from + half * states.stride(1)]);
     let cosine = cosine[row * cosine.stride(0) + number];
-    let sine = sine[row * sine.stride(0) + number];
+    let mut sine = sine[row * sine.stride(0) + number];
+    if comptime!(is_back) {
+        sine = -sine;
+    }
+    let to = row * output.stride(0) + first;
     output[to] = one * cosine - two * sine;
     output[to + half] = two * cosine + one * sine;
 }

@@ -8,7 +8,7 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{CHUNK, composed, gated::States, matrix};
+use super::{CHUNK, gated::States, matrix};
 use crate::{
     numbers::{Floats, change, primitive, read},
     product::product,
@@ -20,7 +20,7 @@ const MERGE_ROWS: usize = 256;
 
 /// The layer and what goes through it.
 #[derive(Debug, Clone)]
-pub(super) struct Adapted {
+pub(crate) struct Adapted {
     /// `x: [rows, input]`.
     pub(super) states: States,
     /// `W: [input, output]`.
@@ -40,14 +40,14 @@ impl Adapted {
         let Self { states, weight, down, up, scale, products } = self;
         let [states, weight, down, up] = [states.numbers(), weight, down, up].map(matrix);
         primitive(if is_beside(&states, products) {
-            composed::adapted(states, weight, [down, up], scale, products)
+            product(states.clone(), weight, products) + (states.matmul(down) * scale).matmul(up)
         } else {
             states.matmul(merged(&weight, down, up, scale))
         })
     }
 
     /// The gradients by `x`, where it is wanted, `A` and `B`.
-    pub(super) fn backward(self, by_output: Floats, wants_states: bool) -> (Option<Floats>, Floats, Floats) {
+    pub(super) fn backward(self, by_output: Floats, wants_states: bool) -> (Option<Floats>, [Floats; 2]) {
         let Self { states, weight, down, up, scale, products } = self;
         let [states, weight, down, up, by_output] =
             [states.numbers(), weight, down, up, by_output].map(matrix);
@@ -63,7 +63,7 @@ impl Adapted {
                 by_output.matmul(merged(&weight, down, up, scale).transpose())
             })
         });
-        (by_states, primitive(by_down), primitive(by_up))
+        (by_states, [by_down, by_up].map(primitive))
     }
 }
 

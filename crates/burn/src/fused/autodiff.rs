@@ -1,9 +1,9 @@
-//! The kernels as steps of Burn's autodiff graph: what each keeps, and where its derivatives go.
+//! The operations as steps of Burn's autodiff graph: what each keeps, and where its derivatives go.
 
-use std::sync::Arc;
+use std::{fmt::Debug, marker::PhantomData, sync::Arc};
 
 use burn::backend::{
-    Autodiff, Flex,
+    Autodiff, TensorMetadata,
     autodiff::{
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
@@ -13,49 +13,120 @@ use burn::backend::{
 };
 use lancer_model::Activation;
 
-use super::{
-    AttentionShape, Fused, Reaches, Turns,
-    adapted::Adapted,
-    attention,
-    gated::{self, Gated, States},
-    linear, rms_norm, rotary,
-};
-use crate::{numbers::Floats, settings::Products};
+use super::{AttentionShape, Fused, Gated, Lookup, Reaches, Turns};
+use crate::settings::Products;
 
-impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
+/// A backend's operations one way with what is kept for the way back, and back.
+pub(crate) trait Derived: Fused {
+    type Normed: Clone + Debug + Send + 'static;
+    type Attended: Clone + Debug + Send + 'static;
+    type Adapted: Clone + Debug + Send + 'static;
+    type Linear: Clone + Debug + Send + 'static;
+
+    fn rms_norm_kept(
+        states: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, Self::Normed);
+
+    /// The gradients by states and, where it is wanted, weight.
+    fn rms_norm_back(
+        kept: Self::Normed,
+        by_output: FloatTensor<Self>,
+        wants_weight: bool,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>);
+
+    fn rotate_back(by_output: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self>;
+
+    /// The gradients by gate and up.
+    fn gated_back(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        activation: Activation,
+        by_output: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 2];
+
+    fn attend_kept(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        shape: AttentionShape,
+        products: Products,
+        reaches: Arc<Reaches>,
+    ) -> (FloatTensor<Self>, Self::Attended);
+
+    /// The gradients by query, key and value.
+    fn attend_back(kept: Self::Attended, by_output: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+
+    /// What the way back needs; `gate` is what the states are computed from, if they can be computed again.
+    fn adapted_kept(
+        states: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        scale: f64,
+        products: Products,
+        gate: Option<Gated>,
+    ) -> Self::Adapted;
+
+    /// The gradients by states, where it is wanted, down and up.
+    fn adapted_back(
+        kept: Self::Adapted,
+        by_output: FloatTensor<Self>,
+        wants_states: bool,
+    ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
+
+    /// As [`adapted_kept`](Self::adapted_kept).
+    fn linear_kept(
+        states: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        products: Products,
+        gate: Option<Gated>,
+    ) -> Self::Linear;
+
+    /// The gradients by states and weight, those that are wanted.
+    fn linear_back(
+        kept: Self::Linear,
+        by_output: FloatTensor<Self>,
+        wants: [bool; 2],
+    ) -> [Option<FloatTensor<Self>>; 2];
+
+    /// The gradient by states of which there are `count` rows.
+    fn look_up_back(by_output: FloatTensor<Self>, lookup: Arc<Lookup>, count: usize) -> FloatTensor<Self>;
+}
+
+impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
     fn rms_norm(states: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
         let guards = [states.node(), weight.node()];
-        match NormBackward.prepare::<C>(guards).compute_bound().stateful() {
+        let prepared = NormBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
+        let (states, weight) = (states.into_primitive(), weight.into_primitive());
+        match prepared {
             OpsKind::Tracked(prep) => {
-                let (states, weight) = (states.into_primitive(), weight.into_primitive());
-                let normed = rms_norm::forward(states.clone(), weight.clone(), epsilon);
-                prep.finish(normed.kept(states, weight), normed.output)
+                let (output, kept) = B::rms_norm_kept(states, weight, epsilon);
+                prep.finish(kept, output)
             }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(Flex::rms_norm(states.into_primitive(), weight.into_primitive(), epsilon))
-            }
+            OpsKind::UnTracked(prep) => prep.finish(B::rms_norm(states, weight, epsilon)),
         }
     }
 
     fn rotate(states: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self> {
-        match RotateBackward.prepare::<C>([states.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                prep.finish(turns.clone(), Flex::rotate(states.into_primitive(), turns))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::rotate(states.into_primitive(), turns)),
+        let guards = [states.node()];
+        match RotateBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(turns.clone(), B::rotate(states.into_primitive(), turns)),
+            OpsKind::UnTracked(prep) => prep.finish(B::rotate(states.into_primitive(), turns)),
         }
     }
 
     fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
         let guards = [gate.node(), up.node()];
-        let prepared = GatedBackward.prepare::<C>(guards).compute_bound().stateful();
+        let prepared = GatedBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
         let (gate, up) = (gate.into_primitive(), up.into_primitive());
         match prepared {
             OpsKind::Tracked(prep) => {
-                let output = gated::forward(gate.clone(), up.clone(), activation);
+                let output = B::gated(gate.clone(), up.clone(), activation);
                 prep.finish((gate, up, activation), output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::gated(gate, up, activation)),
+            OpsKind::UnTracked(prep) => prep.finish(B::gated(gate, up, activation)),
         }
     }
 
@@ -64,19 +135,18 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         shape: AttentionShape,
+        products: Products,
         reaches: Arc<Reaches>,
     ) -> FloatTensor<Self> {
         let guards = [query.node(), key.node(), value.node()];
-        let prepared = AttendBackward.prepare::<C>(guards).compute_bound().stateful();
+        let prepared = AttendBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
         let (query, key, value) = (query.into_primitive(), key.into_primitive(), value.into_primitive());
         match prepared {
             OpsKind::Tracked(prep) => {
-                let (output, log_sums) =
-                    attention::forward(query.clone(), key.clone(), value.clone(), shape, &reaches);
-                let kept = attention::Kept { query, key, value, shape, reaches, log_sums };
+                let (output, kept) = B::attend_kept(query, key, value, shape, products, reaches);
                 prep.finish(kept, output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::attend(query, key, value, shape, reaches)),
+            OpsKind::UnTracked(prep) => prep.finish(B::attend(query, key, value, shape, products, reaches)),
         }
     }
 
@@ -90,22 +160,15 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         gate: Option<Gated>,
     ) -> FloatTensor<Self> {
         let guards = [states.node(), down.node(), up.node()];
-        let prepared = AdaptedBackward.prepare::<C>(guards).compute_bound().stateful();
-        let states = states.into_primitive();
-        let layer = Adapted {
-            states: States::Kept(states.clone()),
-            weight: weight.into_primitive(),
-            down: down.into_primitive(),
-            up: up.into_primitive(),
-            scale,
-            products,
-        };
+        let prepared = AdaptedBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
+        let [states, weight, down, up] = [states, weight, down, up].map(FloatTensor::<Self>::into_primitive);
+        let (x, w, a, b) = (states.clone(), weight.clone(), down.clone(), up.clone());
+        let output = B::adapted(x, w, a, b, scale, products, None);
         match prepared {
             OpsKind::Tracked(prep) => {
-                let output = layer.clone().forward();
-                prep.finish(Adapted { states: States::new(&states, gate), ..layer }, output)
+                prep.finish(B::adapted_kept(states, weight, down, up, scale, products, gate), output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(layer.forward()),
+            OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
 
@@ -116,122 +179,145 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         gate: Option<Gated>,
     ) -> FloatTensor<Self> {
         let guards = [states.node(), weight.node()];
-        let prepared = LinearBackward.prepare::<C>(guards).compute_bound().stateful();
+        let prepared = LinearBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
         let (states, weight) = (states.into_primitive(), weight.into_primitive());
-        let output = linear::forward(states.clone(), weight.clone(), products);
+        let output = <B as Fused>::linear(states.clone(), weight.clone(), products, None);
         match prepared {
-            OpsKind::Tracked(prep) => {
-                let states = States::new(&states, gate);
-                prep.finish(linear::Kept { states, weight, products }, output)
-            }
+            OpsKind::Tracked(prep) => prep.finish(B::linear_kept(states, weight, products, gate), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
+
+    fn look_up(states: FloatTensor<Self>, lookup: Arc<Lookup>) -> FloatTensor<Self> {
+        let guards = [states.node()];
+        let prepared = LookUpBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
+        let states = states.into_primitive();
+        let count = states.shape()[0];
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish((lookup.clone(), count), B::look_up(states, lookup)),
+            OpsKind::UnTracked(prep) => prep.finish(B::look_up(states, lookup)),
+        }
+    }
 }
 
 #[derive(Debug)]
-struct NormBackward;
+struct NormBackward<B>(PhantomData<B>);
 
-impl Backward<Flex, 2> for NormBackward {
-    type State = rms_norm::Kept;
+impl<B: Derived> Backward<B, 2> for NormBackward<B> {
+    type State = B::Normed;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [states_node, weight_node] = ops.parents;
-        let by_output = grads.consume::<Flex>(&ops.node);
-        let found = rms_norm::backward(ops.state, by_output, weight_node.is_some());
+        let by_output = grads.consume::<B>(&ops.node);
+        let (by_states, by_weight) = B::rms_norm_back(ops.state, by_output, weight_node.is_some());
         if let Some(node) = states_node {
-            grads.register::<Flex>(node.id, found.states);
+            grads.register::<B>(node.id, by_states);
         }
-        if let (Some(node), Some(weight)) = (weight_node, found.weight) {
-            grads.register::<Flex>(node.id, weight);
+        if let (Some(node), Some(by_weight)) = (weight_node, by_weight) {
+            grads.register::<B>(node.id, by_weight);
         }
     }
 }
 
 #[derive(Debug)]
-struct RotateBackward;
+struct RotateBackward<B>(PhantomData<B>);
 
-impl Backward<Flex, 1> for RotateBackward {
+impl<B: Derived> Backward<B, 1> for RotateBackward<B> {
     type State = Arc<Turns>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<Flex>(&ops.node);
+        let by_output = grads.consume::<B>(&ops.node);
         let [node] = ops.parents;
         if let Some(node) = node {
-            let by_states = rotary::turn(by_output, &ops.state, rotary::Direction::Back);
-            grads.register::<Flex>(node.id, by_states);
+            grads.register::<B>(node.id, B::rotate_back(by_output, ops.state));
         }
     }
 }
 
 #[derive(Debug)]
-struct GatedBackward;
+struct GatedBackward<B>(PhantomData<B>);
 
-impl Backward<Flex, 2> for GatedBackward {
-    type State = (Floats, Floats, Activation);
+impl<B: Derived> Backward<B, 2> for GatedBackward<B> {
+    type State = (FloatTensor<B>, FloatTensor<B>, Activation);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<Flex>(&ops.node);
+        let by_output = grads.consume::<B>(&ops.node);
         let (gate, up, activation) = ops.state;
-        let (by_gate, by_up) = gated::backward(gate, up, activation, by_output);
-        let [gate_node, up_node] = ops.parents;
-        for (node, gradient) in [(gate_node, by_gate), (up_node, by_up)] {
-            if let Some(node) = node {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct AttendBackward;
-
-impl Backward<Flex, 3> for AttendBackward {
-    type State = attention::Kept;
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<Flex>(&ops.node);
-        let found = attention::backward(ops.state, by_output);
+        let found = B::gated_back(gate, up, activation, by_output);
         for (node, gradient) in ops.parents.into_iter().zip(found) {
             if let Some(node) = node {
-                grads.register::<Flex>(node.id, gradient);
+                grads.register::<B>(node.id, gradient);
             }
         }
     }
 }
 
 #[derive(Debug)]
-struct AdaptedBackward;
+struct AttendBackward<B>(PhantomData<B>);
 
-impl Backward<Flex, 3> for AdaptedBackward {
-    type State = Adapted;
+impl<B: Derived> Backward<B, 3> for AttendBackward<B> {
+    type State = B::Attended;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<Flex>(&ops.node);
+        let by_output = grads.consume::<B>(&ops.node);
+        let found = B::attend_back(ops.state, by_output);
+        for (node, gradient) in ops.parents.into_iter().zip(found) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AdaptedBackward<B>(PhantomData<B>);
+
+impl<B: Derived> Backward<B, 3> for AdaptedBackward<B> {
+    type State = B::Adapted;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let by_output = grads.consume::<B>(&ops.node);
         let [states, down, up] = ops.parents;
-        let (by_states, by_down, by_up) = ops.state.backward(by_output, states.is_some());
+        let (by_states, [by_down, by_up]) = B::adapted_back(ops.state, by_output, states.is_some());
         for (node, gradient) in [(states, by_states), (down, Some(by_down)), (up, Some(by_up))] {
             if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<Flex>(node.id, gradient);
+                grads.register::<B>(node.id, gradient);
             }
         }
     }
 }
 
 #[derive(Debug)]
-struct LinearBackward;
+struct LinearBackward<B>(PhantomData<B>);
 
-impl Backward<Flex, 2> for LinearBackward {
-    type State = linear::Kept;
+impl<B: Derived> Backward<B, 2> for LinearBackward<B> {
+    type State = B::Linear;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<Flex>(&ops.node);
+        let by_output = grads.consume::<B>(&ops.node);
         let wants = ops.parents.each_ref().map(Option::is_some);
-        let found = linear::backward(ops.state, by_output, wants);
+        let found = B::linear_back(ops.state, by_output, wants);
         for (node, gradient) in ops.parents.into_iter().zip(found) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<Flex>(node.id, gradient);
+                grads.register::<B>(node.id, gradient);
             }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LookUpBackward<B>(PhantomData<B>);
+
+impl<B: Derived> Backward<B, 1> for LookUpBackward<B> {
+    /// What was looked up, and among how many rows.
+    type State = (Arc<Lookup>, usize);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let by_output = grads.consume::<B>(&ops.node);
+        let [node] = ops.parents;
+        let (lookup, count) = ops.state;
+        if let Some(node) = node {
+            grads.register::<B>(node.id, B::look_up_back(by_output, lookup, count));
         }
     }
 }

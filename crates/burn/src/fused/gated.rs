@@ -58,7 +58,7 @@ pub(crate) struct Gated {
 
 /// What a linear layer keeps of the states that went into it.
 #[derive(Debug, Clone)]
-pub(super) enum States {
+pub(crate) enum States {
     Kept(Floats),
     Gated(Gated),
 }
@@ -74,8 +74,8 @@ impl Gated {
 
 impl States {
     /// What to keep of `states`, which may have been gated.
-    pub(super) fn new(states: &Floats, gate: Option<Gated>) -> Self {
-        gate.map_or_else(|| Self::Kept(states.clone()), Self::Gated)
+    pub(super) fn new(states: Floats, gate: Option<Gated>) -> Self {
+        gate.map_or(Self::Kept(states), Self::Gated)
     }
 
     pub(super) fn numbers(self) -> Floats {
@@ -94,12 +94,7 @@ pub(super) fn forward(gate: Floats, up: Floats, activation: Activation) -> Float
 }
 
 /// The derivatives by `gate` and by `up`.
-pub(super) fn backward(
-    gate: Floats,
-    up: Floats,
-    activation: Activation,
-    by_output: Floats,
-) -> (Floats, Floats) {
+pub(super) fn backward(gate: Floats, up: Floats, activation: Activation, by_output: Floats) -> [Floats; 2] {
     match activation {
         Activation::Silu => backward_of::<Silu>(gate, up, by_output),
         Activation::GeluTanh => backward_of::<GeluTanh>(gate, up, by_output),
@@ -121,7 +116,7 @@ fn forward_of<S: Slope>(gate: Floats, up: Floats) -> Floats {
     tensor(output, shape)
 }
 
-fn backward_of<S: Slope>(gate: Floats, up: Floats, by_output: Floats) -> (Floats, Floats) {
+fn backward_of<S: Slope>(gate: Floats, up: Floats, by_output: Floats) -> [Floats; 2] {
     let shape = shape(&gate);
     let (gate, up, by_output) = (compact(gate), compact(up), compact(by_output));
     let (gate, up, by_output) = (slice(&gate), slice(&up), slice(&by_output));
@@ -139,7 +134,7 @@ fn backward_of<S: Slope>(gate: Floats, up: Floats, by_output: Floats) -> (Floats
                 *by_gate = by * up * sigmoid * (1.0 + gate * S::derivative(gate) * (1.0 - sigmoid));
             }
         });
-    (tensor(by_gate, shape), tensor(by_up, shape))
+    [by_gate, by_up].map(|numbers| tensor(numbers, shape))
 }
 
 fn sigmoid(x: f32) -> f32 {

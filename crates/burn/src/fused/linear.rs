@@ -13,7 +13,7 @@ use crate::{
 /// What the backward pass needs. Factors that are rounded are kept as 32-bit floats, which other steps keep too, and are
 /// rounded again.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// `x: [rows, input]`.
     pub(super) states: States,
     /// `W: [input, output]`.

@@ -7,8 +7,8 @@ use std::{
 
 use burn::tensor::{Device, Int, Tensor};
 
-use super::{composed::Padded, paged::Block};
-use crate::numbers::indices;
+use super::paged::Block;
+use crate::{card::Padded, numbers::indices};
 
 /// Queries of one reach from which on products of matrices are faster than going over the keys for each query, on a card.
 const FEW: usize = 32;
@@ -24,16 +24,16 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.queries.len()
     }
 
-    pub(super) fn keys(&self) -> usize {
+    pub(crate) fn keys(&self) -> usize {
         self.keys.iter().map(Range::len).sum()
     }
 
     /// The same in pieces of so many queries at most, each with no keys after its last query's.
-    pub(super) fn pieces(&self, at_most: usize) -> impl Iterator<Item = Self> {
+    pub(crate) fn pieces(&self, at_most: usize) -> impl Iterator<Item = Self> {
         self.queries.clone().step_by(at_most).map(move |first| {
             let queries = first..self.queries.end.min(first + at_most);
             let mut left = self.keys() - (self.queries.end - queries.end);
@@ -70,7 +70,7 @@ pub(crate) type Listed = [Tensor<1, Int>; 2];
 
 impl Reaches {
     /// As tensors of the model's device, which are made once.
-    pub(super) fn padded(&self, window: Option<usize>, make: impl FnOnce() -> Padded) -> &Padded {
+    pub(crate) fn padded(&self, window: Option<usize>, make: impl FnOnce() -> Padded) -> &Padded {
         self.made(window).padded.get_or_init(make)
     }
 
@@ -80,7 +80,7 @@ impl Reaches {
     }
 
     /// As lists, which are made once; `None` where a reach has many queries.
-    pub(super) fn listed(&self, window: Option<usize>, device: &Device) -> Option<Listed> {
+    pub(crate) fn listed(&self, window: Option<usize>, device: &Device) -> Option<Listed> {
         let are_few = self.all.iter().all(|reach| reach.rows() <= FEW);
         are_few.then(|| self.made(window).listed.get_or_init(|| list(&self.all, window, device)).clone())
     }

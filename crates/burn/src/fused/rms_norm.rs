@@ -23,7 +23,7 @@ pub(super) struct Normed {
 
 /// What the backward pass needs.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     weight: Floats,
     /// `r` of each row.
     inverse: Vec<f32>,
@@ -54,12 +54,6 @@ impl Normed {
     }
 }
 
-/// The derivatives of one pass back.
-pub(super) struct Derivatives {
-    pub(super) states: Floats,
-    pub(super) weight: Option<Floats>,
-}
-
 pub(super) fn forward(states: Floats, weight: Floats, epsilon: f64) -> Normed {
     let (states, weight) = (compact(states), compact(weight));
     let (states, weight) = (slice(&states), slice(&weight));
@@ -83,7 +77,8 @@ pub(super) fn forward(states: Floats, weight: Floats, epsilon: f64) -> Normed {
     Normed { output: tensor(output, [rows, width]), inverse }
 }
 
-pub(super) fn backward(kept: Kept, by_output: Floats, wants_weight: bool) -> Derivatives {
+/// The gradients by states and, where it is wanted, weight.
+pub(super) fn backward(kept: Kept, by_output: Floats, wants_weight: bool) -> (Floats, Option<Floats>) {
     let Kept { weight, inverse, states } = kept;
     let weight = slice(&weight);
     let width = weight.len();
@@ -95,7 +90,7 @@ pub(super) fn backward(kept: Kept, by_output: Floats, wants_weight: bool) -> Der
     let (states, by_output) = (compact(states), compact(by_output));
     let (states, by_output) = (slice(&states), slice(&by_output));
     let mut by_states = vec![0.0; states.len()];
-    let by_weight: Vec<Vec<f32>> = by_states
+    let of_parts: Vec<Vec<f32>> = by_states
         .par_chunks_mut(ROWS * width)
         .zip(states.par_chunks(ROWS * width))
         .zip(by_output.par_chunks(ROWS * width))
@@ -124,12 +119,12 @@ pub(super) fn backward(kept: Kept, by_output: Floats, wants_weight: bool) -> Der
             by_weight
         })
         .collect();
-    let weight = wants_weight.then(|| {
+    let by_weight = wants_weight.then(|| {
         let mut sum = vec![0.0; width];
-        for part in by_weight {
+        for part in of_parts {
             sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
         }
         tensor(sum, [1, width])
     });
-    Derivatives { states: tensor(by_states, [states.len() / width, width]), weight }
+    (tensor(by_states, [states.len() / width, width]), by_weight)
 }

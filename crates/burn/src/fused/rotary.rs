@@ -20,8 +20,9 @@ pub(crate) struct Turns {
     tables: OnceLock<[Tensor<3>; 2]>,
 }
 
+/// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     Forward,
     Back,
 }

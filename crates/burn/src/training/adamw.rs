@@ -100,8 +100,7 @@ impl Update {
     /// The new weights and moments.
     fn apply(self, known: [Tensor<2>; 3], gradient: &Tensor<2>) -> [Tensor<2>; 3] {
         if !is_here(gradient) {
-            let changed = card::adamw(&known, gradient, self);
-            return changed.unwrap_or_else(|| self.composed(known, gradient.clone()));
+            return card::adamw(known, gradient, self);
         }
         change_all(known, |[weights, first, second]| {
             read(gradient, |gradient| {
@@ -126,16 +125,6 @@ impl Update {
             let denominator = second.sqrt() / self.correction + self.epsilon;
             *weight = *weight * self.kept - self.step_size * (*first / denominator);
         }
-    }
-
-    /// The same, composed of Burn's operations.
-    fn composed(self, [weights, first, second]: [Tensor<2>; 3], gradient: Tensor<2>) -> [Tensor<2>; 3] {
-        let gradient = gradient * self.gradient_scale;
-        let first = first.clone() + (gradient.clone() - first) * (1.0 - self.beta_1);
-        let second = second * self.beta_2 + gradient.square() * (1.0 - self.beta_2);
-        let denominator = second.clone().sqrt() / self.correction + self.epsilon;
-        let weights = weights * self.kept - first.clone() / denominator * self.step_size;
-        [weights, first, second]
     }
 }
 

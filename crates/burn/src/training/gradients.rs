@@ -1,9 +1,13 @@
 //! The gradient, summed over backward passes until a step.
 
-use burn::tensor::{IndexingUpdateOp, Tensor};
+use burn::tensor::Tensor;
 use lancer_backend::TokenId;
 
-use crate::numbers::{change, indices, is_here, read};
+use crate::{
+    card,
+    fused::Lookup,
+    numbers::{change, is_here, read},
+};
 
 /// One gradient a parameter, in the order of the transformer's parameters; `None` where nothing has been added.
 pub(crate) struct Gradients {
@@ -35,8 +39,7 @@ impl Gradients {
         let zeros = || Tensor::zeros([vocabulary, hidden], &by_row.device());
         let sum = self.sums[parameter].take().unwrap_or_else(zeros);
         if !is_here(&sum) {
-            let rows = indices(tokens.iter().map(|token| token.0 as usize), &sum.device());
-            self.sums[parameter] = Some(sum.select_assign(0, rows, by_row.clone(), IndexingUpdateOp::Add));
+            self.sums[parameter] = Some(card::add_rows(sum, by_row, &Lookup::of(tokens)));
             return;
         }
         self.sums[parameter] = Some(change(sum, |sum| {

@@ -3,11 +3,13 @@
 //! The gradients of the embedding and of the head are computed outside of here: of the first few rows are not zero, and the
 //! second is made in parts.
 
-use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
+use std::sync::Arc;
+
+use burn::tensor::{Gradients as BurnGradients, Tensor};
 
 use super::{gradients::Gradients, packed::Packed};
 use crate::{
-    numbers,
+    fused::{self, Lookup},
     settings::{Activations, Products, TrainSettings},
     transformer::{Dropping, Layout, Parameter, Pass, Transformer},
 };
@@ -19,16 +21,11 @@ pub(crate) enum Kept {
 }
 
 /// The normed states of the rows that predict targets, `[targets, hidden]`, without a graph.
-pub(crate) fn without_graph(
-    transformer: &Transformer,
-    packed: &Packed,
-    products: Products,
-    device: &Device,
-) -> Tensor<2> {
+pub(crate) fn without_graph(transformer: &Transformer, packed: &Packed, products: Products) -> Tensor<2> {
     let layout = layout(transformer, packed);
     let mut pass = Pass { layout: &layout, cache: None, products, dropping: Dropping::Never };
     let states = transformer.layers(transformer.embed(&packed.tokens), &mut pass);
-    transformer.norm.forward(rows(states, &packed.predicting, device))
+    transformer.norm.forward(rows(states, &packed.predicting))
 }
 
 /// The whole graph.
@@ -57,7 +54,6 @@ impl Kept {
         packed: &Packed,
         settings: &TrainSettings,
         dropping: Dropping,
-        device: &Device,
     ) -> (Self, Tensor<2>) {
         let products = settings.products;
         let layout = layout(transformer, packed);
@@ -69,7 +65,7 @@ impl Kept {
                 let embeddings =
                     if transformer.embedding.is_trained() { leaf(embeddings) } else { embeddings };
                 let states = watched.layers(embeddings.clone(), &mut pass);
-                let states = watched.norm.forward(rows(states, &packed.predicting, device));
+                let states = watched.norm.forward(rows(states, &packed.predicting));
                 let plain = states.clone().inner();
                 (Self::Graph(Box::new(Graph { watched, embeddings, states })), plain)
             }
@@ -80,7 +76,7 @@ impl Kept {
                     inputs.push(states.clone());
                     states = block.forward(states, layer, &mut pass);
                 }
-                let normed = transformer.norm.forward(rows(states.clone(), &packed.predicting, device));
+                let normed = transformer.norm.forward(rows(states.clone(), &packed.predicting));
                 let predicting = packed.predicting.clone();
                 let inputs = Inputs { layers: inputs, norm: states, predicting, layout, products, dropping };
                 (Self::Inputs(Box::new(inputs)), normed)
@@ -95,7 +91,6 @@ impl Kept {
         transformer: &Transformer,
         by_states: Tensor<2>,
         gradients: &mut Gradients,
-        device: &Device,
     ) -> Option<Tensor<2>> {
         match self {
             Self::Graph(graph) => {
@@ -110,7 +105,7 @@ impl Kept {
                 let mut norm = transformer.norm.clone();
                 norm.weight.watch();
                 let last = leaf(last);
-                let states = norm.forward(rows(last.clone(), &predicting, device));
+                let states = norm.forward(rows(last.clone(), &predicting));
                 let mut found = backward(states, by_states);
                 let count = transformer.parameters().len();
                 add(gradients, count - 1, &[&norm.weight], &mut found);
@@ -144,8 +139,8 @@ fn leaf(states: Tensor<2>) -> Tensor<2> {
     states.autodiff().require_grad()
 }
 
-fn rows(states: Tensor<2>, indices: &[usize], device: &Device) -> Tensor<2> {
-    states.select(0, numbers::indices(indices.iter().copied(), device))
+fn rows(states: Tensor<2>, indices: &[usize]) -> Tensor<2> {
+    fused::look_up(states, Arc::new(Lookup::new(indices.iter().copied().map(Some))))
 }
 
 /// Goes back from `output`, given the gradient by it.

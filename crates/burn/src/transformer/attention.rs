@@ -68,7 +68,7 @@ impl Attention {
         let query = fused::rotate(query, turns.clone());
         let key = fused::rotate(key, turns);
         let attended = match &mut pass.cache {
-            None => fused::attend(query, key, value, self.shape, layout.reaches.clone()),
+            None => fused::attend(query, key, value, self.shape, products, layout.reaches.clone()),
             Some(cache) => cache.attend(layer, [query, key, value], self.shape, layout),
         };
         self.output.forward(attended, None, products, dropout)

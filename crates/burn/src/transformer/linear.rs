@@ -175,11 +175,12 @@ impl Adapter {
 
     /// What it adds to the weight, `[input, output]`.
     fn product(&self) -> Tensor<2> {
-        self.down.value.clone().matmul(self.up.value.clone()) * self.scale
+        product(self.down.value.clone(), self.up.value.clone(), Products::F32) * self.scale
     }
 
     /// What it adds to the layer's output.
     fn forward(&self, states: Tensor<2>) -> Tensor<2> {
-        (states.matmul(self.down.value.clone()) * self.scale).matmul(self.up.value.clone())
+        let low = product(states, self.down.value.clone(), Products::F32) * self.scale;
+        product(low, self.up.value.clone(), Products::F32)
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{IndexingUpdateOp, Tensor};
+use burn::tensor::Tensor;
 use lancer_model::Config;
 
 use super::Places;
 use crate::{
-    Weights, amx,
+    Weights, amx, card,
     fused::{self, AttentionShape, PAGE, Reaches},
     numbers::{change, is_here, matrix, primitive, read, slice},
+    settings::Products,
 };
 
 /// Keys and values of one layer, a row for each token of the pages.
@@ -54,7 +55,7 @@ impl KeysValues {
                     let written = put(with_room(all.take(), pages * PAGE, &new), &new, places);
                     all.insert(written).clone()
                 });
-                fused::attend(query, keys, values, shape, reaches.clone())
+                fused::attend(query, keys, values, shape, Products::F32, reaches.clone())
             }
             Self::Tiles(tiles) => {
                 let (dims, device) = (query.dims(), query.device());
@@ -82,7 +83,7 @@ fn with_room(known: Option<Tensor<2>>, tokens: usize, new: &Tensor<2>) -> Tensor
 fn put(all: Tensor<2>, new: &Tensor<2>, places: &Places) -> Tensor<2> {
     if !is_here(&all) {
         let rows = places.cache_rows(&all.device());
-        return all.select_assign(0, rows, new.clone(), IndexingUpdateOp::Assign);
+        return card::put(all, new, rows);
     }
     let width = new.dims()[1];
     change(all, |all| {

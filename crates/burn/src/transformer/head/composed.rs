@@ -1,10 +1,12 @@
 //! The head composed of Burn's operations, for devices whose numbers do not stand in this program's memory.
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use lancer_backend::TokenId;
 
 use super::{Head, HeadGradients, Scored};
 use crate::{
+    card,
+    fused::Lookup,
     numbers::{indices, matrix, to_vec},
     product::product,
     settings::Products,
@@ -80,9 +82,8 @@ impl Head<'_> {
             by_weight.push(product(by_logits.clone().transpose(), states.clone(), products));
             by_states = by_states + product(by_logits, weight.transpose(), products);
         }
-        let tokens = indices(targets.iter().map(|target| target.0 as usize), &device);
-        let by_weight = Tensor::cat(by_weight, 0);
-        let by_weight = by_weight.select_assign(0, tokens, states.clone() * weights, IndexingUpdateOp::Add);
+        let by_targets = states.clone() * weights;
+        let by_weight = card::add_rows(Tensor::cat(by_weight, 0), &by_targets, &Lookup::of(targets));
         HeadGradients { states: by_states, weight: by_weight }
     }
 }
