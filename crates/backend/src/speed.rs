@@ -63,8 +63,8 @@ pub fn measure<E: Backend>(load: impl FnOnce() -> Result<E, BackendError>) -> Re
     let mut engine = load()?;
     let load_seconds = clock.elapsed().as_secs_f64();
     // What is set up at the first call is not what is measured.
-    prompts(&mut engine, 1)?;
-    let prompt_tokens_per_second = prompts(&mut engine, PROMPTS)?;
+    prompts(&mut engine, 10)?;
+    let prompt_tokens_per_second = prompts(&mut engine, 40)?;
     let decode = BATCHES
         .into_iter()
         .map(|(samples, times)| {
@@ -82,11 +82,11 @@ fn tokens(vocabulary: usize, prompt: usize, length: usize) -> Prompt {
     Prompt::Tokens((0..length).map(|token| TokenId(place(token) as u32)).collect())
 }
 
-fn prompts(engine: &mut dyn Backend, count: usize) -> Result<f64, BackendError> {
+/// Tokens a second of [`PROMPTS`], from the one with this number on.
+fn prompts(engine: &mut dyn Backend, first: usize) -> Result<f64, BackendError> {
     let vocabulary = engine.info().vocabulary;
-    // The first prompt has been read before, by the call that warms up.
-    let requests: Vec<GenerateRequest> = (1..=count)
-        .map(|prompt| GenerateRequest::new(tokens(vocabulary, prompt + 10 * count, PROMPT)).max_tokens(1))
+    let requests: Vec<GenerateRequest> = (first..first + PROMPTS)
+        .map(|prompt| GenerateRequest::new(tokens(vocabulary, prompt, PROMPT)).max_tokens(1))
         .collect();
     let clock = Instant::now();
     let usage = engine.generate(&requests, &mut Steps::default())?;

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut settings = BurnSettings { device, weights, ..BurnSettings::default() };
     if let Some(tokens) = others.get(3) {
-        settings.step_tokens = tokens.parse()?;
+        settings.step_tokens = Some(tokens.parse()?);
     }
     let speed = speed::measure(|| BurnBackend::load(Path::new(model), &settings))?;
     println!("{speed}");

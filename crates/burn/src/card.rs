@@ -13,6 +13,7 @@ mod product;
 mod rms_norm;
 mod rotary;
 mod rows;
+mod squares;
 mod tiles;
 
 use burn::{
@@ -26,6 +27,7 @@ pub(crate) use self::{
     adamw::adamw,
     attention::Padded,
     rows::{add_rows, put},
+    squares::squares,
 };
 
 /// A tensor of 32-bit floats as the cards' backend holds it.
@@ -40,6 +42,12 @@ const MOST_CUBES: usize = 65_535;
 fn floats<const D: usize>(tensor: tensor::Tensor<D>) -> Floats {
     // Holds since all tensors that this module is given are of a card, which are not differentiated here.
     tensor.try_into_primitive::<Cube>().expect("a tensor of a card outside of autodiff")
+}
+
+/// A matrix that nothing else holds.
+fn writable(all: tensor::Tensor<2>) -> Floats {
+    let all = floats(all);
+    if all.can_mut() && all.is_nonoverlapping() { all } else { all.copy() }
 }
 
 /// The same numbers as a tensor of Burn's.

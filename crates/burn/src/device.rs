@@ -53,6 +53,18 @@ pub enum DeviceError {
     },
 }
 
+/// A device with which something is computed, whose work is waited for when this is dropped: the last of what holds its
+/// tensors. Where a process ended with work to do, CUDA would be gone before the thread that gives it the work.
+#[derive(Debug)]
+pub(crate) struct DeviceInUse(pub(crate) Device);
+
+impl Drop for DeviceInUse {
+    fn drop(&mut self) {
+        // Whoever reads what failed is told; here nobody reads it.
+        let _ = self.0.sync();
+    }
+}
+
 impl BurnDevice {
     /// The devices that this program can use, where they are there.
     pub const BUILT_IN: &'static [Self] = &[

@@ -16,6 +16,7 @@ use lancer_model::Model;
 use self::reader::Reader;
 pub use self::settings::{BurnSettings, Weights};
 use crate::{
+    device::DeviceInUse,
     reading::Reading,
     transformer::{Trained, Transformer},
 };
@@ -26,6 +27,7 @@ pub struct BurnBackend {
     grammars: Grammars,
     reader: Reader,
     settings: BurnSettings,
+    _device: DeviceInUse,
 }
 
 impl BurnBackend {
@@ -42,8 +44,9 @@ impl BurnBackend {
 
     /// A model with these weights.
     pub(crate) fn new(model: Model, transformer: Transformer, settings: &BurnSettings) -> Self {
+        let device = DeviceInUse(transformer.device());
         let (grammars, reader) = (Grammars::default(), Reader::new(transformer, settings.weights));
-        Self { model, grammars, reader, settings: *settings }
+        Self { model, grammars, reader, settings: *settings, _device: device }
     }
 }
 

@@ -9,9 +9,9 @@ mod attention;
 mod autodiff;
 mod gated;
 mod linear;
-mod lookup;
+pub(crate) mod lookup;
 mod paged;
-mod reach;
+pub(crate) mod reach;
 mod rms_norm;
 mod rotary;
 mod rounded;
@@ -29,9 +29,9 @@ pub(crate) use self::{
     attention::AttentionShape,
     autodiff::Derived,
     gated::Gated,
-    lookup::{Lists, Lookup},
+    lookup::Lookup,
     paged::{Block, PAGE, Seen},
-    reach::{Listed, Reach, Reaches},
+    reach::{Reach, Reaches},
     rotary::{Direction, Turns},
     rounded::{Factor, View, round, widen},
 };

@@ -11,7 +11,7 @@ mod packed;
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use lancer_backend::{
     Grammars, Learner, LearnerError, Message, StepReport, StepSettings, Tokenizer, TrainingSequence,
     WeightFormat, check_weights,
@@ -22,6 +22,7 @@ pub(crate) use self::adamw::Update;
 use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
 use crate::{
     BurnBackend, BurnSettings, DeviceError,
+    device::DeviceInUse,
     numbers::matrix,
     reading::Reading,
     settings::{Products, TrainSettings},
@@ -43,7 +44,7 @@ pub struct BurnLearner {
     passes: u64,
     last: Option<LastPass>,
     fingerprint: String,
-    device: Device,
+    device: DeviceInUse,
 }
 
 /// The forward pass that a backward pass may follow.
@@ -88,7 +89,7 @@ impl BurnLearner {
             settings: settings.clone(),
             model,
             transformer,
-            device,
+            device: DeviceInUse(device),
         })
     }
 
@@ -209,7 +210,7 @@ impl Learner for BurnLearner {
             }
             HeadPass::Frozen { derivative } => {
                 let rows = weights.len();
-                derivative * matrix(weights, [rows, 1], &self.device)
+                derivative * matrix(weights, [rows, 1], &self.device.0)
             }
         };
         let by_embeddings = last.kept.backward(&self.transformer, by_states, &mut self.gradients);

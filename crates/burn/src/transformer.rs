@@ -93,6 +93,11 @@ impl Transformer {
         is_here(&self.norm.weight.value)
     }
 
+    /// Where it is computed.
+    pub(crate) fn device(&self) -> Device {
+        self.norm.weight.value.device()
+    }
+
     /// All layers, without the last norm.
     pub(crate) fn layers(&self, mut states: Tensor<2>, pass: &mut Pass<'_>) -> Tensor<2> {
         for (layer, block) in self.blocks.iter().enumerate() {

@@ -8,7 +8,7 @@ use crate::{fused::Lookup, training::Update};
 #[derive(Debug)]
 pub(crate) struct Padded;
 
-pub(crate) fn put(_: Tensor<2>, _: &Tensor<2>, _: Tensor<1, Int>) -> Tensor<2> {
+pub(crate) fn put(_: Tensor<2>, _: &Tensor<2>, _: &Tensor<1, Int>) -> Tensor<2> {
     unreachable!("{NO_CARD}")
 }
 
@@ -18,6 +18,11 @@ pub(crate) fn add_rows(_: Tensor<2>, _: &Tensor<2>, _: &Lookup) -> Tensor<2> {
 
 pub(crate) fn adamw(_: [Tensor<2>; 3], _: &Tensor<2>, _: Update) -> [Tensor<2>; 3] {
     unreachable!("{NO_CARD}")
+}
+
+pub(crate) fn squares(tensors: &[&Tensor<2>]) -> Vec<f32> {
+    assert!(tensors.is_empty(), "{NO_CARD}");
+    Vec::new()
 }
 
 /// Why none of these is called.

@@ -21,7 +21,7 @@ use lancer_model::{ConvertFormat, Model, convert};
 const NARROW: BurnSettings = BurnSettings {
     parallel: NonZeroU32::new(2).unwrap(),
     cache_tokens: NonZeroU32::new(600),
-    step_tokens: NonZeroU32::new(7).unwrap(),
+    step_tokens: NonZeroU32::new(7),
     weights: Weights::F32,
     device: BurnDevice::Cpu,
 };

@@ -41,5 +41,5 @@ pub(super) fn backward(kept: Attended, by_output: Floats) -> [Floats; 3] {
 }
 
 fn padded<'a>(reaches: &'a Reaches, shape: AttentionShape, query: &Tensor<2>) -> &'a many::Padded {
-    reaches.padded(shape.window, || many::Padded::new(reaches, shape.window, &query.device()))
+    reaches.padded(shape.window, || many::Padded::new(reaches, shape, &query.device()))
 }

@@ -8,8 +8,8 @@ use cubecl::prelude::*;
 
 use super::{Floats, UNITS, add_up, beside, cubes, dims, floats, matrix};
 
-/// Rows whose part of the gradient by the weight one cube sums up.
-const ROWS: usize = 16;
+/// Cubes that sum up a part of the gradient by the weight each, at most.
+const PARTS: usize = 256;
 
 pub(super) fn forward(states: Floats, weight: Floats, epsilon: f64) -> Floats {
     let [rows, width] = dims(&states);
@@ -41,13 +41,14 @@ pub(super) fn backward(
 ) -> (Floats, Option<Floats>) {
     let [rows, width] = dims(&states);
     let by_states = beside(&states, [rows, width]);
-    let parts = if wants_weight { rows.div_ceil(ROWS) } else { 1 };
-    let by_weight = beside(&states, [parts, width]);
+    let at_once = rows.div_ceil(PARTS).max(1);
+    let parts = rows.div_ceil(at_once);
+    let by_weight = beside(&states, [if wants_weight { parts } else { 1 }, width]);
     if rows > 0 {
         let client = states.client.clone();
         derived::launch(
             &client,
-            cubes(rows.div_ceil(ROWS)),
+            cubes(parts),
             CubeDim::new_1d(UNITS),
             states.into_tensor_arg(),
             weight.into_tensor_arg(),
@@ -55,8 +56,8 @@ pub(super) fn backward(
             by_states.clone().into_tensor_arg(),
             by_weight.clone().into_tensor_arg(),
             epsilon as f32,
+            at_once,
             UNITS as usize,
-            ROWS,
             width,
             wants_weight,
         );
@@ -73,7 +74,7 @@ fn normed(
     epsilon: f32,
     #[comptime] units: usize,
 ) {
-    let (row, unit, width) = (CUBE_POS as usize, UNIT_POS_X as usize, states.shape(1));
+    let (row, unit, width) = (CUBE_POS, UNIT_POS_X as usize, states.shape(1));
     if row >= states.shape(0) {
         terminate!();
     }
@@ -105,12 +106,12 @@ fn derived(
     by_states: &mut Tensor<f32>,
     by_weight: &mut Tensor<f32>,
     epsilon: f32,
+    rows: usize,
     #[comptime] units: usize,
-    #[comptime] rows: usize,
     #[comptime] width: usize,
     #[comptime] wants_weight: bool,
 ) {
-    let (part, unit) = (CUBE_POS as usize, UNIT_POS_X as usize);
+    let (part, unit) = (CUBE_POS, UNIT_POS_X as usize);
     let mut squares = Shared::<[f32]>::new_slice(units);
     let mut products = Shared::<[f32]>::new_slice(units);
     // Each thread has columns of its own.

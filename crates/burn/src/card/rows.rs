@@ -10,8 +10,8 @@ use burn::{
 };
 use cubecl::prelude::*;
 
-use super::{Floats, dims, floats, integers, matrix, threads};
-use crate::fused::{Lists, Lookup};
+use super::{Floats, dims, floats, integers, matrix, threads, writable};
+use crate::fused::lookup::{Lists, Lookup};
 
 /// These rows of `[count, width]`, one after another.
 pub(super) fn look_up(states: Floats, lookup: &Lookup) -> Floats {
@@ -60,12 +60,12 @@ pub(crate) fn add_rows(
 pub(crate) fn put(
     all: tensor::Tensor<2>,
     new: &tensor::Tensor<2>,
-    rows: tensor::Tensor<1, Int>,
+    rows: &tensor::Tensor<1, Int>,
 ) -> tensor::Tensor<2> {
     let (all, new) = (writable(all), floats(new.clone()));
     let numbers = dims(&new).iter().product();
     if numbers > 0 {
-        let rows = integers(&rows);
+        let rows = integers(rows);
         let client = all.client.clone();
         let (cubes, units) = threads(&all, numbers);
         let integer = dtype_to_storage_type(rows.dtype);
@@ -80,12 +80,6 @@ pub(crate) fn put(
         );
     }
     matrix(all)
-}
-
-/// A matrix that nothing else holds.
-fn writable(all: tensor::Tensor<2>) -> Floats {
-    let all = floats(all);
-    if all.can_mut() && all.is_nonoverlapping() { all } else { all.copy() }
 }
 
 #[cube(launch)]

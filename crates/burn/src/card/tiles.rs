@@ -210,6 +210,7 @@ fn read(
 
 /// Writes to the shared memory what [`read`] has read, summand by summand.
 #[cube]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what the macro takes for an array is small")]
 fn keep(
     numbers: &Array<f32>,
     shared: &mut Shared<[f32]>,

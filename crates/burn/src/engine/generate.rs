@@ -122,7 +122,7 @@ impl Run<'_> {
 
     /// Reads the next prompt, and those after it that are read whole in its last pass.
     fn read_prompts(&mut self) -> Result<(), BackendError> {
-        let most = self.settings.step_tokens.get() as usize;
+        let most = self.settings.tokens_at_once();
         let (mut plan, mut ends) = (Plan::default(), Vec::new());
         while let Some(&request) = self.waiting.front() {
             let prompt = &self.prepared[request].prompt;

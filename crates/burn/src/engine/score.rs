@@ -28,7 +28,7 @@ pub(crate) fn score(
     let asked = prepare(reading, settings, requests)?;
     let done = asked.iter().map(|one| vec![Vec::new(); one.continuations.len()]).collect();
     reader.take_usage();
-    let step = settings.step_tokens.get() as usize;
+    let step = settings.tokens_at_once();
     let mut run = Run { reader, step, asked: &asked, pass: Pass::default(), done, sink };
     let order = by_common_beginning(asked.iter().map(|one| one.prompt.as_slice()));
     let result =

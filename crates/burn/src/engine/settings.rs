@@ -16,8 +16,9 @@ pub struct BurnSettings {
     /// sequence can have no more, nor more than the model was trained for. Where it is left out, as many samples are written side
     /// by side as may be, and the cache grows with what they turn out to need.
     pub cache_tokens: Option<NonZeroU32>,
-    /// Tokens of prompts and continuations that are read at once at most.
-    pub step_tokens: NonZeroU32,
+    /// Tokens of prompts and continuations that are read at once at most. Where it is left out, 512 on the processor and 2,048 on
+    /// cards, which fewer do not keep busy.
+    pub step_tokens: Option<NonZeroU32>,
     /// In which numbers the weights of matrices are kept and multiplied.
     pub weights: Weights,
     /// Where the model is computed.
@@ -30,7 +31,7 @@ impl Default for BurnSettings {
         Self {
             parallel: number(32),
             cache_tokens: None,
-            step_tokens: number(512),
+            step_tokens: None,
             weights: Weights::F32,
             device: BurnDevice::Cpu,
         }
@@ -38,6 +39,15 @@ impl Default for BurnSettings {
 }
 
 impl BurnSettings {
+    /// Tokens that are read at once at most.
+    pub(crate) fn tokens_at_once(&self) -> usize {
+        let of_device = match self.device {
+            BurnDevice::Cpu => 512,
+            BurnDevice::Wgpu | BurnDevice::Cuda => 2048,
+        };
+        self.step_tokens.map_or(of_device, |tokens| tokens.get() as usize)
+    }
+
     /// The longest sequence that a model of this context length may read.
     pub(crate) fn context_length(&self, trained: usize) -> usize {
         self.cache_tokens.map_or(trained, |most| trained.min(most.get() as usize))

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::{
     card,
-    numbers::{change_all, is_here, read, taken, to_vec},
+    numbers::{change_all, is_here, read, taken},
     transformer::Parameter,
 };
 
@@ -135,14 +135,6 @@ fn norm(gradients: &[Option<Tensor<2>>]) -> f64 {
     let square = |chunk: &[f32]| -> f64 { chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum() };
     let squares = |gradient: &[f32]| -> Vec<f64> { gradient.par_chunks(CHUNK).map(square).collect() };
     let here: f64 = here.into_iter().map(|gradient| read(gradient, squares).iter().sum::<f64>()).sum();
-    // One transfer for all. Summed by rows first: the sum of a whole tensor is added up by several groups of threads in the
-    // order in which they end, and a training that goes on from a checkpoint would not be the same.
-    let sum_of_squares = |gradient: &Tensor<2>| gradient.clone().square().sum_dim(1).sum_dim(0);
-    let elsewhere: Vec<Tensor<2>> = elsewhere.into_iter().map(sum_of_squares).collect();
-    let elsewhere: f64 = if elsewhere.is_empty() {
-        0.0
-    } else {
-        to_vec(&Tensor::cat(elsewhere, 0)).into_iter().map(f64::from).sum()
-    };
+    let elsewhere: f64 = card::squares(&elsewhere).into_iter().map(f64::from).sum();
     (here + elsewhere).sqrt()
 }

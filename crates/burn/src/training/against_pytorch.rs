@@ -73,7 +73,7 @@ fn learner(run: &Run, lora: &Lora, settings: &TrainSettings) -> BurnLearner {
     };
     let settings = TrainSettings { method, seed: Seed(1), ..settings.clone() };
     let mut learner = BurnLearner::load(&fixtures().join(&run.model), &settings).unwrap();
-    let device = learner.device.clone();
+    let device = learner.device.0.clone();
     let adapters = learner
         .transformer
         .parameters_mut()

@@ -8,7 +8,7 @@ use cubecl::prelude::*;
 
 use crate::{
     card::{Floats, MOST_CUBES, UNITS, add_up, beside, dims, find_largest, integers},
-    fused::{AttentionShape, Listed},
+    fused::{AttentionShape, reach::Listed},
 };
 
 /// Whether there are not too many queries, and not too many numbers to a head.

@@ -17,8 +17,10 @@ use crate::{
     settings::Products,
 };
 
-/// Queries of a piece. All scores of a piece stand in memory at once, and half of those within it are of keys that are not seen.
+/// Queries of a piece. Half of the scores of those within it are of keys that are not seen.
 const QUERIES: usize = 512;
+/// Scores that stand in memory at once, 256 MB, where one reach does not have more.
+const SCORES: usize = 1 << 26;
 
 /// Reaches as tensors.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ struct Group {
 type Batch = Tensor<3>;
 
 impl Padded {
-    pub(super) fn new(reaches: &[Reach], window: Option<usize>, device: &Device) -> Self {
+    pub(super) fn new(reaches: &[Reach], shape: AttentionShape, device: &Device) -> Self {
         let mut groups: BTreeMap<(usize, usize), Vec<&Reach>> = BTreeMap::new();
         let pieces: Vec<Reach> = reaches.iter().flat_map(|reach| reach.pieces(QUERIES)).collect();
         for reach in &pieces {
@@ -56,8 +58,10 @@ impl Padded {
         }
         let rows = reaches.iter().map(|reach| reach.queries.end).max().unwrap_or(0);
         let (mut outputs, mut before) = (vec![0; rows], 0);
-        let groups = groups.into_values().map(|reaches| {
-            let group = Group::new(&reaches, window, device);
+        let at_once = |(queries, keys): (usize, usize)| (SCORES / (shape.heads * queries * keys)).max(1);
+        let groups = groups.iter().flat_map(|(&size, reaches)| reaches.chunks(at_once(size)));
+        let groups = groups.map(|reaches| {
+            let group = Group::new(reaches, shape.window, device);
             for (place, reach) in reaches.iter().enumerate() {
                 for (query, row) in reach.queries.clone().enumerate() {
                     outputs[row] = before + place * group.queries + query;

@@ -89,7 +89,7 @@ fn weighted<I: Numeric>(
     #[comptime] units: usize,
     #[define(I)] _integer: ElemType,
 ) {
-    let (row, unit) = (CUBE_POS as usize, UNIT_POS_X as usize);
+    let (row, unit) = (CUBE_POS, UNIT_POS_X as usize);
     if row >= rows {
         terminate!();
     }
@@ -151,7 +151,7 @@ fn derived<I: Numeric>(
     #[comptime] units: usize,
     #[define(I)] _integer: ElemType,
 ) {
-    let (row, unit) = (CUBE_POS as usize, UNIT_POS_X as usize);
+    let (row, unit) = (CUBE_POS, UNIT_POS_X as usize);
     if row >= rows {
         terminate!();
     }

@@ -83,7 +83,7 @@ fn with_room(known: Option<Tensor<2>>, tokens: usize, new: &Tensor<2>) -> Tensor
 fn put(all: Tensor<2>, new: &Tensor<2>, places: &Places) -> Tensor<2> {
     if !is_here(&all) {
         let rows = places.cache_rows(&all.device());
-        return card::put(all, new, rows);
+        return card::put(all, new, &rows);
     }
     let width = new.dims()[1];
     change(all, |all| {
