@@ -9,9 +9,8 @@
 //! Sequences are packed as rows of one matrix for the linear layers, and attention is done for each by itself, so nothing
 //! is computed for padding. Sequences that follow each other with the same prompt, such as the two sides of a preference
 //! pair, share its rows. The head is computed for target tokens only and for some thousand tokens of the vocabulary at a
-//! time, so the logits of a batch never stand in memory. On the processor, what is neither a matrix product nor a lookup is a
-//! kernel of this crate with a derivative of its own, an extension of Burn; on other devices it is composed of Burn's
-//! operations. Frozen weights have no gradient at any time.
+//! time, so the logits of a batch never stand in memory. Every operation of a layer is a kernel of this crate with a
+//! derivative of its own, an extension of Burn, on the processor as on cards. Frozen weights have no gradient at any time.
 //!
 //! Most of a step is matrix products at the speed of the processor, in 32-bit floats or with factors rounded to bf16
 //! ([`Products`]). `examples/train_speed.rs` measures it.
