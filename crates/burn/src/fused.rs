@@ -229,8 +229,9 @@ impl Derived for Flex {
         scale: f64,
         products: Products,
         gate: Option<Gated>,
-    ) -> Self::Adapted {
-        Adapted { states: States::new(states, gate), weight, down, up, scale, products }
+    ) -> (Floats, Self::Adapted) {
+        let layer = Adapted { states: States::Kept(states.clone()), weight, down, up, scale, products };
+        (layer.clone().forward(), Adapted { states: States::new(states, gate), ..layer })
     }
 
     fn adapted_back(
@@ -241,8 +242,14 @@ impl Derived for Flex {
         kept.backward(by_output, wants_states)
     }
 
-    fn linear_kept(states: Floats, weight: Floats, products: Products, gate: Option<Gated>) -> Self::Linear {
-        linear::Kept { states: States::new(states, gate), weight, products }
+    fn linear_kept(
+        states: Floats,
+        weight: Floats,
+        products: Products,
+        gate: Option<Gated>,
+    ) -> (Floats, Self::Linear) {
+        let output = linear::forward(states.clone(), weight.clone(), products);
+        (output, linear::Kept { states: States::new(states, gate), weight, products })
     }
 
     fn linear_back(kept: Self::Linear, by_output: Floats, wants: [bool; 2]) -> [Option<Floats>; 2] {

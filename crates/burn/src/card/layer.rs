@@ -146,8 +146,10 @@ impl Derived for Cube {
         scale: f64,
         products: Products,
         _: Option<Gated>,
-    ) -> Adapted {
-        Adapted { layer: Linear { states, weight, products }, down, up, scale }
+    ) -> (Floats, Adapted) {
+        let layer = Linear { states: states.clone(), weight: weight.clone(), products };
+        let kept = Adapted { layer, down: down.clone(), up: up.clone(), scale };
+        (Self::adapted(states, weight, down, up, scale, products, None), kept)
     }
 
     /// With `dy` the gradient by the output and `h = s · dy Bᵀ`: `dx = dy Wᵀ + h Aᵀ`, `dA = xᵀ h`, `dB = s · (x A)ᵀ dy`.
@@ -165,8 +167,9 @@ impl Derived for Cube {
         (by_states, [by_down, by_up])
     }
 
-    fn linear_kept(states: Floats, weight: Floats, products: Products, _: Option<Gated>) -> Linear {
-        Linear { states: factor(states, products), weight: factor(weight, products), products }
+    fn linear_kept(states: Floats, weight: Floats, products: Products, _: Option<Gated>) -> (Floats, Linear) {
+        let [states, weight] = [states, weight].map(|numbers| factor(numbers, products));
+        (product(states.clone(), weight.clone(), products), Linear { states, weight, products })
     }
 
     /// With `dy` the gradient by the output: `dx = dy Wᵀ`, `dW = xᵀ dy`.

@@ -58,7 +58,7 @@ pub(crate) trait Derived: Fused {
     /// The gradients by query, key and value.
     fn attend_back(kept: Self::Attended, by_output: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
 
-    /// What the way back needs; `gate` is what the states are computed from, if they can be computed again.
+    /// `gate` is what the states are computed from, if they can be computed again.
     fn adapted_kept(
         states: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -67,7 +67,7 @@ pub(crate) trait Derived: Fused {
         scale: f64,
         products: Products,
         gate: Option<Gated>,
-    ) -> Self::Adapted;
+    ) -> (FloatTensor<Self>, Self::Adapted);
 
     /// The gradients by states, where it is wanted, down and up.
     fn adapted_back(
@@ -82,7 +82,7 @@ pub(crate) trait Derived: Fused {
         weight: FloatTensor<Self>,
         products: Products,
         gate: Option<Gated>,
-    ) -> Self::Linear;
+    ) -> (FloatTensor<Self>, Self::Linear);
 
     /// The gradients by states and weight, those that are wanted.
     fn linear_back(
@@ -162,13 +162,14 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         let guards = [states.node(), down.node(), up.node()];
         let prepared = AdaptedBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
         let [states, weight, down, up] = [states, weight, down, up].map(FloatTensor::<Self>::into_primitive);
-        let (x, w, a, b) = (states.clone(), weight.clone(), down.clone(), up.clone());
-        let output = B::adapted(x, w, a, b, scale, products, None);
         match prepared {
             OpsKind::Tracked(prep) => {
-                prep.finish(B::adapted_kept(states, weight, down, up, scale, products, gate), output)
+                let (output, kept) = B::adapted_kept(states, weight, down, up, scale, products, gate);
+                prep.finish(kept, output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(output),
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::adapted(states, weight, down, up, scale, products, None))
+            }
         }
     }
 
@@ -181,10 +182,12 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         let guards = [states.node(), weight.node()];
         let prepared = LinearBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
         let (states, weight) = (states.into_primitive(), weight.into_primitive());
-        let output = <B as Fused>::linear(states.clone(), weight.clone(), products, None);
         match prepared {
-            OpsKind::Tracked(prep) => prep.finish(B::linear_kept(states, weight, products, gate), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
+            OpsKind::Tracked(prep) => {
+                let (output, kept) = B::linear_kept(states, weight, products, gate);
+                prep.finish(kept, output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(<B as Fused>::linear(states, weight, products, None)),
         }
     }
 

@@ -93,9 +93,7 @@ fn weighted<I: Numeric>(
     if row >= rows {
         terminate!();
     }
-    let query = row / (heads * queries) * queries + row % queries;
-    let first = u32::cast_from(seen[2 * query]) as usize;
-    let end = u32::cast_from(seen[2 * query + 1]) as usize;
+    let (first, end) = keys_of(seen, row, heads, queries);
     let start = row * keys;
     let mut parts = Shared::<[f32]>::new_slice(units);
 
@@ -155,9 +153,7 @@ fn derived<I: Numeric>(
     if row >= rows {
         terminate!();
     }
-    let query = row / (heads * queries) * queries + row % queries;
-    let first = u32::cast_from(seen[2 * query]) as usize;
-    let end = u32::cast_from(seen[2 * query + 1]) as usize;
+    let (first, end) = keys_of(seen, row, heads, queries);
     let start = row * keys;
     let mut parts = Shared::<[f32]>::new_slice(units);
 
@@ -179,4 +175,12 @@ fn derived<I: Numeric>(
         by_weights[start + key] = by_score;
         key += units;
     }
+}
+
+/// The first key that a row's query sees, and the first after those that it sees. Rows are those of all heads of a reach, and
+/// then those of the next.
+#[cube]
+fn keys_of<I: Numeric>(seen: &Tensor<I>, row: usize, heads: usize, queries: usize) -> (usize, usize) {
+    let query = row / (heads * queries) * queries + row % queries;
+    (u32::cast_from(seen[2 * query]) as usize, u32::cast_from(seen[2 * query + 1]) as usize)
 }
