@@ -86,6 +86,12 @@ fn cubes(rows: usize) -> CubeCount {
     CubeCount::Static(beside as u32, rows.div_ceil(beside) as u32, 1)
 }
 
+/// A number of a matrix.
+#[cube]
+fn number(matrix: &Tensor<f32>, row: usize, column: usize) -> f32 {
+    matrix[row * matrix.stride(0) + column * matrix.stride(1)]
+}
+
 /// Finds the largest of what the threads of a cube have written, one number each, and puts it first. Their number is a power of
 /// two.
 #[cube]

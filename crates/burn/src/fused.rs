@@ -7,7 +7,7 @@
 mod adapted;
 mod attention;
 mod autodiff;
-mod gated;
+pub(crate) mod gated;
 mod linear;
 pub(crate) mod lookup;
 mod paged;

@@ -3,7 +3,7 @@
 use burn::{cubecl, tensor};
 use cubecl::prelude::*;
 
-use super::{dims, floats, matrix, threads, writable};
+use super::{dims, floats, matrix, number, threads, writable};
 use crate::training::Update;
 
 /// The new weights and moments, in place of those that nothing else holds.
@@ -58,7 +58,7 @@ fn changed(
         terminate!();
     }
     let (row, column) = (place / width, place % width);
-    let gradient = gradient[row * gradient.stride(0) + column * gradient.stride(1)] * gradient_scale;
+    let gradient = number(gradient, row, column) * gradient_scale;
     let of_first = row * first.stride(0) + column * first.stride(1);
     let of_second = row * second.stride(0) + column * second.stride(1);
     let of_weights = row * weights.stride(0) + column * weights.stride(1);

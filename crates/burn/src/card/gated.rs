@@ -4,7 +4,8 @@ use burn::cubecl;
 use cubecl::prelude::*;
 use lancer_model::Activation;
 
-use super::{Floats, beside, dims, threads};
+use super::{Floats, beside, dims, number, threads};
+use crate::fused::gated::{CUBIC, LINEAR};
 
 pub(super) fn forward(gate: Floats, up: Floats, activation: Activation) -> Floats {
     let [rows, width] = dims(&gate);
@@ -57,8 +58,8 @@ fn activated(gate: &Tensor<f32>, up: &Tensor<f32>, output: &mut Tensor<f32>, #[c
         terminate!();
     }
     let (row, column) = (place / width, place % width);
-    let gate = gate[row * gate.stride(0) + column * gate.stride(1)];
-    let up = up[row * up.stride(0) + column * up.stride(1)];
+    let gate = number(gate, row, column);
+    let up = number(up, row, column);
     output[place] = gate * sigmoid(slope(gate, is_silu)) * up;
 }
 
@@ -76,12 +77,12 @@ fn derived(
         terminate!();
     }
     let (row, column) = (place / width, place % width);
-    let gate = gate[row * gate.stride(0) + column * gate.stride(1)];
-    let up = up[row * up.stride(0) + column * up.stride(1)];
-    let by_output = by_output[row * by_output.stride(0) + column * by_output.stride(1)];
+    let gate = number(gate, row, column);
+    let up = number(up, row, column);
+    let by_output = number(by_output, row, column);
     let open = sigmoid(slope(gate, is_silu));
     let steepness =
-        if comptime!(is_silu) { f32::new(1.0) } else { 1.595_769 * (1.0 + 0.134_145 * gate * gate) };
+        if comptime!(is_silu) { f32::new(1.0) } else { LINEAR * (1.0 + 3.0 * CUBIC * gate * gate) };
     by_up[place] = by_output * gate * open;
     by_gate[place] = by_output * up * open * (1.0 + gate * steepness * (1.0 - open));
 }
@@ -89,7 +90,7 @@ fn derived(
 /// `s` of [`gated`](crate::fused::gated): since `(1 + tanh x) / 2 = σ(2x)`, GELU is a sigmoid too.
 #[cube]
 fn slope(gate: f32, #[comptime] is_silu: bool) -> f32 {
-    if comptime!(is_silu) { gate } else { 1.595_769 * (gate + 0.044_715 * gate * gate * gate) }
+    if comptime!(is_silu) { gate } else { LINEAR * gate * (1.0 + CUBIC * gate * gate) }
 }
 
 #[cube]

@@ -1,5 +1,4 @@
-//! Matrix products: `CubeK`'s, which are told what to compute with, since by itself it rounds the factors of 32-bit floats
-//! to TF32 where a card has it.
+//! Matrix products: of 32-bit floats by kernels of this crate, of factors rounded to bf16 by `CubeK`.
 
 use burn::{
     backend::{Cube, cubecl::dtype_to_storage_type, ops::FloatTensorOps},
@@ -16,7 +15,7 @@ use cubek::{
     std::InputBinding,
 };
 
-use super::{Floats, few_rows, floats, matrix, tiles};
+use super::{Floats, beside, few_rows, floats, matrix, tiles};
 use crate::settings::Products;
 
 /// Products with so many numbers at most are divided into sums where each number is a sum of many: otherwise too few threads
@@ -43,26 +42,7 @@ pub(super) fn product(left: Floats, right: Floats, products: Products) -> Floats
             in_parts(matrix(left), matrix(right))
         }
         Products::F32 => tiles::product(left, right),
-        Products::Bf16 => {
-            launch(factor(left, products), factor(right, products), dims, |left, right, output, numbers| {
-                // What is the fastest on an H100 of those that are for cards with matrix units, unless the card has none.
-                let fastest = OrderedSelectionArgs {
-                    partition_k: Some(2),
-                    row_count: Some(8),
-                    rows_per_plane: Some(2),
-                    ..OrderedSelectionArgs::default()
-                };
-                let fastest = Strategy::OrderedDoubleMma(BlueprintStrategy::Inferred(fastest)).into();
-                let client = output.client.clone();
-                let binding = output.binding();
-                match launch_ref(&fastest, &client, left.clone(), right.clone(), binding.clone(), numbers) {
-                    Err(MatmulSetupError::Unavailable(_)) => {
-                        launch_ref(&strategy::Strategy::Auto, &client, left, right, binding, numbers)
-                    }
-                    launched => launched,
-                }
-            })
-        }
+        Products::Bf16 => rounded(factor(left, products), factor(right, products), dims),
     }
 }
 
@@ -74,30 +54,32 @@ pub(super) fn factor(numbers: Floats, products: Products) -> Floats {
     }
 }
 
-/// Computes 32-bit floats of factors of one type.
-fn launch(
-    left: Floats,
-    right: Floats,
-    dims: Vec<usize>,
-    launch: impl FnOnce(InputBinding, InputBinding, Floats, &mut MatmulElems) -> Result<(), MatmulSetupError>,
-) -> Floats {
-    let bytes = dims.iter().product::<usize>() * size_of::<f32>();
-    let handle = left.client.empty(bytes);
-    let output = Floats::new_contiguous(
-        left.client.clone(),
-        left.device.clone(),
-        Shape::from(dims),
-        handle,
-        DType::F32,
-    );
+/// The product of factors in bf16, in 32-bit floats.
+fn rounded(left: Floats, right: Floats, dims: Vec<usize>) -> Floats {
+    let output = beside(&left, dims);
     let factor = dtype_to_storage_type(left.dtype);
     let mut numbers = MatmulElems::from_globals(&MatmulGlobalElems {
         lhs: factor,
         rhs: factor,
-        out: dtype_to_storage_type(DType::F32),
+        out: dtype_to_storage_type(output.dtype),
     });
     let [left, right] = [left, right].map(|tensor| InputBinding::new(tensor.binding(), factor));
-    let launched = launch(left, right, output.clone(), &mut numbers);
+    // What is the fastest on an H100 of those that are for cards with matrix units, unless the card has none.
+    let fastest = OrderedSelectionArgs {
+        partition_k: Some(2),
+        row_count: Some(8),
+        rows_per_plane: Some(2),
+        ..OrderedSelectionArgs::default()
+    };
+    let fastest = Strategy::OrderedDoubleMma(BlueprintStrategy::Inferred(fastest)).into();
+    let mut launch = |strategy| {
+        let (left, right, written) = (left.clone(), right.clone(), output.clone().binding());
+        launch_ref(strategy, &output.client, left, right, written, &mut numbers)
+    };
+    let launched = match launch(&fastest) {
+        Err(MatmulSetupError::Unavailable(_)) => launch(&strategy::Strategy::Auto),
+        launched => launched,
+    };
     // Strategies for any size were chosen, and a card that fails is as memory that fails.
     launched.unwrap_or_else(|error| panic!("the card has no matrix product: {error:?}"));
     output

@@ -10,7 +10,7 @@ use burn::{
 };
 use cubecl::prelude::*;
 
-use super::{Floats, dims, floats, integers, matrix, threads, writable};
+use super::{Floats, dims, floats, integers, matrix, number, threads, writable};
 use crate::fused::lookup::{Lists, Lookup};
 
 /// These rows of `[count, width]`, one after another.
@@ -103,7 +103,7 @@ fn added<I: Numeric>(
     let mut total = sums[to];
     while place < end {
         let from = u32::cast_from(places[place]) as usize;
-        total += new[from * new.stride(0) + column * new.stride(1)];
+        total += number(new, from, column);
         place += 1;
     }
     sums[to] = total;
@@ -123,5 +123,5 @@ fn written<I: Numeric>(
     }
     let row = u32::cast_from(rows[from]) as usize;
     let to = row * all.stride(0) + column * all.stride(1);
-    all[to] = new[from * new.stride(0) + column * new.stride(1)];
+    all[to] = number(new, from, column);
 }

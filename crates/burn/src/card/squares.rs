@@ -3,7 +3,7 @@
 use burn::{cubecl, tensor};
 use cubecl::prelude::*;
 
-use super::{Floats, UNITS, add_up, beside, cubes, dims, floats, matrix};
+use super::{Floats, UNITS, add_up, beside, cubes, dims, floats, matrix, number};
 use crate::numbers::to_vec;
 
 /// Numbers that a cube of threads adds up at least.
@@ -51,8 +51,8 @@ fn summed(
     let mut sum = 0.0f32;
     let mut place = CUBE_POS * units + UNIT_POS_X as usize;
     while place < count {
-        let number = numbers[place / width * numbers.stride(0) + place % width * numbers.stride(1)];
-        sum += number * number;
+        let one = number(numbers, place / width, place % width);
+        sum += one * one;
         place += parts * units;
     }
     let mut threads = Shared::<[f32]>::new_slice(units);

@@ -34,8 +34,9 @@ impl Slope for Silu {
 struct GeluTanh;
 
 /// `2 √(2/π)`.
-const LINEAR: f32 = 1.595_769;
-const CUBIC: f32 = 0.044_715;
+pub(crate) const LINEAR: f32 = 1.595_769;
+/// What the cube of the gate is taken times.
+pub(crate) const CUBIC: f32 = 0.044_715;
 
 impl Slope for GeluTanh {
     fn value(gate: f32) -> f32 {

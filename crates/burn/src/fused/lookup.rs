@@ -1,4 +1,4 @@
-//! Lookup of a matrix that are looked up, one after another, and the sums that come back to them.
+//! Rows of a matrix that are looked up, one after another, and the sums that come back to them.
 
 use std::sync::OnceLock;
 
@@ -38,8 +38,14 @@ impl Lookup {
         Self::new(tokens.iter().map(|token| Some(token.0 as usize)))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
+    /// Adds what comes back, a row of `width` numbers for each that was looked up, to the rows of `sums`.
+    pub(crate) fn add_back(&self, sums: &mut [f32], by_rows: &[f32], width: usize) {
+        for (row, by_row) in self.all.iter().zip(by_rows.chunks_exact(width)) {
+            let Some(row) = row else { continue };
+            for (sum, by_row) in sums[row * width..][..width].iter_mut().zip(by_row) {
+                *sum += by_row;
+            }
+        }
     }
 
     /// As tensors of the model's device, which are made once.
@@ -68,8 +74,11 @@ pub(super) fn forward(states: Floats, lookup: &Lookup) -> Floats {
     let states = compact(states);
     let width = states.layout().shape()[1];
     let numbers = slice(&states);
-    let found = lookup.all.iter().flat_map(|row| &numbers[row.unwrap_or(0) * width..][..width]);
-    tensor(found.copied().collect(), [lookup.len(), width])
+    let mut found = Vec::with_capacity(lookup.all.len() * width);
+    for row in &lookup.all {
+        found.extend_from_slice(&numbers[row.unwrap_or(0) * width..][..width]);
+    }
+    tensor(found, [lookup.all.len(), width])
 }
 
 /// The gradient by `count` rows.
@@ -77,11 +86,6 @@ pub(super) fn backward(by_output: Floats, lookup: &Lookup, count: usize) -> Floa
     let by_output = compact(by_output);
     let width = by_output.layout().shape()[1];
     let mut sums = vec![0.0; count * width];
-    for (row, by_output) in lookup.all.iter().zip(slice(&by_output).chunks_exact(width)) {
-        let Some(row) = row else { continue };
-        for (sum, by_output) in sums[row * width..][..width].iter_mut().zip(by_output) {
-            *sum += by_output;
-        }
-    }
+    lookup.add_back(&mut sums, slice(&by_output), width);
     tensor(sums, [count, width])
 }

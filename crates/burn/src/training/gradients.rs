@@ -38,20 +38,12 @@ impl Gradients {
         let hidden = by_row.dims()[1];
         let zeros = || Tensor::zeros([vocabulary, hidden], &by_row.device());
         let sum = self.sums[parameter].take().unwrap_or_else(zeros);
-        if !is_here(&sum) {
-            self.sums[parameter] = Some(card::add_rows(sum, by_row, &Lookup::of(tokens)));
-            return;
-        }
-        self.sums[parameter] = Some(change(sum, |sum| {
-            read(by_row, |by_row| {
-                for (token, gradient) in tokens.iter().zip(by_row.chunks_exact(hidden)) {
-                    let row = token.0 as usize * hidden;
-                    for (sum, gradient) in sum[row..row + hidden].iter_mut().zip(gradient) {
-                        *sum += gradient;
-                    }
-                }
-            });
-        }));
+        let lookup = Lookup::of(tokens);
+        self.sums[parameter] = Some(if is_here(&sum) {
+            change(sum, |sum| read(by_row, |by_row| lookup.add_back(sum, by_row, hidden)))
+        } else {
+            card::add_rows(sum, by_row, &lookup)
+        });
     }
 
     /// The sums, which are then zero again.

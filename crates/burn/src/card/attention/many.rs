@@ -26,8 +26,6 @@ const SCORES: usize = 1 << 26;
 #[derive(Debug)]
 pub(crate) struct Padded {
     groups: Vec<Group>,
-    /// The row of the groups' outputs, one group after another, that is each query's.
-    outputs: Tensor<1, Int>,
 }
 
 /// Reaches of about the same size.
@@ -56,22 +54,9 @@ impl Padded {
             let size = (reach.rows().next_power_of_two(), reach.keys().next_power_of_two());
             groups.entry(size).or_default().push(reach);
         }
-        let rows = reaches.iter().map(|reach| reach.queries.end).max().unwrap_or(0);
-        let (mut outputs, mut before) = (vec![0; rows], 0);
         let at_once = |(queries, keys): (usize, usize)| (SCORES / (shape.heads * queries * keys)).max(1);
         let groups = groups.iter().flat_map(|(&size, reaches)| reaches.chunks(at_once(size)));
-        let groups = groups.map(|reaches| {
-            let group = Group::new(reaches, shape.window, device);
-            for (place, reach) in reaches.iter().enumerate() {
-                for (query, row) in reach.queries.clone().enumerate() {
-                    outputs[row] = before + place * group.queries + query;
-                }
-            }
-            before += group.reaches * group.queries;
-            group
-        });
-        let groups = groups.collect();
-        Self { groups, outputs: indices(outputs, device) }
+        Self { groups: groups.map(|reaches| Group::new(reaches, shape.window, device)).collect() }
     }
 
     pub(super) fn forward(
@@ -80,12 +65,14 @@ impl Padded {
         shape: AttentionShape,
         products: Products,
     ) -> Tensor<2> {
-        let outputs = self.groups.iter().map(|group| {
+        let mut output = query.zeros_like();
+        for group in &self.groups {
             let (queries, keys) = (group.queries_of(query, shape), group.keys_of(key, shape));
             let weights = group.weights(queries, keys, shape, products);
-            group.rows_of(product(weights, group.keys_of(value, shape), products), shape)
-        });
-        Tensor::cat(outputs.collect(), 0).select(0, self.outputs.clone())
+            let outputs = product(weights, group.keys_of(value, shape), products);
+            output = add_rows(output, &group.rows_of(outputs, shape), &group.query_rows);
+        }
+        output
     }
 
     /// The gradients by query, key and value.
