@@ -25,6 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(tokens) = others.get(3) {
         settings.step_tokens = Some(tokens.parse()?);
     }
+    // As lancer does.
+    lancer_memory::move_into_large_pages();
     let speed = speed::measure(|| BurnBackend::load(Path::new(model), &settings))?;
     println!("{speed}");
     Ok(())

@@ -4,7 +4,7 @@
 use lancer_burn::{Products, best_product};
 
 fn main() {
-    lancer_burn::keep_freed_memory();
+    lancer_memory::keep_freed_memory();
     println!(
         "{{\"f32\": {:.1}, \"bf16\": {:.1}}}",
         best_product(Products::F32),

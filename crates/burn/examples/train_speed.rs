@@ -33,7 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     settings.device = device.ok_or_else(|| format!("there is no device `{named}` in this build"))?;
 
     // As lancer does.
-    lancer_burn::keep_freed_memory();
+    lancer_memory::keep_freed_memory();
+    lancer_memory::move_into_large_pages();
     let mut learner = BurnLearner::load(Path::new(&model), &settings)?;
     let weights = learner.weights();
     // A third of each sequence is prompt.

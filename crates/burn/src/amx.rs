@@ -14,11 +14,12 @@ use std::{
 };
 
 use gemmkit::bf16;
+use lancer_memory::{give_back_freed_memory, use_large_pages};
 use rayon::prelude::*;
 
 pub(crate) use self::attention::KeysValues;
 use self::unit::{BLOCK, DEPTH, Path, SIDE, Sums, Tile, add_up, configure, is_available, release};
-use crate::{fused::View, give_back_freed_memory, pieces::pieces, use_large_pages};
+use crate::{fused::View, pieces::pieces};
 
 /// Rows that a thread takes at a time at most: their tiles stay in its cache while those of the columns come by.
 const MOST_ROWS: usize = 256;

@@ -48,8 +48,6 @@ mod dot;
 mod engine;
 mod exp;
 mod fused;
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-mod memory;
 mod multiply;
 mod numbers;
 mod pieces;
@@ -64,20 +62,14 @@ mod transformer;
 mod without_amx;
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
 mod without_card;
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-mod without_glibc;
 
 #[cfg(not(target_arch = "x86_64"))]
 use without_amx as amx;
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
 use without_card as card;
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-use without_glibc as memory;
 
 pub use device::{BurnDevice, DeviceError};
 pub use engine::{BurnBackend, BurnSettings, Weights};
-pub use memory::keep_freed_memory;
-use memory::{give_back_freed_memory, use_large_pages};
 pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
 pub use speed::best_product;
 pub use training::BurnLearner;

@@ -11,6 +11,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [model, threads @ ..] = arguments.as_slice() else { return Err("give a model".into()) };
     let threads: Option<NonZeroU32> = threads.first().map(|threads| threads.parse()).transpose()?;
     let settings = LlamaCppSettings { threads, ..LlamaCppSettings::default() };
+    // As lancer does.
+    lancer_memory::move_into_large_pages();
     let speed = speed::measure(|| LlamaCpp::load(Path::new(model), &settings))?;
     println!("{speed}");
     Ok(())

@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let threads: Option<NonZeroU32> = others.first().map(|threads| threads.parse()).transpose()?;
     let provider: Provider = serde_json::from_value(others.get(1).map_or("cpu", String::as_str).into())?;
     let settings = OnnxSettings { threads, provider, ..OnnxSettings::default() };
+    // As lancer does.
+    lancer_memory::move_into_large_pages();
     let speed = speed::measure(|| OnnxRuntime::load(Path::new(model), &settings))?;
     println!("{speed}");
     Ok(())

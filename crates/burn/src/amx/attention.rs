@@ -7,6 +7,7 @@
 use std::{cell::RefCell, ops::Range};
 
 use gemmkit::bf16;
+use lancer_memory::use_large_pages;
 use rayon::prelude::*;
 
 use super::unit::{BLOCK, DEPTH, Path, SIDE, Sums, Tile, add_up, configure, is_available, prefetch, release};
@@ -15,7 +16,6 @@ use crate::{
     fused::{AttentionShape, Block, PAGE, Reaches, Seen, round},
     pieces::{Piece, pieces},
     transformer::Place,
-    use_large_pages,
 };
 
 // The tokens of a page are the rows of one block's scores, and the inner dimension of one tile of values.

@@ -19,7 +19,7 @@ pub(super) fn learner(
     seed: Seed,
 ) -> Result<Box<dyn Learner>, LearnerError> {
     set_threads(options);
-    lancer_burn::keep_freed_memory();
+    lancer_memory::keep_freed_memory();
     let failed = |source: toml::de::Error| LearnerError::Load { path: model.into(), source: source.into() };
     let default = device(BackendName::of(options)).or(device(BackendName::BURN));
     let named = settings.contains_key("device");

@@ -1,6 +1,4 @@
-//! Memory from the system, as Linux and glibc manage it.
-
-use std::mem::MaybeUninit;
+//! What glibc's allocator does with memory that is freed.
 
 /// Tells the allocator of this program to keep memory that is freed. Each tensor of a training step takes memory and frees it;
 /// by default large pieces go back to the system each time, which clears every page that it hands out again: up to a quarter
@@ -23,26 +21,10 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// Gives freed memory back to the system.
-pub(crate) fn give_back_freed_memory() {
+/// Gives memory that was freed back to the system. It does nothing where the allocator is not glibc's.
+pub fn give_back_freed_memory() {
     #[allow(unsafe_code, reason = "a function of the system that touches no memory that is used")]
     unsafe {
         libc::malloc_trim(0);
-    }
-}
-
-/// Asks the system for large pages for memory that will be written and then read again and again: where it stands in pages of 4 KB,
-/// finding each of them takes as long as reading it.
-pub(crate) fn use_large_pages<T>(memory: &mut [MaybeUninit<T>]) {
-    /// No page is smaller, and advice is for whole ones.
-    const PAGE: usize = 4096;
-    let range = memory.as_ptr_range();
-    let (start, end) = (range.start.addr().next_multiple_of(PAGE), range.end.addr() / PAGE * PAGE);
-    if start < end {
-        // The range is this memory's; a system that has no large pages says so, and all is as it was.
-        #[allow(unsafe_code, reason = "a function of the system that changes no number")]
-        unsafe {
-            libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
-        }
     }
 }

@@ -1,0 +1,151 @@
+//! Moving what a program holds into large pages, round after round.
+
+use std::{collections::HashSet, io, mem, num::NonZeroU32, thread, time::Duration};
+
+use procfs::ProcResult;
+
+use super::blocks;
+
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_millis(500);
+/// So many pauses are between two rounds at most, after some in which the system had no large page to give.
+const LONGEST_PAUSE: NonZeroU32 = NonZeroU32::new(64).unwrap();
+
+/// Moves what a program holds into large pages.
+pub(super) struct Mover {
+    /// Bytes of a large page.
+    size: usize,
+    /// Blocks that were filled in the last round. What is freed before the next is not worth moving.
+    filled: HashSet<usize>,
+    /// Blocks that were moved, or cannot be.
+    done: HashSet<usize>,
+}
+
+/// How a round ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// All that was to be moved was moved.
+    Done,
+    /// The system has no large page now.
+    NoneLeft,
+}
+
+impl Mover {
+    pub(super) fn new(size: usize) -> Self {
+        Self { size, filled: HashSet::new(), done: HashSet::new() }
+    }
+
+    /// Makes rounds until the program ends, or until the system does not say what memory it has.
+    pub(super) fn run(&mut self) {
+        let mut pauses = NonZeroU32::MIN;
+        loop {
+            thread::sleep(PAUSE * pauses.get());
+            pauses = match self.round() {
+                Ok(Round::Done) => NonZeroU32::MIN,
+                // Looking for one takes the system long where memory is in pieces.
+                Ok(Round::NoneLeft) => {
+                    pauses.saturating_mul(NonZeroU32::MIN.saturating_add(1)).min(LONGEST_PAUSE)
+                }
+                Err(_) => return,
+            };
+        }
+    }
+
+    /// Moves the blocks that were filled in the last round and still are.
+    pub(super) fn round(&mut self) -> ProcResult<Round> {
+        let blocks: HashSet<usize> = blocks::within(&blocks::own_memory()?, self.size).collect();
+        self.done.retain(|block| blocks.contains(block));
+        let before = mem::take(&mut self.filled);
+        for block in blocks {
+            if self.done.contains(&block) || !is_filled(block, self.size) {
+                continue;
+            }
+            if !before.contains(&block) {
+                self.filled.insert(block);
+                continue;
+            }
+            match moved(block, self.size) {
+                Err(error) if is_lack(&error) => return Ok(Round::NoneLeft),
+                // A block that cannot be moved is not tried again.
+                Ok(()) | Err(_) => self.done.insert(block),
+            };
+        }
+        Ok(Round::Done)
+    }
+}
+
+/// Whether most of a block is in memory: the rest would be filled with zeros, and take memory too.
+fn is_filled(block: usize, size: usize) -> bool {
+    /// The smallest there are: where they are larger, the rest of the list stays 0.
+    const PAGE: usize = 4096;
+    let mut pages = vec![0_u8; size / PAGE];
+    // SAFETY: the list has a byte for each page of the range. A range that is no longer mapped is an error.
+    #[allow(unsafe_code, reason = "a function of the system that writes one list of ours")]
+    let failed = unsafe { libc::mincore(block as *mut libc::c_void, size, pages.as_mut_ptr()) } != 0;
+    !failed && pages.iter().filter(|&&page| page & 1 == 1).count() >= pages.len() / 4 * 3
+}
+
+/// Moves a block into a large page.
+fn moved(block: usize, size: usize) -> io::Result<()> {
+    // SAFETY: the numbers that stand there stay as they are, and a range that is no longer mapped is an error.
+    #[allow(unsafe_code, reason = "a function of the system that changes no number")]
+    let failed = unsafe { libc::madvise(block as *mut libc::c_void, size, libc::MADV_COLLAPSE) } != 0;
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether the system had no large page, or the program's share of memory is used up.
+fn is_lack(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EBUSY | libc::EAGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use procfs::{
+        KernelVersion,
+        process::{MemoryMap, Process},
+    };
+
+    use super::*;
+    use crate::large_pages::size;
+
+    /// Bytes of this program in large pages, among the addresses of `memory`.
+    fn large(memory: &[u32]) -> u64 {
+        let range = memory.as_ptr_range();
+        let (start, end) = (range.start.addr() as u64, range.end.addr() as u64);
+        let overlaps = |map: &MemoryMap| map.address.0 < end && start < map.address.1;
+        let maps = Process::myself().unwrap().smaps().unwrap();
+        let bytes = |map: MemoryMap| map.extension.map.get("AnonHugePages").copied().unwrap_or(0);
+        maps.into_iter().filter(overlaps).map(bytes).sum()
+    }
+
+    #[test]
+    fn what_stands_for_two_rounds_is_moved_and_stays_what_it_was() {
+        const COUNT: u32 = 8 << 20;
+        let memory: Vec<u32> = (0..COUNT).collect();
+        // What a program has that was never written is left alone.
+        let reserved: Vec<u32> = Vec::with_capacity(COUNT as usize);
+        let mut mover = Mover::new(size().unwrap_or(2 << 20));
+        mover.round().unwrap();
+        let outcome = mover.round().unwrap();
+        assert!(memory.iter().copied().eq(0..COUNT));
+        let can_move = size().is_some() && KernelVersion::current().unwrap() >= KernelVersion::new(6, 1, 0);
+        if can_move && outcome == Round::Done {
+            let bytes = large(&memory);
+            assert!(bytes >= u64::from(COUNT) * 4 / 2, "{bytes} bytes of {} are in large pages", COUNT * 4);
+        }
+        assert_eq!(reserved.capacity(), COUNT as usize);
+        assert!(!is_filled(reserved.as_ptr().addr().next_multiple_of(2 << 20), 2 << 20));
+    }
+
+    #[test]
+    fn what_is_no_longer_there_is_left_alone() {
+        let block = {
+            let memory = vec![1_u8; 64 << 20];
+            memory.as_ptr().addr().next_multiple_of(2 << 20)
+        };
+        // It may stand for something else by now; either way nothing breaks.
+        if !is_filled(block, 2 << 20) {
+            assert!(moved(block, 2 << 20).is_err());
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! How the memory of a program that runs models is had from the system: in large pages ([`move_into_large_pages`],
+//! [`use_large_pages`]), and kept when it is freed ([`keep_freed_memory`]).
+//!
+//! A model reads all of its weights for each token. Where they stand in pages of 4 KB, finding the pages takes as long as
+//! reading them, above all in a virtual machine, where each look-up is one of two tables. Most systems use large pages only
+//! where a program asks for them, and neither llama.cpp nor ONNX Runtime does.
+//!
+//! Nothing here changes what a program computes. Each function does nothing where the system has no such thing: large pages
+//! are Linux's, and freed memory is glibc's.
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod freed;
+#[cfg(target_os = "linux")]
+mod large_pages;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+mod without_glibc;
+#[cfg(not(target_os = "linux"))]
+mod without_linux;
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+use without_glibc as freed;
+#[cfg(not(target_os = "linux"))]
+use without_linux as large_pages;
+
+pub use freed::{give_back_freed_memory, keep_freed_memory};
+pub use large_pages::{move_into_large_pages, use_large_pages};
