@@ -11,11 +11,10 @@ use self::mover::Mover;
 ///
 /// What is smaller than a large page can be in one beside others that were asked for.
 pub fn use_large_pages<T>(memory: &[T]) {
-    /// What Linux takes advice for starts at a multiple of this at least.
-    const PAGE: usize = 4096;
+    let page = procfs::page_size() as usize;
     let range = memory.as_ptr_range();
     // Pages that it has in part too: else there would be gaps between pieces of memory that follow each other.
-    let (start, end) = (range.start.addr() / PAGE * PAGE, range.end.addr().next_multiple_of(PAGE));
+    let (start, end) = (range.start.addr() / page * page, range.end.addr().next_multiple_of(page));
     if start < end {
         // A system that has no large pages says so, and all is as it was.
         #[allow(unsafe_code, reason = "a function of the system that changes no number")]

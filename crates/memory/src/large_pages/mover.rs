@@ -1,6 +1,6 @@
 //! Moving what a program holds into large pages, round after round.
 
-use std::{collections::HashSet, io, mem, num::NonZeroU32, thread, time::Duration};
+use std::{collections::BTreeSet, io, num::NonZeroU32, thread, time::Duration};
 
 use procfs::ProcResult;
 
@@ -10,21 +10,27 @@ use super::blocks;
 const PAUSE: Duration = Duration::from_millis(500);
 /// So many pauses are between two rounds at most, after some in which the system had no large page to give.
 const LONGEST_PAUSE: NonZeroU32 = NonZeroU32::new(64).unwrap();
+/// Where more bytes are filled between two rounds, a model is being loaded, which moving would slow.
+const LOADING: usize = 32 << 20;
+/// Rounds in a row that wait for that: half a minute.
+const MOST_WAITS: u32 = 60;
 
 /// Moves what a program holds into large pages.
 pub(super) struct Mover {
     /// Bytes of a large page.
     size: usize,
-    /// Blocks that were filled in the last round. What is freed before the next is not worth moving.
-    filled: HashSet<usize>,
+    /// Blocks that were filled in the last round and not moved. What is freed before the next is not worth moving.
+    filled: BTreeSet<usize>,
     /// Blocks that were moved, or cannot be.
-    done: HashSet<usize>,
+    done: BTreeSet<usize>,
+    /// Rounds in a row that have waited.
+    waits: u32,
 }
 
 /// How a round ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Round {
-    /// All that was to be moved was moved.
+    /// What can be moved was moved, or waits for a model to be loaded.
     Done,
     /// The system has no large page now.
     NoneLeft,
@@ -32,7 +38,7 @@ pub(super) enum Round {
 
 impl Mover {
     pub(super) fn new(size: usize) -> Self {
-        Self { size, filled: HashSet::new(), done: HashSet::new() }
+        Self { size, filled: BTreeSet::new(), done: BTreeSet::new(), waits: 0 }
     }
 
     /// Makes rounds until the program ends, or until the system does not say what memory it has.
@@ -43,9 +49,7 @@ impl Mover {
             pauses = match self.round() {
                 Ok(Round::Done) => NonZeroU32::MIN,
                 // Looking for one takes the system long where memory is in pieces.
-                Ok(Round::NoneLeft) => {
-                    pauses.saturating_mul(NonZeroU32::MIN.saturating_add(1)).min(LONGEST_PAUSE)
-                }
+                Ok(Round::NoneLeft) => pauses.saturating_add(pauses.get()).min(LONGEST_PAUSE),
                 Err(_) => return,
             };
         }
@@ -53,22 +57,24 @@ impl Mover {
 
     /// Moves the blocks that were filled in the last round and still are.
     pub(super) fn round(&mut self) -> ProcResult<Round> {
-        let blocks: HashSet<usize> = blocks::within(&blocks::own_memory()?, self.size).collect();
+        let blocks: BTreeSet<usize> = blocks::within(&blocks::own_memory()?, self.size).collect();
         self.done.retain(|block| blocks.contains(block));
-        let before = mem::take(&mut self.filled);
-        for block in blocks {
-            if self.done.contains(&block) || !is_filled(block, self.size) {
-                continue;
-            }
-            if !before.contains(&block) {
-                self.filled.insert(block);
-                continue;
-            }
+        let filled = blocks.difference(&self.done).copied().filter(|&block| is_filled(block, self.size));
+        let filled: BTreeSet<usize> = filled.collect();
+        let standing: Vec<usize> = filled.intersection(&self.filled).copied().collect();
+        self.filled = filled;
+        if (self.filled.len() - standing.len()) * self.size > LOADING && self.waits < MOST_WAITS {
+            self.waits += 1;
+            return Ok(Round::Done);
+        }
+        self.waits = 0;
+        for block in standing {
             match moved(block, self.size) {
                 Err(error) if is_lack(&error) => return Ok(Round::NoneLeft),
                 // A block that cannot be moved is not tried again.
                 Ok(()) | Err(_) => self.done.insert(block),
             };
+            self.filled.remove(&block);
         }
         Ok(Round::Done)
     }
@@ -76,9 +82,7 @@ impl Mover {
 
 /// Whether most of a block is in memory: the rest would be filled with zeros, and take memory too.
 fn is_filled(block: usize, size: usize) -> bool {
-    /// The smallest there are: where they are larger, the rest of the list stays 0.
-    const PAGE: usize = 4096;
-    let mut pages = vec![0_u8; size / PAGE];
+    let mut pages = vec![0_u8; size / procfs::page_size() as usize];
     // SAFETY: the list has a byte for each page of the range. A range that is no longer mapped is an error.
     #[allow(unsafe_code, reason = "a function of the system that writes one list of ours")]
     let failed = unsafe { libc::mincore(block as *mut libc::c_void, size, pages.as_mut_ptr()) } != 0;
