@@ -69,6 +69,10 @@ impl Mover {
         }
         self.waits = 0;
         for block in standing {
+            // A round may take seconds: what was freed meanwhile is not to be taken for a lack of pages.
+            if !is_filled(block, self.size) {
+                continue;
+            }
             match moved(block, self.size) {
                 Err(error) if is_lack(&error) => return Ok(Round::NoneLeft),
                 // A block that cannot be moved is not tried again.
