@@ -1,6 +1,12 @@
 //! Moving what a program holds into large pages, round after round.
 
-use std::{collections::BTreeSet, io, num::NonZeroU32, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    num::NonZeroU32,
+    thread,
+    time::Duration,
+};
 
 use procfs::ProcResult;
 
@@ -8,6 +14,9 @@ use super::blocks;
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Rounds in a row in which a block was filled before it is moved: 2 seconds. What is freed before, such as what loading a model
+/// takes beside the model, is not worth moving.
+const STANDING: u32 = 4;
 /// So many pauses are between two rounds at most, after some in which the system had no large page to give.
 const LONGEST_PAUSE: NonZeroU32 = NonZeroU32::new(64).unwrap();
 /// Where more bytes are filled between two rounds, a model is being loaded, which moving would slow.
@@ -19,8 +28,8 @@ const MOST_WAITS: u32 = 60;
 pub(super) struct Mover {
     /// Bytes of a large page.
     size: usize,
-    /// Blocks that were filled in the last round and not moved. What is freed before the next is not worth moving.
-    filled: BTreeSet<usize>,
+    /// Blocks that are filled and not moved, each with the rounds in a row in which it was.
+    filled: BTreeMap<usize, u32>,
     /// Blocks that were moved, or cannot be.
     done: BTreeSet<usize>,
     /// Rounds in a row that have waited.
@@ -38,7 +47,7 @@ pub(super) enum Round {
 
 impl Mover {
     pub(super) fn new(size: usize) -> Self {
-        Self { size, filled: BTreeSet::new(), done: BTreeSet::new(), waits: 0 }
+        Self { size, filled: BTreeMap::new(), done: BTreeSet::new(), waits: 0 }
     }
 
     /// Makes rounds until the program ends, or until the system does not say what memory it has.
@@ -55,19 +64,21 @@ impl Mover {
         }
     }
 
-    /// Moves the blocks that were filled in the last round and still are.
+    /// Moves the blocks that have been filled for some rounds.
     pub(super) fn round(&mut self) -> ProcResult<Round> {
         let blocks: BTreeSet<usize> = blocks::within(&blocks::own_memory()?, self.size).collect();
         self.done.retain(|block| blocks.contains(block));
         let filled = blocks.difference(&self.done).copied().filter(|&block| is_filled(block, self.size));
-        let filled: BTreeSet<usize> = filled.collect();
-        let standing: Vec<usize> = filled.intersection(&self.filled).copied().collect();
-        self.filled = filled;
-        if (self.filled.len() - standing.len()) * self.size > LOADING && self.waits < MOST_WAITS {
+        let rounds = |block: usize| self.filled.get(&block).copied().unwrap_or(0) + 1;
+        self.filled = filled.map(|block| (block, rounds(block))).collect();
+        let new = self.filled.values().filter(|&&rounds| rounds == 1).count();
+        if new * self.size > LOADING && self.waits < MOST_WAITS {
             self.waits += 1;
             return Ok(Round::Done);
         }
         self.waits = 0;
+        let standing = self.filled.iter().filter(|&(_, &rounds)| rounds > STANDING);
+        let standing: Vec<usize> = standing.map(|(&block, _)| block).collect();
         for block in standing {
             // A round may take seconds: what was freed meanwhile is not to be taken for a lack of pages.
             if !is_filled(block, self.size) {
@@ -127,13 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_two_rounds_is_moved_and_stays_what_it_was() {
+    fn what_stands_for_some_rounds_is_moved_and_stays_what_it_was() {
         const COUNT: u32 = 8 << 20;
         let memory: Vec<u32> = (0..COUNT).collect();
         // What a program has that was never written is left alone.
         let reserved: Vec<u32> = Vec::with_capacity(COUNT as usize);
         let mut mover = Mover::new(size().unwrap_or(2 << 20));
-        mover.round().unwrap();
+        for _ in 0..STANDING {
+            assert_eq!(mover.round().unwrap(), Round::Done);
+            assert!(mover.done.is_empty());
+        }
         let outcome = mover.round().unwrap();
         assert!(memory.iter().copied().eq(0..COUNT));
         let can_move = size().is_some() && KernelVersion::current().unwrap() >= KernelVersion::new(6, 1, 0);
