@@ -156,6 +156,7 @@ impl BackendName {
 
 /// Loads a model to run it.
 pub(crate) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+    lancer_memory::move_into_large_pages();
     match BackendName::of(options).engine() {
         Engine::LlamaCpp => llama_cpp(options, model),
         Engine::Onnx => onnx::backend(options, model),
@@ -171,6 +172,7 @@ pub(crate) fn learner(
     settings: &toml::Table,
     seed: Seed,
 ) -> Result<Box<dyn Learner>, LearnerError> {
+    lancer_memory::move_into_large_pages();
     burn::learner(options, model, settings, seed)
 }
 

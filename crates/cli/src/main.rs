@@ -53,7 +53,6 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = if arguments.json { Output::Json } else { Output::Text };
     interrupt::watch();
-    lancer_memory::move_into_large_pages();
     let result = match arguments.command {
         Command::Evolve(arguments) => evolve::run(&arguments, output),
         Command::Compare(arguments) => compare::run(&arguments, output),

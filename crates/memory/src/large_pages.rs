@@ -28,7 +28,7 @@ pub fn use_large_pages<T>(memory: &[T]) {
 /// seconds, such as the weights of models and their KV caches, whatever library holds it. Loading takes no longer; the first
 /// seconds after it share the processor with the moving.
 ///
-/// It changes the whole program, so it is for programs to call, once, before they load models; further calls do nothing. It
+/// It changes the whole program, so it is for programs to call, before they load models; only the first call does anything. It
 /// needs Linux 6.1, and does nothing where the system's administrator has turned large pages off.
 pub fn move_into_large_pages() {
     static STARTED: Once = Once::new();

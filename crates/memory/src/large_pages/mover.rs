@@ -2,9 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
-    num::NonZeroU32,
-    thread,
+    io, thread,
     time::Duration,
 };
 
@@ -18,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// takes beside the model, is not worth moving.
 const STANDING: u32 = 4;
 /// So many pauses are between two rounds at most, after some in which the system had no large page to give.
-const LONGEST_PAUSE: NonZeroU32 = NonZeroU32::new(64).unwrap();
+const LONGEST_PAUSE: u32 = 64;
 /// Where more bytes are filled between two rounds, a model is being loaded, which moving would slow.
 const LOADING: usize = 32 << 20;
 /// Rounds in a row that wait for that: half a minute.
@@ -52,13 +50,13 @@ impl Mover {
 
     /// Makes rounds until the program ends, or until the system does not say what memory it has.
     pub(super) fn run(&mut self) {
-        let mut pauses = NonZeroU32::MIN;
+        let mut pauses = 1;
         loop {
-            thread::sleep(PAUSE * pauses.get());
+            thread::sleep(PAUSE * pauses);
             pauses = match self.round() {
-                Ok(Round::Done) => NonZeroU32::MIN,
+                Ok(Round::Done) => 1,
                 // Looking for one takes the system long where memory is in pieces.
-                Ok(Round::NoneLeft) => pauses.saturating_add(pauses.get()).min(LONGEST_PAUSE),
+                Ok(Round::NoneLeft) => (pauses * 2).min(LONGEST_PAUSE),
                 Err(_) => return,
             };
         }
