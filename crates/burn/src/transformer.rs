@@ -58,7 +58,7 @@ impl Transformer {
         let loading = Loading { model, trained, device };
         // Training makes the head's gradient in parts, which are rows of this order.
         let order_of_head = match trained {
-            Trained::None(_) => Order::Transposed,
+            Trained::None(_) => Order::of_inference(device),
             Trained::All | Trained::Adapters(..) => Order::AsInFiles,
         };
         let (head, order_of_embedding) = match config.head {
@@ -175,15 +175,19 @@ impl Transformer {
         copy
     }
 
-    /// The same model for inference with such weights: adapters merged, nothing trained, the head in the order of a loaded
-    /// one.
+    /// The same model for inference with such weights: adapters merged, nothing trained, layers and head in the order of
+    /// loaded ones.
     pub(crate) fn for_inference(mut self, weights: Weights) -> Self {
         self.blocks.iter_mut().for_each(Block::merge);
         for parameter in self.parameters_mut() {
             parameter.training = Training::Frozen;
         }
         match weights {
-            Weights::F32 => self.head.as_mut().unwrap_or(&mut self.embedding).order(Order::Transposed),
+            Weights::F32 => {
+                let order = Order::of_inference(&self.device());
+                self.head.as_mut().unwrap_or(&mut self.embedding).order(order);
+                self.blocks.iter_mut().flat_map(Block::matrices_mut).for_each(|matrix| matrix.order(order));
+            }
             Weights::Bf16 => {
                 self.matrices_mut().for_each(Matrix::round);
                 self.gather();

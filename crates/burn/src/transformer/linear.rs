@@ -16,7 +16,7 @@ use crate::{
 
 #[derive(Clone)]
 pub(crate) struct Linear {
-    /// 32-bit floats are `[input, output]` in memory.
+    /// 32-bit floats that are trained are `[input, output]` in memory.
     pub(super) matrix: Matrix,
     bias: Option<Parameter>,
     adapter: Option<Adapter>,
@@ -40,7 +40,11 @@ impl Linear {
         projection: Projection,
     ) -> Result<Self, ModelError> {
         let name = format!("model.layers.{layer}.{}", projection.module());
-        let matrix = loading.matrix(&format!("{name}.weight"), Order::Transposed)?;
+        let order = match loading.trained {
+            Trained::None(_) => Order::of_inference(loading.device),
+            Trained::All | Trained::Adapters(..) => Order::Transposed,
+        };
+        let matrix = loading.matrix(&format!("{name}.weight"), order)?;
         let bias = projection
             .has_bias(loading.model.config())
             .then(|| loading.parameter(&format!("{name}.bias"), Order::AsInFiles))
@@ -62,7 +66,7 @@ impl Linear {
         mut dropout: Option<&mut Dropout>,
     ) -> [Tensor<2>; N] {
         let weights = linears.iter().filter_map(|linear| match (&linear.matrix, &linear.adapter) {
-            (Matrix::F32(weight), None) => Some(weight.value.clone()),
+            (Matrix::F32(weight), None) => Some(weight.factor()),
             _ => None,
         });
         if let Ok(weights) = <[Tensor<2>; N]>::try_from(weights.collect::<Vec<_>>()) {
@@ -89,7 +93,7 @@ impl Linear {
         dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
         let weight = match &self.matrix {
-            Matrix::F32(weight) => weight.value.clone(),
+            Matrix::F32(weight) => weight.factor(),
             Matrix::Bf16(weight) => {
                 let [output] = RoundedWeight::products([weight], &States::new(states.clone()));
                 return self.biased(match &self.adapter {
@@ -182,5 +186,37 @@ impl Adapter {
     fn forward(&self, states: Tensor<2>) -> Tensor<2> {
         let low = product(states, self.down.value.clone(), Products::F32) * self.scale;
         product(low, self.up.value.clone(), Products::F32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numbers::{to_vec, waves};
+
+    #[test]
+    fn the_order_of_weights_in_memory_changes_no_output() {
+        let (inputs, outputs) = (24, 40);
+        let linear = |order| {
+            let (shape, weights) = (vec![outputs, inputs], to_vec(&waves([outputs, inputs], 0.3)));
+            let (frozen, device) = (Training::Frozen, Device::flex());
+            let weight = Parameter::new("one".into(), shape, weights, order, frozen, &device);
+            Linear { matrix: Matrix::F32(Box::new(weight)), bias: None, adapter: None }
+        };
+        let [as_in_files, transposed] = [Order::AsInFiles, Order::Transposed].map(linear);
+        for rows in [1, 3, 200] {
+            let states = waves([rows, inputs], 0.1);
+            let expected = to_vec(&as_in_files.forward(states.clone(), None, Products::F32, None));
+            let [one, two] =
+                Linear::forward_all([&as_in_files, &transposed], states.clone(), Products::F32, None);
+            let three = transposed.forward(states, None, Products::F32, None);
+            for found in [one, two, three] {
+                let found = to_vec(&found);
+                assert_eq!(found.len(), expected.len());
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert!((found - expected).abs() < 1e-4, "{found}, expected {expected}");
+                }
+            }
+        }
     }
 }

@@ -19,9 +19,19 @@ pub(crate) enum Order {
     /// As in files: `[output, input]` for a linear layer, `[vocabulary, hidden]` for an embedding; `[1, width]` for a
     /// vector.
     AsInFiles,
-    /// `[input, output]`, for a head `[hidden, vocabulary]`. A linear layer is then `x W`, which is fastest for few rows; and
-    /// its gradient `xᵀ dy` comes out in the order of the weights, so the optimizer reads both without a transposed copy.
+    /// `[input, output]`, for a head `[hidden, vocabulary]`. A linear layer is then `x W`, and its gradient `xᵀ dy` comes out in
+    /// the order of the weights, so the optimizer reads both without a transposed copy.
     Transposed,
+}
+
+impl Order {
+    /// In which a product with few rows, such as a token each of some samples, is fastest.
+    pub(crate) fn of_inference(device: &Device) -> Self {
+        // `gemm` takes outputs from where they stand beside each other, two vectors of them for each input. With AVX-512 those
+        // are two whole lines of the cache; with shorter vectors, copying the weights of some outputs together is faster.
+        let has_long_vectors = cfg!(target_feature = "avx512f");
+        if *device == Device::flex() && !has_long_vectors { Self::AsInFiles } else { Self::Transposed }
+    }
 }
 
 /// One weight matrix or vector.
@@ -61,6 +71,9 @@ impl Parameter {
 
     /// The same matrix in this order.
     pub(crate) fn ordered(&self, order: Order) -> Self {
+        if order == self.order {
+            return self.clone();
+        }
         let (name, shape, device) = (self.name.clone(), self.shape.clone(), self.value.device());
         Self::new(name, shape, self.in_files(), order, self.training, &device)
     }
