@@ -57,10 +57,7 @@ impl Transformer {
         let config = model.config().clone();
         let loading = Loading { model, trained, device };
         // Training makes the head's gradient in parts, which are rows of this order.
-        let order_of_head = match trained {
-            Trained::None(_) => Order::of_inference(device),
-            Trained::All | Trained::Adapters(..) => Order::AsInFiles,
-        };
+        let order_of_head = loading.order(Order::AsInFiles);
         let (head, order_of_embedding) = match config.head {
             lancer_model::Head::Tied => (None, order_of_head),
             lancer_model::Head::Separate => {

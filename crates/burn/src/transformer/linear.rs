@@ -40,11 +40,7 @@ impl Linear {
         projection: Projection,
     ) -> Result<Self, ModelError> {
         let name = format!("model.layers.{layer}.{}", projection.module());
-        let order = match loading.trained {
-            Trained::None(_) => Order::of_inference(loading.device),
-            Trained::All | Trained::Adapters(..) => Order::Transposed,
-        };
-        let matrix = loading.matrix(&format!("{name}.weight"), order)?;
+        let matrix = loading.matrix(&format!("{name}.weight"), loading.order(Order::Transposed))?;
         let bias = projection
             .has_bias(loading.model.config())
             .then(|| loading.parameter(&format!("{name}.bias"), Order::AsInFiles))

@@ -25,6 +25,14 @@ impl Loading<'_> {
         Ok(Parameter::new(name.to_owned(), tensor.shape, tensor.data, order, training, self.device))
     }
 
+    /// The order of 32-bit floats of a layer or head, where this is its order in training.
+    pub(crate) fn order(self, in_training: Order) -> Order {
+        match self.trained {
+            Trained::None(_) => Order::of_inference(self.device),
+            Trained::All | Trained::Adapters(..) => in_training,
+        }
+    }
+
     /// The matrix of this name, in the numbers in which it is run or trained; `order` is that of 32-bit floats.
     pub(crate) fn matrix(self, name: &str, order: Order) -> Result<Matrix, ModelError> {
         match self.trained {
