@@ -20,6 +20,11 @@ const HEADERS: &str = "CPLUS_INCLUDE_PATH";
 /// The headers that `.cargo/config.toml` names there.
 const OWN_HEADERS: &str = "crates/llama-cpp/include";
 
+/// What is built, checked and tested: with what only other programs than lancer use, and the graphics card that a driver in
+/// software can stand for. With other features, Polars and Burn would be compiled once more.
+pub(crate) const WORKSPACE: [&str; 4] =
+    ["--release", "--workspace", "--features", "lancer-data/lazy,lancer/burn-wgpu,lancer/onnx-webgpu"];
+
 /// What cargo is called with so that everything can be built.
 pub(crate) struct Environment {
     target: PathBuf,

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::{
     process::{Failure, output, run as run_program},
-    setup::Environment,
+    setup::{Environment, WORKSPACE},
     vulkan, webgpu,
 };
 
@@ -31,10 +31,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     vulkan::prepare()?;
     let cargo = |arguments: &[&str]| run_program(environment.cargo().args(arguments));
     cargo(&["fmt", "--all", "--check"])?;
-    // With what only other programs than lancer use, and the graphics card that a driver in software can stand for.
-    let features = "lancer-data/lazy,lancer/burn-wgpu,lancer/onnx-webgpu";
-    let workspace = ["--release", "--workspace", "--features", features];
-    cargo(&[&["clippy"], &workspace[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
+    cargo(&[&["clippy"], &WORKSPACE[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
     for engines in ENGINES {
         let features = ["--no-default-features", "--features", engines];
         let clippy = ["clippy", "--release", "--package", "lancer"];
@@ -47,18 +44,18 @@ pub(crate) fn run() -> Result<(), Failure> {
     // What writes ONNX models, without the engine.
     let writer = ["--package", "lancer-onnx", "--no-default-features"];
     cargo(&[&["clippy", "--release"], &writer[..], &["--", "-D", "warnings"]].concat())?;
-    cargo(&[&["test"], &workspace[..], &["--doc"]].concat())?;
+    cargo(&[&["test"], &WORKSPACE[..], &["--doc"]].concat())?;
     // By another library than the other tests of ONNX Runtime, and so apart from them.
     if let Some(variables) = webgpu::prepare(environment.target())? {
         // One at a time: ONNX Runtime's WebGPU fails where two models of a process are computed at once.
         let one = ["--test", "providers", "--", "webgpu", "--ignored", "--test-threads", "1"];
-        let webgpu = [&["test"], &workspace[..], &one].concat();
+        let webgpu = [&["test"], &WORKSPACE[..], &one].concat();
         run_program(environment.cargo().args(webgpu).envs(variables))?;
     }
     // Last, since its closing lines count the tests.
     if output(Command::new("cargo").args(["nextest", "--version"])).is_some() {
-        cargo(&[&["nextest", "run"], &workspace[..]].concat())
+        cargo(&[&["nextest", "run"], &WORKSPACE[..]].concat())
     } else {
-        cargo(&[&["test"], &workspace[..], &["--all-targets"]].concat())
+        cargo(&[&["test"], &WORKSPACE[..], &["--all-targets"]].concat())
     }
 }

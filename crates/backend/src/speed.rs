@@ -2,7 +2,11 @@
 //!
 //! An example of each engine's crate calls [`measure`] and prints what it gives, for `cargo xtask bench engines`.
 
-use std::{fmt, ops::ControlFlow, time::Instant};
+use std::{
+    fmt,
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -12,12 +16,15 @@ use crate::{
 
 /// Tokens of each prompt that is read.
 const PROMPT: usize = 512;
-/// Prompts that are read.
+/// Prompts that are read at once.
 const PROMPTS: usize = 4;
+/// Prompts are read for so long before they are measured again: what is set up at the first call, and memory that is moved into
+/// large pages, do not count then.
+const WARM_UP: Duration = Duration::from_secs(5);
 /// Tokens that samples go on from.
 const BEGINNING: usize = 16;
 /// The first of the beginnings, apart from the numbers of the prompts, and how many there are to choose from.
-const FIRST_BEGINNING: usize = 100;
+const FIRST_BEGINNING: usize = 1_000_000;
 const BEGINNINGS: usize = 20;
 /// Tokens of each sample.
 const SAMPLE: usize = 64;
@@ -29,7 +36,9 @@ const BATCHES: [(usize, usize); 3] = [(1, 3), (8, 2), (32, 1)];
 pub struct Speed {
     /// Seconds from nothing to an engine that can be asked.
     pub load_seconds: f64,
-    /// Tokens a second of prompts of 512 tokens that have nothing in common.
+    /// Tokens a second of prompts of 512 tokens that have nothing in common, the first that the engine reads.
+    pub first_prompt_tokens_per_second: f64,
+    /// The same some seconds later.
     pub prompt_tokens_per_second: f64,
     /// Tokens a second of samples that are written side by side.
     pub decode: Vec<DecodeSpeed>,
@@ -59,19 +68,40 @@ impl fmt::Display for Speed {
 /// # Errors
 /// Where the engine cannot be loaded or fails.
 pub fn measure<E: Backend>(load: impl FnOnce() -> Result<E, BackendError>) -> Result<Speed, BackendError> {
+    measure_after(WARM_UP, load)
+}
+
+fn measure_after<E: Backend>(
+    warm_up: Duration,
+    load: impl FnOnce() -> Result<E, BackendError>,
+) -> Result<Speed, BackendError> {
     let clock = Instant::now();
     let mut engine = load()?;
     let load_seconds = clock.elapsed().as_secs_f64();
-    // What is set up at the first call is not what is measured.
-    prompts(&mut engine, 10)?;
-    let prompt_tokens_per_second = prompts(&mut engine, 40)?;
+    let mut first = 0;
+    let mut next_prompts = |engine: &mut E| {
+        first += PROMPTS;
+        prompts(engine, first)
+    };
+    let clock = Instant::now();
+    let first_prompt_tokens_per_second = next_prompts(&mut engine)?;
+    while clock.elapsed() < warm_up {
+        next_prompts(&mut engine)?;
+    }
+    let prompt_tokens_per_second = next_prompts(&mut engine)?;
     let decode = BATCHES
         .into_iter()
         .map(|(samples, times)| {
             Ok(DecodeSpeed { samples, tokens_per_second: decode(&mut engine, samples, times)? })
         })
         .collect::<Result<_, BackendError>>()?;
-    Ok(Speed { load_seconds, prompt_tokens_per_second, decode, peak_memory: peak_memory() })
+    Ok(Speed {
+        load_seconds,
+        first_prompt_tokens_per_second,
+        prompt_tokens_per_second,
+        decode,
+        peak_memory: peak_memory(),
+    })
 }
 
 /// Tokens that do not repeat within a prompt and do not begin alike in two.
@@ -95,7 +125,7 @@ fn prompts(engine: &mut dyn Backend, first: usize) -> Result<f64, BackendError> 
 
 fn decode(engine: &mut dyn Backend, samples: usize, times: usize) -> Result<f64, BackendError> {
     let vocabulary = engine.info().vocabulary;
-    let greedy = |prompt: usize, samples: usize| {
+    let batch = |prompt: usize| {
         GenerateRequest::new(tokens(vocabulary, prompt, BEGINNING))
             // All samples are alike and end together, so the batch is full throughout.
             .sampling(Sampling::Greedy)
@@ -105,21 +135,21 @@ fn decode(engine: &mut dyn Backend, samples: usize, times: usize) -> Result<f64,
     let (mut generated, mut seconds) = (0, 0.0);
     let mut prompts = FIRST_BEGINNING..FIRST_BEGINNING + BEGINNINGS;
     for _ in 0..times {
-        // One whose sample does not end before its limit, where there is one left: what is set up for a short sample
-        // would count for more.
-        let mut prompt = FIRST_BEGINNING;
-        for next in prompts.by_ref() {
-            prompt = next;
-            let usage = engine.generate(&[greedy(prompt, 1)], &mut Steps::default())?;
-            if usage.generated as usize == SAMPLE {
+        let (mut written, mut took) = (0, 0.0);
+        // Until samples do not end before their limit, where there is a prompt left: what is set up for short ones would
+        // count for more. Those of a batch need not be what one alone is, where numbers are rounded.
+        for prompt in prompts.by_ref() {
+            let mut watch = Steps::default();
+            let usage = engine.generate(&[batch(prompt)], &mut watch)?;
+            // Each sample's first token comes with the prompt, and its second after room was made for its keys and values.
+            written = usage.generated.saturating_sub(2 * samples as u64);
+            took = watch.since_first.map_or(0.0, |clock| clock.elapsed().as_secs_f64());
+            if usage.generated as usize == samples * SAMPLE {
                 break;
             }
         }
-        let mut watch = Steps::default();
-        let usage = engine.generate(&[greedy(prompt, samples)], &mut watch)?;
-        // Each sample's first token comes with the prompt, and its second after room was made for its keys and values.
-        generated += usage.generated - 2 * samples as u64;
-        seconds += watch.since_first.map_or(0.0, |clock| clock.elapsed().as_secs_f64());
+        generated += written;
+        seconds += took;
     }
     Ok(generated as f64 / seconds)
 }
@@ -160,10 +190,11 @@ mod tests {
 
     #[test]
     fn an_engine_is_measured() {
-        let speed = measure(|| Ok(ScriptedBackend::new(|_, seed| "word ".repeat(seed.0 as usize % 7 + 60))));
+        let load = || Ok(ScriptedBackend::new(|_, seed| "word ".repeat(seed.0 as usize % 7 + 60)));
+        let speed = measure_after(Duration::ZERO, load);
         let speed = speed.unwrap();
         assert_eq!(speed.decode.iter().map(|decode| decode.samples).collect::<Vec<_>>(), [1, 8, 32]);
-        assert!(speed.prompt_tokens_per_second > 0.0);
+        assert!(speed.first_prompt_tokens_per_second > 0.0 && speed.prompt_tokens_per_second > 0.0);
         assert!(speed.decode.iter().all(|decode| decode.tokens_per_second > 0.0), "{speed:?}");
         let printed: serde_json::Value = serde_json::from_str(&speed.to_string()).unwrap();
         assert_eq!(printed["decode"][1]["samples"], 8, "{speed}");

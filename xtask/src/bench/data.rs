@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{programs, result::machine, rivals};
 use crate::{
     process::{Failure, run as run_program},
-    setup::{Environment, root},
+    setup::{Environment, WORKSPACE, root},
 };
 
 /// What the parts of this benchmark work with.
@@ -66,7 +66,7 @@ struct Section {
 
 pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
     let environment = Environment::prepare()?;
-    run_program(environment.cargo().args(["build", "--release", "--workspace", "--examples"]))?;
+    run_program(environment.cargo().arg("build").args(WORKSPACE).arg("--examples"))?;
     let folder = environment.target().join("bench/data");
     fs::create_dir_all(&folder)
         .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;

@@ -64,9 +64,10 @@ const CONTESTANTS: [Contestant; 9] = [
 ];
 
 /// What is in a column: its heading, its digits after the point, and where it is in what a run printed.
-const COLUMNS: [(&str, usize, &str); 6] = [
+const COLUMNS: [(&str, usize, &str); 7] = [
     ("load, s", 2, "/load_seconds"),
-    ("prompt", 0, "/prompt_tokens_per_second"),
+    ("first prompts", 0, "/first_prompt_tokens_per_second"),
+    ("prompts", 0, "/prompt_tokens_per_second"),
     ("1 sample", 0, "/decode/0/tokens_per_second"),
     ("8 samples", 0, "/decode/1/tokens_per_second"),
     ("32 samples", 0, "/decode/2/tokens_per_second"),
@@ -166,7 +167,7 @@ fn page(rounds: usize, measured: &[Vec<Measured>]) -> Result<String, Failure> {
     for (heading, ..) in COLUMNS {
         let _ = write!(page, " {heading} |");
     }
-    page.push_str("\n|---|---|---|---|---|---|---|---|\n");
+    page.push_str("\n|---|---|---|---|---|---|---|---|---|\n");
     for (contestant, runs) in CONTESTANTS.iter().zip(measured) {
         let _ = write!(page, "| {} | {} |", contestant.engine, contestant.weights);
         for (heading, digits, place) in COLUMNS {

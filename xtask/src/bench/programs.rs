@@ -9,7 +9,7 @@ use std::{
 use crate::{
     model,
     process::{Failure, run as run_program},
-    setup::{Environment, root},
+    setup::{Environment, WORKSPACE, root},
 };
 
 /// What is built, and the default model in the forms that both sides read.
@@ -26,7 +26,7 @@ pub(crate) struct Programs {
 impl Programs {
     /// Builds the binary and the examples, and converts the default model, where that is not done yet.
     pub(crate) fn prepare(environment: &Environment) -> Result<Self, Failure> {
-        run_program(environment.cargo().args(["build", "--release", "--workspace", "--bins", "--examples"]))?;
+        run_program(environment.cargo().arg("build").args(WORKSPACE).args(["--bins", "--examples"]))?;
         let target = environment.target();
         let folder = target.join("bench");
         fs::create_dir_all(&folder)

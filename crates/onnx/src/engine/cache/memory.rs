@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ort::{
-    memory::{Allocator, MemoryInfo},
+    memory::MemoryInfo,
     session::Session,
     value::{DynTensor, TensorElementType},
 };
@@ -70,15 +70,17 @@ impl Memory {
         self.device.as_ref().map(Device::info)
     }
 
-    /// Tensors whose numbers are not set.
+    /// Tensors of zeros.
     pub(super) fn tensors(&self, rows: usize, capacity: usize) -> ort::Result<Vec<DynTensor>> {
         let shape = self.shape;
         let dimensions = [rows, shape.heads, capacity, shape.head_size];
         // What holds nothing need not be on the device, where a buffer of no bytes may be refused.
         let on_device = self.device.as_ref().filter(|_| rows * capacity > 0);
-        let host = Allocator::default();
-        let allocator = on_device.map_or(&host, Device::allocator);
-        (0..shape.count).map(|_| DynTensor::new(allocator, shape.kind, dimensions)).collect()
+        let tensor = || match on_device {
+            Some(device) => DynTensor::new(device.allocator(), shape.kind, dimensions),
+            None => host::zeros(shape.kind, dimensions),
+        };
+        (0..shape.count).map(|_| tensor()).collect()
     }
 
     /// Tensors with these rows of `from`, `free` rows after them, and room for `capacity` columns: `columns` at the end
