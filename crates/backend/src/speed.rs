@@ -20,7 +20,7 @@ const PROMPT: usize = 512;
 const PROMPTS: usize = 4;
 /// Prompts are read for so long before they are measured again: what is set up at the first call, and memory that is moved into
 /// large pages, do not count then.
-const WARM_UP: Duration = Duration::from_secs(5);
+const WARM_UP: Duration = Duration::from_secs(12);
 /// Tokens that samples go on from.
 const BEGINNING: usize = 16;
 /// The first of the beginnings, apart from the numbers of the prompts, and how many there are to choose from.

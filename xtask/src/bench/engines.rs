@@ -159,8 +159,9 @@ fn command(
 fn page(rounds: usize, measured: &[Vec<Measured>]) -> Result<String, Failure> {
     let mut page = format!(
         "# What `cargo xtask bench engines` measured\n\nWritten by that command (`--rounds {rounds}`) on {}, with {THREADS} \
-         threads: SmolLM2-135M-Instruct from its Q4_1 weights, prompts of 512 tokens, then 64 greedy tokens of so many samples \
-         side by side, in tokens a second. Medians of the rounds, in each of which every line had its turn; lowest and highest \
+         threads: SmolLM2-135M-Instruct from its Q4_1 weights, prompts of 512 tokens, the first four after \
+         loading and four more than 12 seconds later, then 64 greedy tokens of so many samples side by side, in tokens a second. \
+         Medians of the rounds, in each of which every line had its turn; lowest and highest \
          in brackets.\n\n| engine | weights |",
         machine()
     );

@@ -11,16 +11,16 @@ use procfs::ProcResult;
 use super::blocks;
 
 /// Between two rounds.
-const PAUSE: Duration = Duration::from_millis(500);
-/// Rounds in a row in which a block was filled before it is moved: 2 seconds. What is freed before, such as what loading a model
-/// takes beside the model, is not worth moving.
-const STANDING: u32 = 4;
+const PAUSE: Duration = Duration::from_secs(1);
+/// Rounds in a row in which a block was filled before it is moved: 8 seconds. Moving takes the time that large pages save in
+/// 4 to 25 seconds of a model's work, so a program that ends soon does not pay for them, and one that goes on loses as little.
+const STANDING: u32 = 8;
 /// So many pauses are between two rounds at most, after some in which the system had no large page to give.
-const LONGEST_PAUSE: u32 = 64;
+const LONGEST_PAUSE: u32 = 32;
 /// Where more bytes are filled between two rounds, a model is being loaded, which moving would slow.
 const LOADING: usize = 32 << 20;
 /// Rounds in a row that wait for that: half a minute.
-const MOST_WAITS: u32 = 60;
+const MOST_WAITS: u32 = 30;
 
 /// Moves what a program holds into large pages.
 pub(super) struct Mover {
