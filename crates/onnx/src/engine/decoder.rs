@@ -51,6 +51,10 @@ impl Decoder {
             .map_err(plain)?
             .with_intra_threads(settings.thread_count())
             .map_err(plain)?
+            // Sums of 8-bit products overflow in ONNX Runtime on processors without VNNI, where weights have more than 7 bits;
+            // it takes slower products there and for such weights only.
+            .with_precise_qmm()
+            .map_err(plain)?
             .with_execution_providers(settings.provider.dispatch())
             .map_err(|error| {
                 let (message, package) = (plain(error), settings.provider.package());
