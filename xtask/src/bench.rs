@@ -11,6 +11,7 @@ mod result;
 mod review;
 mod rivals;
 mod train;
+mod turns;
 
 use crate::process::Failure;
 
@@ -31,13 +32,15 @@ enum Benchmark {
     Review,
     /// Fine-tuning and DPO, against TRL.
     Train,
+    /// ONNX Runtime in lancer and in Python, in turns.
+    Turns,
     /// DPO by length, and activations computed again.
     Variants,
 }
 
 impl Benchmark {
     /// Their names, as they are asked for.
-    const NAMES: &str = "data, engines, generate, growth, review, train, variants";
+    const NAMES: &str = "data, engines, generate, growth, review, train, turns, variants";
 
     fn named(name: &str) -> Option<Self> {
         match name {
@@ -47,6 +50,7 @@ impl Benchmark {
             "growth" => Some(Self::Growth),
             "review" => Some(Self::Review),
             "train" => Some(Self::Train),
+            "turns" => Some(Self::Turns),
             "variants" => Some(Self::Variants),
             _ => None,
         }
@@ -69,6 +73,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             review::run(rounds(arguments)?, backends)
         }
         Benchmark::Train => train::run(rounds(arguments)?),
+        Benchmark::Turns => turns::run(rounds(arguments)?),
         Benchmark::Variants => growth::run_variants(rounds(arguments)?),
     }
 }

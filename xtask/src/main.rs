@@ -23,8 +23,8 @@ Commands:
            `eval \"$(cargo xtask setup)\"` lets plain cargo build and test everything too
   test     run every check: formatting, clippy, tests, doc tests
   bench    measure, against other tools where there are some: `cargo xtask bench data`, `engines`, `generate`, `growth`
-           (training, by length, batch and model), `review` (of one engine after `--backend NAME`), `train`, `variants`
-           (of training); all take `--rounds N`
+           (training, by length, batch and model), `review` (of one engine after `--backend NAME`), `train`, `turns`
+           (ONNX Runtime in lancer and in Python), `variants` (of training); all take `--rounds N`
 
 Environment:
   CARGO_TARGET_DIR      where build outputs and tools go; with CI=true the default is a cache folder

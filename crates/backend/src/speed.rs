@@ -4,7 +4,9 @@
 
 use std::{
     fmt,
+    num::ParseIntError,
     ops::ControlFlow,
+    str::FromStr,
     time::{Duration, Instant},
 };
 
@@ -125,13 +127,6 @@ fn prompts(engine: &mut dyn Backend, first: usize) -> Result<f64, BackendError> 
 
 fn decode(engine: &mut dyn Backend, samples: usize, times: usize) -> Result<f64, BackendError> {
     let vocabulary = engine.info().vocabulary;
-    let batch = |prompt: usize| {
-        GenerateRequest::new(tokens(vocabulary, prompt, BEGINNING))
-            // All samples are alike and end together, so the batch is full throughout.
-            .sampling(Sampling::Greedy)
-            .samples(Seed(prompt as u64), samples)
-            .max_tokens(SAMPLE)
-    };
     let (mut generated, mut seconds) = (0, 0.0);
     let mut prompts = FIRST_BEGINNING..FIRST_BEGINNING + BEGINNINGS;
     for _ in 0..times {
@@ -140,7 +135,7 @@ fn decode(engine: &mut dyn Backend, samples: usize, times: usize) -> Result<f64,
         // count for more. Those of a batch need not be what one alone is, where numbers are rounded.
         for prompt in prompts.by_ref() {
             let mut watch = Steps::default();
-            let usage = engine.generate(&[batch(prompt)], &mut watch)?;
+            let usage = engine.generate(&[batch(vocabulary, prompt, samples)], &mut watch)?;
             // Each sample's first token comes with the prompt, and its second after room was made for its keys and values.
             written = usage.generated.saturating_sub(2 * samples as u64);
             took = watch.since_first.map_or(0.0, |clock| clock.elapsed().as_secs_f64());
@@ -152,6 +147,95 @@ fn decode(engine: &mut dyn Backend, samples: usize, times: usize) -> Result<f64,
         seconds += took;
     }
     Ok(generated as f64 / seconds)
+}
+
+/// Samples of a prompt with this number, side by side.
+fn batch(vocabulary: usize, prompt: usize, samples: usize) -> GenerateRequest {
+    GenerateRequest::new(tokens(vocabulary, prompt, BEGINNING))
+        // All samples are alike and end together, so the batch is full throughout.
+        .sampling(Sampling::Greedy)
+        .samples(Seed(prompt as u64), samples)
+        .max_tokens(SAMPLE)
+}
+
+/// Work that is done over and over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Reading prompts of 512 tokens that have nothing in common, one by one.
+    Prompts,
+    /// Writing so many samples of 64 tokens side by side.
+    Samples(usize),
+}
+
+impl FromStr for Work {
+    type Err = ParseIntError;
+
+    /// `prompts`, or a number of samples.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "prompts" { Ok(Self::Prompts) } else { text.parse().map(Self::Samples) }
+    }
+}
+
+/// Does this work until `told`, which gets the tokens and the time of each prompt, or of each step of a token a sample, breaks.
+///
+/// So engines can take turns, seconds each, on a machine whose speed changes.
+///
+/// # Errors
+/// Where the engine fails.
+pub fn repeat(
+    engine: &mut dyn Backend,
+    work: Work,
+    told: &mut dyn FnMut(usize, Duration) -> ControlFlow<()>,
+) -> Result<(), BackendError> {
+    let vocabulary = engine.info().vocabulary;
+    let mut steps = EachStep { samples: 0, began: 0, last: Instant::now(), told };
+    for number in FIRST_BEGINNING.. {
+        let done = match work {
+            Work::Prompts => {
+                let request = GenerateRequest::new(tokens(vocabulary, number, PROMPT)).max_tokens(1);
+                let clock = Instant::now();
+                engine.generate(&[request], &mut Steps::default())?;
+                (steps.told)(PROMPT, clock.elapsed())
+            }
+            Work::Samples(samples) => {
+                (steps.samples, steps.began) = (samples, 0);
+                match engine.generate(&[batch(vocabulary, number, samples)], &mut steps) {
+                    Err(BackendError::Cancelled) => ControlFlow::Break(()),
+                    other => other.map(|_| ControlFlow::Continue(()))?,
+                }
+            }
+        };
+        if done.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Tells the time of each step of a full batch, but not of the first, for which room is made.
+struct EachStep<'a> {
+    samples: usize,
+    /// The prompt and the steps of this batch that are over.
+    began: usize,
+    last: Instant,
+    told: &'a mut dyn FnMut(usize, Duration) -> ControlFlow<()>,
+}
+
+impl CompletionSink for EachStep<'_> {
+    fn completed(&mut self, _: Completion) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        let took = self.last.elapsed();
+        self.last = Instant::now();
+        self.began += 1;
+        if self.began > 2 && tokens == self.samples {
+            (self.told)(tokens, took)
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
 }
 
 /// When the first step had been made after the prompt was read.
@@ -198,5 +282,20 @@ mod tests {
         assert!(speed.decode.iter().all(|decode| decode.tokens_per_second > 0.0), "{speed:?}");
         let printed: serde_json::Value = serde_json::from_str(&speed.to_string()).unwrap();
         assert_eq!(printed["decode"][1]["samples"], 8, "{speed}");
+    }
+
+    #[test]
+    fn work_is_repeated_until_it_is_enough() {
+        for (work, tokens) in [("prompts", PROMPT), ("3", 3)] {
+            let mut engine = ScriptedBackend::new(|_, _| "word ".repeat(60));
+            let mut told = Vec::new();
+            repeat(&mut engine, work.parse().unwrap(), &mut |tokens, _| {
+                told.push(tokens);
+                if told.len() < 200 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+            .unwrap();
+            assert_eq!(told, [tokens; 200]);
+        }
+        assert!("some".parse::<Work>().is_err());
     }
 }
