@@ -15,7 +15,7 @@ pub fn use_large_pages<T>(memory: &[T]) {
     let range = memory.as_ptr_range();
     // Pages that it has in part too: else there would be gaps between pieces of memory that follow each other.
     let (start, end) = (range.start.addr() / page * page, range.end.addr().next_multiple_of(page));
-    if start < end {
+    if !memory.is_empty() {
         // A system that has no large pages says so, and all is as it was.
         #[allow(unsafe_code, reason = "a function of the system that changes no number")]
         unsafe {
