@@ -178,7 +178,8 @@ impl FromStr for Work {
 
 /// Does this work until `told`, which gets the tokens and the time of each prompt, or of each step of a token a sample, breaks.
 ///
-/// So engines can take turns, seconds each, on a machine whose speed changes.
+/// So engines can take turns, seconds each, on a machine whose speed changes. The engine must tell its steps
+/// ([`CompletionSink::advanced`]), as those that compute do.
 ///
 /// # Errors
 /// Where the engine fails.
@@ -285,17 +286,35 @@ mod tests {
     }
 
     #[test]
-    fn work_is_repeated_until_it_is_enough() {
-        for (work, tokens) in [("prompts", PROMPT), ("3", 3)] {
-            let mut engine = ScriptedBackend::new(|_, _| "word ".repeat(60));
-            let mut told = Vec::new();
-            repeat(&mut engine, work.parse().unwrap(), &mut |tokens, _| {
-                told.push(tokens);
-                if told.len() < 200 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            })
-            .unwrap();
-            assert_eq!(told, [tokens; 200]);
-        }
+    fn prompts_are_repeated_until_it_is_enough() {
+        let mut engine = ScriptedBackend::new(|_, _| "word ".repeat(60));
+        let mut told = Vec::new();
+        repeat(&mut engine, Work::Prompts, &mut |tokens, _| {
+            told.push(tokens);
+            if told.len() < 200 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+        .unwrap();
+        assert_eq!(told, [PROMPT; 200]);
+    }
+
+    #[test]
+    fn steps_of_a_full_batch_are_told_but_the_first() {
+        let mut told = Vec::new();
+        let mut tell = |tokens, _| {
+            told.push(tokens);
+            if told.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let mut steps = EachStep { samples: 3, began: 0, last: Instant::now(), told: &mut tell };
+        // A prompt of as many tokens as samples, four steps, the second of which is not full.
+        let advanced = [3, 3, 3, 2, 3].map(|tokens| steps.advanced(tokens).is_break());
+        assert_eq!(advanced, [false, false, false, false, true]);
+        assert_eq!(told, [3, 3]);
+    }
+
+    #[test]
+    fn work_is_named() {
+        assert_eq!("prompts".parse(), Ok(Work::Prompts));
+        assert_eq!("8".parse(), Ok(Work::Samples(8)));
         assert!("some".parse::<Work>().is_err());
     }
 }
