@@ -168,7 +168,7 @@ fn page(rounds: usize, measured: &[Vec<Measured>]) -> Result<String, Failure> {
     for (heading, ..) in COLUMNS {
         let _ = write!(page, " {heading} |");
     }
-    page.push_str("\n|---|---|---|---|---|---|---|---|---|\n");
+    let _ = writeln!(page, "\n{}|", "|---".repeat(2 + COLUMNS.len()));
     for (contestant, runs) in CONTESTANTS.iter().zip(measured) {
         let _ = write!(page, "| {} | {} |", contestant.engine, contestant.weights);
         for (heading, digits, place) in COLUMNS {
