@@ -54,7 +54,7 @@ impl Outcome {
                 "Another iteration may gain more: the same command with one more in --iterations.".into()
             }
             Self::Mixed => {
-                "To keep what was lost, leave fine-tuning out and learn from preferences alone, the seeds' responses \
+                "To lose less, leave fine-tuning out and learn from preferences alone, the seeds' responses \
                             against the model's own: recipe = \"spin\" with sft.max_examples=0 (docs/runs/small-model.md)."
                     .into()
             }
