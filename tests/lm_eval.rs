@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lancer_skipped::skip;
 use program::{lancer, text};
 use serde::Deserialize;
 use serde_json::Value;
@@ -67,7 +68,7 @@ fn run(arguments: &[&str]) {
 #[test]
 fn items_agree_with_lm_evaluation_harness() {
     let Some(model) = model() else {
-        eprintln!("skipped: the model is absent; `cargo xtask setup` fetches it");
+        skip!("the default model is absent; `cargo xtask setup` fetches it");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -75,7 +76,7 @@ fn items_agree_with_lm_evaluation_harness() {
     let tasks: Option<Vec<String>> =
         ITEMS.iter().map(|&(name, items)| task(folder.path(), name, items)).collect();
     let Some(tasks) = tasks else {
-        eprintln!("skipped: ../shared/data is absent");
+        skip!("the data is absent: ../shared/data beside the checkout");
         return;
     };
 

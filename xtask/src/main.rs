@@ -2,11 +2,15 @@
 
 mod bench;
 mod checksum;
+mod dist;
 mod evolve;
 mod model;
 mod onnxruntime;
+mod parts;
 mod process;
+mod release;
 mod setup;
+mod skipped;
 mod test;
 mod vulkan;
 mod webgpu;
@@ -21,7 +25,12 @@ Commands:
            what follows `--` goes to `lancer evolve` (`cargo xtask evolve -- --help` shows it all)
   setup    get the build tools that are missing (cmake, libclang), ONNX Runtime and the default model;
            `eval \"$(cargo xtask setup)\"` lets plain cargo build and test everything too
-  test     run every check: formatting, clippy, tests, doc tests
+  test     run every check: formatting, lints, tests, doc tests; at the end it names the tests that were skipped and says how
+           long each part took. `--install-driver` (or CI=true in the environment) lets it install a Vulkan driver in
+           software by apt-get, as root; without a driver the tests that need one are skipped
+  release  whether every crate could be published: `cargo xtask release --dry-run` (with `--verify` it builds each package)
+  dist     an archive and a Python wheel that run on any x86-64-v3 or aarch64 machine, in the target folder's `dist`;
+           `--prebuilt PATH` packs a binary that exists
   bench    measure, against other tools where there are some: `cargo xtask bench data`, `engines`, `generate`, `growth`
            (training, by length, batch and model), `review` (of one engine after `--backend NAME`), `train`, `turns`
            (ONNX Runtime in lancer and in Python), `variants` (of training); all take `--rounds N`
@@ -38,7 +47,9 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("setup") => setup::run(),
         Some("evolve") => evolve::run(&arguments[1..]),
-        Some("test") => test::run(),
+        Some("test") => test::run(&arguments[1..]),
+        Some("release") => release::run(&arguments[1..]),
+        Some("dist") => dist::run(&arguments[1..]),
         Some("bench") => bench::run(&arguments[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

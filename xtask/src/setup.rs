@@ -24,6 +24,9 @@ const OWN_HEADERS: &str = "crates/llama-cpp/include";
 /// software can stand for. With other features, Polars and Burn would be compiled once more.
 pub(crate) const WORKSPACE: [&str; 4] =
     ["--release", "--workspace", "--features", "lancer-data/lazy,lancer/burn-wgpu,lancer/onnx-webgpu"];
+/// The same where no Vulkan driver is there to test Burn's wgpu device with.
+pub(crate) const WORKSPACE_WITHOUT_WGPU: [&str; 4] =
+    ["--release", "--workspace", "--features", "lancer-data/lazy,lancer/onnx-webgpu"];
 
 /// What cargo is called with so that everything can be built.
 pub(crate) struct Environment {

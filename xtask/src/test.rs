@@ -1,61 +1,115 @@
 //! `cargo xtask test`: every check of the project.
 
-use std::process::Command;
+use std::{env, process::Command};
 
 use crate::{
+    parts::Parts,
     process::{Failure, output, run as run_program},
-    setup::{Environment, WORKSPACE},
+    setup::{Environment, WORKSPACE, WORKSPACE_WITHOUT_WGPU},
+    skipped::{self, Skipped},
     vulkan, webgpu,
 };
 
-/// The features of which each is checked alone, none of them, and all together but CUDA of Burn's.
-const ENGINES: [&str; 11] = [
-    "",
-    "llama-cpp,burn-cpu,burn-wgpu,onnx-cuda,onnx-tensorrt,onnx-coreml,onnx-directml,onnx-webgpu",
-    "llama-cpp",
-    "burn-cpu",
-    "burn-wgpu",
-    "onnx",
-    "onnx-cuda",
-    "onnx-tensorrt",
-    "onnx-coreml",
-    "onnx-directml",
-    "onnx-webgpu",
+/// The features of the binary that are linted each by itself, none of them, and those of ONNX Runtime together.
+const FEATURE_SETS: [&[&str]; 10] = [
+    &[],
+    &["llama-cpp"],
+    &["burn-cpu"],
+    &["burn-wgpu"],
+    &["onnx-cuda", "onnx-tensorrt", "onnx-coreml", "onnx-directml", "onnx-webgpu"],
+    &["onnx-cuda"],
+    &["onnx-tensorrt"],
+    &["onnx-coreml"],
+    &["onnx-directml"],
+    &["onnx-webgpu"],
 ];
+
+/// The features that decide how Polars and Burn are compiled, with which the workspace is linted too. Every feature set has
+/// them, so that only the crates whose own code changes are linted anew: the binary and `lancer-onnx`.
+const HEAVY: &str = "lancer-data/lazy,lancer-data/hub,lancer-burn/wgpu";
 
 /// Runs the checks one after the other and stops at the first that fails.
 ///
-/// All of them use the release profile, so that the heavy dependencies are compiled once.
-pub(crate) fn run() -> Result<(), Failure> {
-    let environment = Environment::prepare()?;
-    vulkan::prepare()?;
-    let cargo = |arguments: &[&str]| run_program(environment.cargo().args(arguments));
-    cargo(&["fmt", "--all", "--check"])?;
-    cargo(&[&["clippy"], &WORKSPACE[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
-    for engines in ENGINES {
-        let features = ["--no-default-features", "--features", engines];
-        let clippy = ["clippy", "--release", "--package", "lancer"];
-        cargo(&[&clippy[..], &features[..], &["--", "-D", "warnings"]].concat())?;
+/// All of them use the release profile and the same features, so that the heavy dependencies are compiled once.
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let installs = match arguments {
+        [] => env::var_os("CI").is_some_and(|ci| ci == "true"),
+        [flag] if flag == "--install-driver" => true,
+        _ => return Err(Failure::usage("`cargo xtask test` takes nothing but `--install-driver`")),
+    };
+    let mut parts = Parts::default();
+    let environment = parts.run("set-up", Environment::prepare)?;
+    let mut skipped = Skipped::begin(environment.target())?;
+    let result = checks(&environment, installs, &mut parts, &mut skipped);
+    for line in skipped.lines() {
+        eprintln!("{line}");
     }
-    // CUDA's own compiler is LLVM, which a build script downloads, but not for a documentation that is only checked.
-    let cuda = ["--package", "lancer", "--no-default-features", "--features", "burn-cuda"];
-    let cuda = [&["clippy", "--release"], &cuda[..], &["--", "-D", "warnings"]].concat();
-    run_program(environment.cargo().args(cuda).env("DOCS_RS", "1"))?;
-    // What writes ONNX models, without the engine.
-    let writer = ["--package", "lancer-onnx", "--no-default-features"];
-    cargo(&[&["clippy", "--release"], &writer[..], &["--", "-D", "warnings"]].concat())?;
-    cargo(&[&["test"], &WORKSPACE[..], &["--doc"]].concat())?;
+    eprintln!("{}", parts.times());
+    result
+}
+
+fn checks(
+    environment: &Environment,
+    installs: bool,
+    parts: &mut Parts,
+    skipped: &mut Skipped,
+) -> Result<(), Failure> {
+    let cargo = |arguments: &[&str]| run_program(environment.cargo().args(arguments));
+    parts.run("formatting", || cargo(&["fmt", "--all", "--check"]))?;
+    skipped.leave_out("the tests of CUDA", "they are not built here; docs/backends.md says how to run them");
+    let driver = parts.run("Vulkan driver", || vulkan::prepare(installs))?;
+    let workspace = if driver.is_ok() { WORKSPACE } else { WORKSPACE_WITHOUT_WGPU };
+    if let Err(reason) = &driver {
+        skipped
+            .leave_out("the tests of Burn's wgpu device and tests/conformance.rs, not even compiled", reason);
+    }
+    parts.run("lints", || {
+        cargo(&[&["clippy"], &workspace[..], &["--all-targets", "--", "-D", "warnings"]].concat())
+    })?;
+    parts.run("lints of feature sets", || {
+        for set in FEATURE_SETS {
+            let features: Vec<String> = set.iter().map(|feature| format!("lancer/{feature}")).collect();
+            let features = [&[HEAVY.to_owned()], &features[..]].concat().join(",");
+            let clippy = ["clippy", "--release", "--workspace", "--all-targets", "--no-default-features"];
+            cargo(&[&clippy[..], &["--features", &features, "--", "-D", "warnings"]].concat())?;
+        }
+        Ok(())
+    })?;
+    parts.run("lints of the default features", || {
+        cargo(&["clippy", "--release", "--package", "lancer", "--", "-D", "warnings"])
+    })?;
+    parts.run("lints of CUDA", || {
+        let features = ["--package", "lancer", "--no-default-features", "--features", "burn-cuda"];
+        let clippy = [&["clippy", "--release"], &features[..], &["--", "-D", "warnings"]].concat();
+        // CUDA's own compiler is LLVM, which a build script downloads, but not for a documentation that is only checked.
+        run_program(environment.cargo().args(clippy).env("DOCS_RS", "1"))
+    })?;
+    let file = skipped.file().to_path_buf();
+    let test = |arguments: &[&str]| {
+        let mut command = environment.cargo();
+        command.args(arguments).env(skipped::VARIABLE, &file);
+        command
+    };
+    parts.run("doc tests", || run_program(&mut test(&[&["test"], &workspace[..], &["--doc"]].concat())))?;
     // By another library than the other tests of ONNX Runtime, and so apart from them.
-    if let Some(variables) = webgpu::prepare(environment.target())? {
+    let webgpu = parts.run("WebGPU library and driver", || match &driver {
+        Ok(()) => webgpu::prepare(environment.target(), installs),
+        Err(reason) => Ok(Err(reason.clone())),
+    })?;
+    if let Err(reason) = &webgpu {
+        skipped.leave_out("the tests of ONNX Runtime with WebGPU", reason);
+    }
+    if let Ok(variables) = &webgpu {
         // One at a time: ONNX Runtime's WebGPU fails where two models of a process are computed at once.
         let one = ["--test", "providers", "--", "webgpu", "--ignored", "--test-threads", "1"];
-        let webgpu = [&["test"], &WORKSPACE[..], &one].concat();
-        run_program(environment.cargo().args(webgpu).envs(variables))?;
+        let mut command = test(&[&["test"], &workspace[..], &one].concat());
+        parts.run("tests of WebGPU", || run_program(command.envs(variables.iter().cloned())))?;
     }
     // Last, since its closing lines count the tests.
-    if output(Command::new("cargo").args(["nextest", "--version"])).is_some() {
-        cargo(&[&["nextest", "run"], &WORKSPACE[..]].concat())
+    let tests = if output(Command::new("cargo").args(["nextest", "--version"])).is_some() {
+        [&["nextest", "run"], &workspace[..]].concat()
     } else {
-        cargo(&[&["test"], &WORKSPACE[..], &["--all-targets"]].concat())
-    }
+        [&["test"], &workspace[..], &["--all-targets"]].concat()
+    };
+    parts.run("tests", || run_program(&mut test(&tests)))
 }

@@ -15,26 +15,27 @@ const VARIABLES: [&str; 3] = ["VK_DRIVER_FILES", "VK_ADD_DRIVER_FILES", "VK_ICD_
 /// The loader, and drivers with one among them that computes on the processor.
 const PACKAGES: [&str; 2] = ["libvulkan1", "mesa-vulkan-drivers"];
 
-/// Makes sure that there is a driver: on Debian and its like one in software is installed where this may install packages.
-/// Other systems than Linux have graphics of their own.
-pub(crate) fn prepare() -> Result<(), Failure> {
+/// Makes sure that there is a driver: on Debian and its like one in software is installed where `installs` allows it. The inner
+/// error is the reason why there is none. Other systems than Linux have graphics of their own.
+pub(crate) fn prepare(installs: bool) -> Result<Result<(), String>, Failure> {
     if env::consts::OS != "linux" || is_there() {
-        return Ok(());
+        return Ok(Ok(()));
     }
     let is_root = output(Command::new("id").arg("-u")).is_some_and(|user| user == "0");
-    if !is_root || output(Command::new("apt-get").arg("--version")).is_none() {
-        return Err(Failure::new(format!(
-            "there is no driver for Vulkan, which the tests of Burn's wgpu device need; install that of the graphics card, \
-             or one in software (Debian: `apt-get install {}`)",
+    if !installs || !is_root || output(Command::new("apt-get").arg("--version")).is_none() {
+        return Ok(Err(format!(
+            "there is no Vulkan driver; install that of the graphics card, or one in software (Debian: `apt-get install {}`; \
+             `cargo xtask test --install-driver` does it as root)",
             PACKAGES.join(" ")
         )));
     }
-    eprintln!("installing a Vulkan driver in software");
+    eprintln!("installing a Vulkan driver in software by apt-get: {}", PACKAGES.join(", "));
     run(Command::new("apt-get").args(["update", "--quiet", "--quiet"]))?;
     run(Command::new("apt-get")
         .env("DEBIAN_FRONTEND", "noninteractive")
         .args(["install", "--quiet", "--quiet", "--yes", "--no-install-recommends"])
-        .args(PACKAGES))
+        .args(PACKAGES))?;
+    Ok(Ok(()))
 }
 
 fn is_there() -> bool {

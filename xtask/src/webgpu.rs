@@ -24,14 +24,14 @@ const DRIVER: &str = "usr/lib/chromium/vk_swiftshader_icd.json";
 /// The variable that names a driver.
 const DRIVER_VARIABLE: &str = "VK_ICD_FILENAMES";
 
-/// Gets both into the target folder; gives the variables that name them. `None`, with a note, where there is no such
-/// library for this machine.
-pub(crate) fn prepare(target: &Path) -> Result<Option<Vec<(&'static str, OsString)>>, Failure> {
+/// The variables that name both.
+type Variables = Vec<(&'static str, OsString)>;
+
+/// Gets both into the target folder. The inner error is the reason why the tests cannot be run. `apt-get update`, which
+/// changes the system's lists of packages, is called only where `installs` allows it.
+pub(crate) fn prepare(target: &Path, installs: bool) -> Result<Result<Variables, String>, Failure> {
     if (env::consts::OS, env::consts::ARCH) != ("linux", "x86_64") {
-        eprintln!(
-            "note: the tests of ONNX Runtime with WebGPU are for Linux on x86-64; they are left out here"
-        );
-        return Ok(None);
+        return Ok(Err("they are for Linux on x86-64".into()));
     }
     let folder = target.join("tools/webgpu");
     let library = folder.join("onnxruntime/capi").join(LIBRARY);
@@ -43,13 +43,16 @@ pub(crate) fn prepare(target: &Path) -> Result<Option<Vec<(&'static str, OsStrin
     let mut variables = vec![(onnxruntime::VARIABLE, library.into_os_string())];
     // Without Debian's packages the tests run on the driver that there is.
     if env::var_os(DRIVER_VARIABLE).is_none() && output(Command::new("apt-get").arg("--version")).is_some() {
-        variables.push((DRIVER_VARIABLE, driver(&folder)?.into_os_string()));
+        match driver(&folder, installs) {
+            Ok(driver) => variables.push((DRIVER_VARIABLE, driver.into_os_string())),
+            Err(failure) => return Ok(Err(format!("Debian's SwiftShader is not to be had: {failure}"))),
+        }
     }
-    Ok(Some(variables))
+    Ok(Ok(variables))
 }
 
 /// `SwiftShader`'s description for Vulkan's loader, which lies beside the driver.
-fn driver(folder: &Path) -> Result<PathBuf, Failure> {
+fn driver(folder: &Path, installs: bool) -> Result<PathBuf, Failure> {
     let driver = folder.join(DRIVER);
     if driver.exists() {
         return Ok(driver);
@@ -60,7 +63,10 @@ fn driver(folder: &Path) -> Result<PathBuf, Failure> {
             .args(["download", "--quiet", "--quiet", DRIVER_PACKAGE])
             .current_dir(folder))
     };
-    if download().is_err() {
+    if let Err(failure) = download() {
+        if !installs {
+            return Err(failure);
+        }
         run(Command::new("apt-get").args(["update", "--quiet", "--quiet"]))?;
         download()?;
     }

@@ -66,3 +66,8 @@ pub use seed::Seed;
 pub use special_tokens::break_special_tokens;
 pub use text_stream::{StreamState, TextStream};
 pub use tokenizer::Tokenizer;
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

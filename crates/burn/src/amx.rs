@@ -310,7 +310,7 @@ mod tests {
             for one in views(&one, rows, inner) {
                 for two in views(&two, inner, columns) {
                     let Some(found) = product(one, two) else {
-                        println!("this processor has no AMX");
+                        lancer_skipped::skip!("this processor has no AMX");
                         return;
                     };
                     for row in 0..rows {

@@ -73,3 +73,8 @@ pub use engine::{BurnBackend, BurnSettings, Weights};
 pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
 pub use speed::best_product;
 pub use training::BurnLearner;
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,11 +2,13 @@
 
 pub(crate) mod clean;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod dedup;
 pub(crate) mod eval;
 pub(crate) mod evolve;
 pub(crate) mod generate;
+pub(crate) mod man;
 pub(crate) mod report;
 pub(crate) mod review;
 pub(crate) mod train;

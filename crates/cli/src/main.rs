@@ -8,6 +8,7 @@ mod converted;
 mod engines;
 mod failure;
 mod interrupt;
+mod large_pages;
 mod options;
 mod output;
 mod pairs;
@@ -16,10 +17,14 @@ mod table;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    commands::{clean, compare, convert, dedup, eval, evolve, generate, report, review, train},
+    commands::{
+        clean, compare, completions, convert, dedup, eval, evolve, generate, man, report, review, train,
+    },
+    failure::Failure,
+    large_pages::LargePagesOption,
     output::Output,
 };
 
@@ -30,6 +35,8 @@ struct Arguments {
     /// Print results as JSON, and no progress bars.
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    large_pages: LargePagesOption,
     #[command(subcommand)]
     command: Command,
 }
@@ -47,13 +54,23 @@ enum Command {
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Report(report::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = if arguments.json { Output::Json } else { Output::Text };
     interrupt::watch();
-    let result = match arguments.command {
+    match run(arguments, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    arguments.large_pages.apply()?;
+    match arguments.command {
         Command::Evolve(arguments) => evolve::run(&arguments, output),
         Command::Compare(arguments) => compare::run(&arguments, output),
         Command::Review(arguments) => review::run(&arguments, output),
@@ -64,9 +81,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+        Command::Man(arguments) => man::run(&arguments, Arguments::command(), output),
     }
 }

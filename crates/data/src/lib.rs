@@ -83,3 +83,8 @@ pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_fr
 pub use read::{MAX_LINE_BYTES, each_pair, each_row, read_pairs, read_preferences, read_rows};
 pub use record::{Message, Pair, Pairs, PreferencePair, PreferencePairs, Reject, Role, Row, Rows};
 pub use write::{RowWriter, write_rows};
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -83,3 +83,8 @@ pub use significance::mc_nemar;
 pub use spec::{FewShot, Limit, TaskSpec};
 pub use task::Task;
 pub use template::Template;
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

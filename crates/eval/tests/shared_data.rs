@@ -8,6 +8,7 @@ use std::{
 };
 
 use lancer_eval::{Metric, Task, TaskSpec};
+use lancer_skipped::skip;
 
 fn task_files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
@@ -24,7 +25,8 @@ fn task_files(folder: &str) -> Vec<PathBuf> {
 fn load(path: &Path) -> Option<Task> {
     let spec = TaskSpec::load(path).unwrap_or_else(|error| panic!("{error:?}"));
     let Ok(text) = fs::read_to_string(spec.data()) else {
-        eprintln!("skipped: {} is absent, so {} was only parsed", spec.data().display(), path.display());
+        let name = path.file_name().unwrap_or_default();
+        skip!("{} was only parsed: its data {} is absent", name.display(), spec.data().display());
         return None;
     };
     let rows = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

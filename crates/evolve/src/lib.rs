@@ -40,3 +40,8 @@ pub use report::write_report;
 pub use run::Run;
 pub use stage::Stage;
 pub use summary::Summary;
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

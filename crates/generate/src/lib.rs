@@ -54,3 +54,8 @@ pub use settings::{GenerateSettings, PromptStyle, ResponseStyle, WorseStyle};
 pub use source::{Job, Source, Writing};
 pub use write::write;
 pub use written::{Unusable, WritingSink, Written};
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

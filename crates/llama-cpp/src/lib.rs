@@ -48,3 +48,8 @@ mod vocabulary;
 
 pub use load::LlamaCpp;
 pub use settings::{Attention, LlamaCppSettings, LlamaCppSettingsError};
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,6 +6,7 @@ mod mover;
 use std::{fs, sync::Once, thread};
 
 use self::mover::Mover;
+use crate::LargePages;
 
 /// Asks the system for large pages for memory that will be written and then read again and again.
 ///
@@ -15,7 +16,7 @@ pub fn use_large_pages<T>(memory: &[T]) {
     let range = memory.as_ptr_range();
     // Pages that it has in part too: else there would be gaps between pieces of memory that follow each other.
     let (start, end) = (range.start.addr() / page * page, range.end.addr().next_multiple_of(page));
-    if !memory.is_empty() {
+    if !memory.is_empty() && LargePages::chosen() == LargePages::On {
         // A system that has no large pages says so, and all is as it was.
         #[allow(unsafe_code, reason = "a function of the system that changes no number")]
         unsafe {
@@ -29,9 +30,12 @@ pub fn use_large_pages<T>(memory: &[T]) {
 /// seconds after it share the processor with the moving.
 ///
 /// It changes the whole program, so it is for programs to call, before they load models; only the first call does anything. It
-/// needs Linux 6.1, and does nothing where the system's administrator has turned large pages off.
+/// needs Linux 6.1, and does nothing where the system's administrator has turned large pages off, or [`LargePages`] are.
 pub fn move_into_large_pages() {
     static STARTED: Once = Once::new();
+    if LargePages::chosen() == LargePages::Off {
+        return;
+    }
     STARTED.call_once(|| {
         if let Some(size) = size() {
             // Without the thread, all is as it was.

@@ -6,8 +6,10 @@
 //! where a program asks for them, and neither llama.cpp nor ONNX Runtime does.
 //!
 //! Nothing here changes what a program computes. Each function does nothing where the system has no such thing: large pages
-//! are Linux's, and freed memory is glibc's.
+//! are Linux's, and freed memory is glibc's. A program turns large pages off by [`LargePages::choose`], its user by
+//! `LANCER_LARGE_PAGES=0` in the environment.
 
+mod choice;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod freed;
 #[cfg(target_os = "linux")]
@@ -22,5 +24,11 @@ use without_glibc as freed;
 #[cfg(not(target_os = "linux"))]
 use without_linux as large_pages;
 
+pub use choice::{LargePages, UnknownLargePages};
 pub use freed::{give_back_freed_memory, keep_freed_memory};
 pub use large_pages::{move_into_large_pages, use_large_pages};
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

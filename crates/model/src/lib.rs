@@ -55,3 +55,8 @@ pub use rotary::{Llama3Scaling, Rotary, RotaryScaling};
 pub use sliding_window::{SlidingWindow, WindowedLayers};
 pub use tensor::Tensor;
 pub use tokenizer::{SpecialTokens, Tokenizer};
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

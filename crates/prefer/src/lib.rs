@@ -68,7 +68,7 @@ pub use schedule::{Decay, Schedule};
 pub use settings::{BatchSize, LongExamples, OptimizerSettings, TrainSettings};
 pub use train::{train_preference, train_sft};
 
-/// The example of the project's README.
+/// The example of the crate's README, which the project's README has too.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

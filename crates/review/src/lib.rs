@@ -58,3 +58,8 @@ pub use reviewer::{Reviewer, review};
 pub use score::Score;
 pub use separation::Separation;
 pub use settings::{Mode, ModeSetting, ReviewSettings, RubricSettings};
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

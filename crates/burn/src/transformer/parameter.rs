@@ -29,9 +29,20 @@ impl Order {
     pub(crate) fn of_inference(device: &Device) -> Self {
         // `gemm` takes outputs from where they stand beside each other, two vectors of them for each input. With AVX-512 those
         // are two whole lines of the cache; with shorter vectors, copying the weights of some outputs together is faster.
-        let has_long_vectors = cfg!(target_feature = "avx512f");
-        if *device == Device::flex() && !has_long_vectors { Self::AsInFiles } else { Self::Transposed }
+        if *device == Device::flex() && !has_long_vectors() { Self::AsInFiles } else { Self::Transposed }
     }
+}
+
+/// Whether this processor has AVX-512, whatever this program was built for: `gemm` chooses its kernels when it runs too.
+#[cfg(target_arch = "x86_64")]
+fn has_long_vectors() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f")
+}
+
+/// Other processors have no AVX-512.
+#[cfg(not(target_arch = "x86_64"))]
+fn has_long_vectors() -> bool {
+    false
 }
 
 /// One weight matrix or vector.

@@ -53,7 +53,7 @@ impl Mover {
         let mut pauses = 1;
         loop {
             thread::sleep(PAUSE * pauses);
-            pauses = match self.round() {
+            pauses = match self.round(moved) {
                 Ok(Round::Done) => 1,
                 // Looking for one takes the system long where memory is in pieces.
                 Ok(Round::NoneLeft) => (pauses * 2).min(LONGEST_PAUSE),
@@ -62,8 +62,8 @@ impl Mover {
         }
     }
 
-    /// Moves the blocks that have been filled for some rounds.
-    pub(super) fn round(&mut self) -> ProcResult<Round> {
+    /// Moves the blocks that have been filled for some rounds, each by `moved`, which takes its address and size.
+    fn round(&mut self, mut moved: impl FnMut(usize, usize) -> io::Result<()>) -> ProcResult<Round> {
         let blocks: BTreeSet<usize> = blocks::within(&blocks::own_memory()?, self.size).collect();
         self.done.retain(|block| blocks.contains(block));
         let filled = blocks.difference(&self.done).copied().filter(|&block| is_filled(block, self.size));
@@ -82,14 +82,40 @@ impl Mover {
             if !is_filled(block, self.size) {
                 continue;
             }
-            match moved(block, self.size) {
-                Err(error) if is_lack(&error) => return Ok(Round::NoneLeft),
-                // A block that cannot be moved is not tried again.
-                Ok(()) | Err(_) => self.done.insert(block),
-            };
+            match moved(block, self.size).map_err(|error| Refusal::of(&error)) {
+                // The same error is given for memory that was freed while it was being moved.
+                Err(Refusal::NoPage) if is_filled(block, self.size) => return Ok(Round::NoneLeft),
+                // It is counted anew from the next round on, and tried again when it has been filled for as long.
+                Err(Refusal::Busy | Refusal::NoPage) => {}
+                Ok(()) | Err(Refusal::Never) => {
+                    self.done.insert(block);
+                }
+            }
             self.filled.remove(&block);
         }
         Ok(Round::Done)
+    }
+}
+
+/// Why the system did not move a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// It has no large page, or the program's share of memory is used up: no other block can be moved now.
+    NoPage,
+    /// Something holds a page of this block, such as a driver that reads it: others can be moved.
+    Busy,
+    /// This block cannot be moved.
+    Never,
+}
+
+impl Refusal {
+    /// What `madvise` says by an error of `MADV_COLLAPSE`.
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOMEM | libc::EBUSY) => Self::NoPage,
+            Some(libc::EAGAIN) => Self::Busy,
+            _ => Self::Never,
+        }
     }
 }
 
@@ -110,13 +136,9 @@ fn moved(block: usize, size: usize) -> io::Result<()> {
     if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Whether the system had no large page, or the program's share of memory is used up.
-fn is_lack(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EBUSY | libc::EAGAIN))
-}
-
 #[cfg(test)]
 mod tests {
+    use lancer_skipped::skip;
     use procfs::{
         KernelVersion,
         process::{MemoryMap, Process},
@@ -143,13 +165,19 @@ mod tests {
         let reserved: Vec<u32> = Vec::with_capacity(COUNT as usize);
         let mut mover = Mover::new(size().unwrap_or(2 << 20));
         for _ in 0..STANDING {
-            assert_eq!(mover.round().unwrap(), Round::Done);
+            assert_eq!(mover.round(moved).unwrap(), Round::Done);
             assert!(mover.done.is_empty());
         }
-        let outcome = mover.round().unwrap();
+        let outcome = mover.round(moved).unwrap();
         assert!(memory.iter().copied().eq(0..COUNT));
         let can_move = size().is_some() && KernelVersion::current().unwrap() >= KernelVersion::new(6, 1, 0);
-        if can_move && outcome == Round::Done {
+        if !can_move {
+            skip!(
+                "this system moves nothing into large pages: they are turned off, or Linux is older than 6.1"
+            );
+        } else if outcome == Round::NoneLeft {
+            skip!("this system has no large page to give");
+        } else {
             let bytes = large(&memory);
             assert!(bytes >= u64::from(COUNT) * 4 / 2, "{bytes} bytes of {} are in large pages", COUNT * 4);
         }
@@ -163,9 +191,68 @@ mod tests {
             let memory = vec![1_u8; 64 << 20];
             memory.as_ptr().addr().next_multiple_of(2 << 20)
         };
-        // It may stand for something else by now; either way nothing breaks.
-        if !is_filled(block, 2 << 20) {
+        // Nothing breaks either way.
+        if is_filled(block, 2 << 20) {
+            skip!("another thread has memory at the same address by now");
+        } else {
             assert!(moved(block, 2 << 20).is_err());
+        }
+    }
+
+    const SIZE: usize = 2 << 20;
+
+    /// A mover that moves blocks in its next round, and its blocks within `memory`.
+    fn ready(memory: &[u8]) -> (Mover, Vec<usize>) {
+        let mut mover = Mover::new(SIZE);
+        for _ in 0..STANDING {
+            mover.round(|_, _| panic!("too early")).unwrap();
+        }
+        let range = memory.as_ptr_range();
+        let blocks: Vec<usize> = blocks::within(&[range.start.addr()..range.end.addr()], SIZE).collect();
+        assert!(blocks.len() >= 15 && blocks.iter().all(|block| mover.filled[block] == STANDING));
+        (mover, blocks)
+    }
+
+    fn error(number: i32) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(number))
+    }
+
+    #[test]
+    fn a_block_that_is_held_does_not_end_the_round() {
+        let memory = vec![1_u8; 32 << 20];
+        let (mut mover, blocks) = ready(&memory);
+        let held = blocks[0];
+        let outcome = mover.round(|block, _| if block == held { error(libc::EAGAIN) } else { Ok(()) });
+        assert_eq!(outcome.unwrap(), Round::Done);
+        assert!(blocks[1..].iter().all(|block| mover.done.contains(block)));
+        assert!(!mover.done.contains(&held));
+        // It is tried again, as late as a new block; one that can never be moved is left alone from then on.
+        let mut tried = Vec::new();
+        for round in 1..=3 * STANDING {
+            let outcome = mover.round(|block, _| {
+                if block != held {
+                    return Ok(());
+                }
+                tried.push(round);
+                error(libc::EINVAL)
+            });
+            assert_eq!(outcome.unwrap(), Round::Done);
+        }
+        assert_eq!(tried, [STANDING + 1]);
+        drop(memory);
+    }
+
+    #[test]
+    fn without_a_large_page_the_round_ends_and_nothing_is_given_up() {
+        for number in [libc::ENOMEM, libc::EBUSY] {
+            let memory = vec![1_u8; 32 << 20];
+            let (mut mover, blocks) = ready(&memory);
+            let outcome = mover.round(|_, _| error(number));
+            assert_eq!(outcome.unwrap(), Round::NoneLeft);
+            assert!(
+                blocks.iter().all(|block| !mover.done.contains(block) && mover.filled.contains_key(block))
+            );
+            drop(memory);
         }
     }
 }

@@ -169,7 +169,8 @@ mod tests {
     }
 
     fn expected() -> Vec<Expected> {
-        serde_json::from_str(include_str!("../../../../fixtures/review/logistic.json")).unwrap()
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/review/logistic.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
     #[test]

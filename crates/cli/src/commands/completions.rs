@@ -1,0 +1,28 @@
+//! `lancer completions`: what a shell completes commands and options with.
+
+use std::io::{self, Write};
+
+use clap::{Args, Command};
+use clap_complete::{Shell, generate};
+
+use crate::failure::Failure;
+
+/// Print what a shell completes lancer's commands and options with.
+///
+/// In bash: `source <(lancer completions bash)`. Zsh and fish read it from a file in their folder of completions.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints the completions of `program`.
+pub(crate) fn run(arguments: &Arguments, mut program: Command) -> Result<(), Failure> {
+    let name = program.get_name().to_owned();
+    // `generate` panics where it cannot write, as into a pipe that is closed.
+    let mut script = Vec::new();
+    generate(arguments.shell, &mut program, name, &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(())
+}
