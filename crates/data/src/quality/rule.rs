@@ -26,9 +26,9 @@ macro_rules! rules {
 }
 
 rules! {
-    /// Under: the mean length of words in characters [3].
+    /// Under: the mean length of words in characters \[3\].
     ShortWords = "short_words",
-    /// The mean length of words in characters [10].
+    /// The mean length of words in characters \[10\].
     LongWords = "long_words",
     /// `#` and ellipses for each word [0.1].
     SymbolsPerWord = "symbols_per_word",
@@ -38,7 +38,7 @@ rules! {
     EllipsisLines = "ellipsis_lines",
     /// Under: the part of words with a letter in them [0.8].
     WordsWithLetters = "words_with_letters",
-    /// Under: how many of the words the, be, to, of, and, that, have, with there are [2].
+    /// Under: how many of the words the, be, to, of, and, that, have, with there are \[2\].
     StopWords = "stop_words",
     /// The part of lines that are copies of earlier ones [0.3].
     RepeatedLines = "repeated_lines",
