@@ -2,6 +2,15 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no gain where one was required, 130 interrupted.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a reader that has gone must not end the program"
+)]
+
+#[macro_use]
+mod output;
+
 mod commands;
 #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
 mod converted;
@@ -9,8 +18,8 @@ mod engines;
 mod failure;
 mod interrupt;
 mod options;
-mod output;
 mod pairs;
+mod place;
 mod progress;
 mod table;
 
@@ -18,6 +27,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(any(feature = "llama-cpp", feature = "onnx"))]
+use crate::commands::cache;
 use crate::{
     commands::{clean, compare, convert, dedup, eval, evolve, generate, report, review, train},
     output::Output,
@@ -47,12 +58,14 @@ enum Command {
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Report(report::Arguments),
+    #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
+    Cache(cache::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = if arguments.json { Output::Json } else { Output::Text };
-    interrupt::watch();
+    interrupt::handle();
     let result = match arguments.command {
         Command::Evolve(arguments) => evolve::run(&arguments, output),
         Command::Compare(arguments) => compare::run(&arguments, output),
@@ -64,8 +77,10 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
+        #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
+        Command::Cache(arguments) => cache::run(&arguments, output),
     };
-    match result {
+    match result.and_then(|()| output::printed()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

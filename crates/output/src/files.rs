@@ -46,7 +46,7 @@ pub(crate) fn list(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// [`OutputError::Foreign`] and [`OutputError::Changed`], which name a file.
-pub(crate) fn check(folder: &Path) -> Result<(), OutputError> {
+pub fn check(folder: &Path) -> Result<(), OutputError> {
     let failed = || OutputError::io("read", folder);
     let files = all(folder).map_err(failed())?;
     if files.is_empty() && !folder.join(FILES).exists() {

@@ -2,7 +2,7 @@
 //!
 //! A [`Place`] is where an output goes. Making one checks everything that can be checked before the work: what is there
 //! already, whether the folder is there or can be made, whether it can be written, whether an input is at the same place
-//! ([`Place::apart_from`]), whether there is room ([`Place::with_room`]). The output is then written into a [`Scratch`]
+//! ([`check_apart`]), whether there is room ([`Place::with_room`]). The output is then written into a [`Scratch`]
 //! folder beside its place, synced to disk and renamed.
 //!
 //! | what is there | [`Existing::Kept`] | [`Existing::Overwritten`] | [`Existing::Own`] |
@@ -45,9 +45,9 @@ mod stale;
 
 pub use self::{
     error::OutputError,
-    files::FILES,
+    files::{FILES, check as check_written},
     live::abandon_all,
-    place::{Existing, Place},
+    place::{Existing, Place, check_apart},
     resolve::resolve,
     room::available,
     scratch::Scratch,

@@ -79,21 +79,6 @@ impl Place {
         place.probed()
     }
 
-    /// Refuses an output that is an input, is within one or holds one. An input that does not exist is left to who reads it.
-    pub fn apart_from(&self, input: &Path) -> Result<(), OutputError> {
-        let Ok(found) = fs::canonicalize(input) else { return Ok(()) };
-        let relation = if found == self.path {
-            "is"
-        } else if self.path.starts_with(&found) {
-            "is within"
-        } else if found.starts_with(&self.path) {
-            "holds"
-        } else {
-            return Ok(());
-        };
-        Err(OutputError::Input { output: self.shown.clone(), relation, input: input.into() })
-    }
-
     /// Refuses an output of about so many bytes where its disk has no room for it.
     pub fn with_room(&self, needed: u64) -> Result<(), OutputError> {
         let folder = existing(self.host());
@@ -125,7 +110,8 @@ impl Place {
         Ok(scratch.finish()?)
     }
 
-    pub(crate) fn shown(&self) -> &Path {
+    /// The path as it was given.
+    pub fn shown(&self) -> &Path {
         &self.shown
     }
 
@@ -188,4 +174,20 @@ impl Place {
             Err((folder, source)) => Err(OutputError::NotWritable { path: self.shown, folder, source }),
         }
     }
+}
+
+/// Refuses an output that is an input, is within one or holds one. An input that does not exist is left to who reads it.
+pub fn check_apart(output: &Path, input: &Path) -> Result<(), OutputError> {
+    let Ok(found) = fs::canonicalize(input) else { return Ok(()) };
+    let place = resolve(output)?;
+    let relation = if found == place {
+        "is"
+    } else if place.starts_with(&found) {
+        "is within"
+    } else if found.starts_with(&place) {
+        "holds"
+    } else {
+        return Ok(());
+    };
+    Err(OutputError::Input { output: output.into(), relation, input: input.into() })
 }

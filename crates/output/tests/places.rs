@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lancer_output::{Existing, FILES, OutputError, Place};
+use lancer_output::{Existing, FILES, OutputError, Place, check_apart};
 use proptest::prelude::*;
 
 const ALL: [Existing; 3] = [Existing::Kept, Existing::Overwritten, Existing::Own];
@@ -149,22 +149,20 @@ fn inputs_are_apart_from_outputs() {
     fs::write(&data, "mine").unwrap();
     fs::create_dir_all(model.join("onnx")).unwrap();
     fs::write(model.join("config.json"), "mine").unwrap();
-    let file = |path: PathBuf| Place::file(&path, Existing::Overwritten).unwrap();
-    let folder = |path: PathBuf| Place::folder(&path, Existing::Own).unwrap();
-    for (place, input, relation) in [
-        (file(root.path().join("./model/../data.jsonl")), &data, "is"),
-        (file(model.join("model.gguf")), &model, "is within"),
-        (folder(root.path().to_path_buf()), &data, "holds"),
-        (folder(model.join("")), &model, "is"),
+    for (output, input, relation) in [
+        (root.path().join("./model/../data.jsonl"), &data, "is"),
+        (model.join("model.gguf"), &model, "is within"),
+        (root.path().to_path_buf(), &data, "holds"),
+        (model.join(""), &model, "is"),
     ] {
-        let error = place.apart_from(input).unwrap_err();
+        let error = check_apart(&output, input).unwrap_err();
         assert!(
             matches!(&error, OutputError::Input { relation: found, .. } if *found == relation),
             "{error}"
         );
     }
-    file(root.path().join("data.jsonl2")).apart_from(&data).unwrap();
-    file(root.path().join("new.jsonl")).apart_from(&root.path().join("no such input")).unwrap();
+    check_apart(&root.path().join("data.jsonl2"), &data).unwrap();
+    check_apart(&root.path().join("new.jsonl"), &root.path().join("no such input")).unwrap();
 }
 
 #[cfg(unix)]
