@@ -51,4 +51,5 @@ pub use self::{
     resolve::resolve,
     room::available,
     scratch::Scratch,
+    stale::clean,
 };

@@ -43,9 +43,9 @@ pub(crate) fn lock(scratch: &Path) -> io::Result<Option<File>> {
     Ok(Some(folder))
 }
 
-/// Removes the scratch folders in `folder` whose processes have ended. What cannot be removed stays: it is no part of an
+/// Removes what processes that were killed have left in `folder`; a beginning output does so itself. What cannot be removed stays: it is no part of an
 /// output.
-pub(crate) fn clean(folder: &Path) {
+pub fn clean(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());

@@ -1,6 +1,7 @@
 //! The user's cache folder: where it is, whose it is, how much it may hold.
 
 use std::{
+    collections::BTreeSet,
     env, fs, io,
     path::{Path, PathBuf},
 };
@@ -15,6 +16,9 @@ const LIMIT: &str = "LANCER_CACHE_LIMIT";
 
 /// Bytes that it may hold unless said otherwise.
 const DEFAULT_LIMIT: u64 = 20_000_000_000;
+
+/// The folder of what is remembered of models' files.
+const KNOWN: &str = "known";
 
 /// The folder of converted models: for its owner alone, so that nobody else can put a model there.
 pub(crate) struct CacheFolder {
@@ -59,18 +63,21 @@ impl CacheFolder {
 
     /// Where it is remembered what files a path had, and what their content was.
     pub(super) fn known(&self, path: &Path) -> PathBuf {
-        self.path.join("known").join(format!("{:x}", Sha256::digest(path.as_os_str().as_encoded_bytes())))
+        self.path.join(KNOWN).join(format!("{:x}", Sha256::digest(path.as_os_str().as_encoded_bytes())))
     }
 
     /// All entries, the one that was used longest ago first.
     pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+        // By the locks and by the folders: one may be there without the other.
+        let mut names = BTreeSet::new();
         for found in fs::read_dir(&self.path)? {
-            let name = found?.file_name();
-            if let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".lock")) {
-                entries.push(Entry::new(&self.path, name));
+            if let Some(name) =
+                found?.file_name().to_str().filter(|name| *name != KNOWN && !name.starts_with('.'))
+            {
+                names.insert(name.strip_suffix(".lock").unwrap_or(name).to_owned());
             }
         }
+        let mut entries: Vec<Entry> = names.iter().map(|name| Entry::new(&self.path, name)).collect();
         entries.sort_by_cached_key(Entry::last_used);
         Ok(entries)
     }
@@ -93,6 +100,7 @@ impl CacheFolder {
 
     /// Removes all entries that are not in use; what became of each.
     pub(crate) fn clear(&self) -> io::Result<Vec<(u64, Cleared)>> {
+        lancer_output::clean(&self.path);
         let cleared = self.entries()?.iter().map(|entry| Ok((entry.bytes(), entry.remove()?))).collect();
         self.forget()?;
         cleared
@@ -101,7 +109,7 @@ impl CacheFolder {
     /// Removes what is remembered of models that have no entry any more.
     fn forget(&self) -> io::Result<()> {
         let entries = self.entries()?;
-        let Ok(known) = fs::read_dir(self.path.join("known")) else { return Ok(()) };
+        let Ok(known) = fs::read_dir(self.path.join(KNOWN)) else { return Ok(()) };
         for known in known.flatten() {
             let text = fs::read_to_string(known.path()).unwrap_or_default();
             let content = text.split(' ').nth(1).unwrap_or("none");

@@ -129,3 +129,42 @@ impl SourceFile {
 fn nanoseconds(time: SystemTime) -> i128 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i128
 }
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_that_keeps_length_and_time_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weights");
+        fs::write(&file, "before").unwrap();
+        let (before, modified) =
+            (Source::of(&file).unwrap(), fs::metadata(&file).unwrap().modified().unwrap());
+        // The system's clock for files may be coarse: until it has moved on.
+        loop {
+            fs::write(&file, "behind").unwrap();
+            File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+            let after = Source::of(&file).unwrap();
+            assert_eq!(after.files[0].changed[0], before.files[0].changed[0]);
+            if after.files[0].changed[1] != before.files[0].changed[1] {
+                assert_ne!(after.state(), before.state());
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn names_count_in_a_folder_and_not_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let hash = |path: &Path| Source::of(path).unwrap().hash().unwrap();
+        let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+        for (path, name) in [(&one, "config.json"), (&other, "config2.json")] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join(name), "{}").unwrap();
+        }
+        assert_ne!(hash(&one), hash(&other));
+        assert_eq!(hash(&one.join("config.json")), hash(&other.join("config2.json")));
+    }
+}
