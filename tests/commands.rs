@@ -66,7 +66,7 @@ fn texts_are_generated() {
                 "--json",
                 "generate",
                 "@/seeds.jsonl",
-                "@/new.jsonl",
+                &format!("@/{what}.jsonl"),
                 "--what",
                 what,
                 "--count",

@@ -130,11 +130,11 @@ fn personal_data_is_masked_or_dropped_and_quality_is_ruled() {
     assert_eq!((&by_rule["rule"], &by_rule["pairs"]), (&json!("refusals"), &json!(1)));
     assert_eq!(by_rule["examples"][0][0], "refusal");
     assert!(read(&to)[0]["response"].as_str().unwrap().starts_with("Write to <email> about it."));
-    let report = json_of(&["clean", &from, &to, "--personal-data", "drop"]);
+    let report = json_of(&["clean", &from, &to, "--personal-data", "drop", "--overwrite"]);
     assert_eq!(report["dropped"], json!({ "personal_data": 1 }));
 
     fs::write(&rules, "[response]\nrefusal = 0\n").unwrap();
-    let wrong = lancer(&["clean", &from, &to, "--quality", &rules]);
+    let wrong = lancer(&["clean", &from, &to, "--quality", &rules, "--overwrite"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(
         text(&wrong.stderr).contains("quality.toml") && text(&wrong.stderr).contains("refusals"),
@@ -177,7 +177,7 @@ fn where_nothing_more_can_be_written_nothing_is_lost_and_nothing_half_is_left() 
         let output = std::process::Command::new("bash")
             .args([
                 "-c",
-                r#"trap "" XFSZ; ulimit -f 16; exec "$0" clean "$1" "$2" --set max_response_words=1000"#,
+                r#"trap "" XFSZ; ulimit -f 16; exec "$0" clean "$1" "$2" --overwrite --set max_response_words=1000"#,
             ])
             .arg(program::command(&[]).get_program())
             .args([Path::new(&from), &to])

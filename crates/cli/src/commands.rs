@@ -1,5 +1,7 @@
 //! The subcommands, a file each.
 
+#[cfg(any(feature = "llama-cpp", feature = "onnx"))]
+pub(crate) mod cache;
 pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod completions;

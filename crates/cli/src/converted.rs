@@ -1,76 +1,104 @@
-//! A model in the form that an engine loads: itself, or written anew into the system's folder for temporary files.
+//! A model in the form that an engine loads: itself, or written anew and kept in the user's cache folder.
+//!
+//! What is made is known by the SHA-256 of what it is made from, so that a model that is moved or copied is not converted
+//! again and one that is changed always is. One process makes an entry while others wait for it; nothing that a process uses
+//! is removed.
+
+mod entry;
+mod folder;
+mod source;
 
 use std::{
     error::Error,
     fs,
-    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
 };
 
 use lancer_backend::BackendError;
+use lancer_output::{Existing, Place};
+
+use self::source::Source;
+pub(crate) use self::{
+    entry::{Cleared, Entry},
+    folder::CacheFolder,
+};
+
+/// Changed when what is made of a model is made otherwise.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+
+/// How often an entry is looked for and made, where others remove it in between.
+const ATTEMPTS: u32 = 10;
+
+/// A conversion failed.
+type ConvertError = Box<dyn Error + Send + Sync>;
 
 /// A model as a GGUF file: itself, or a folder's.
 #[cfg(feature = "llama-cpp")]
 pub(crate) fn as_gguf(model: &Path) -> Result<PathBuf, BackendError> {
-    use lancer_backend::WeightFormat;
+    use lancer_model::{ConvertFormat, Model, convert};
 
     if !model.is_dir() {
         return Ok(model.into());
     }
-    once(model, &(), "gguf", &|to| crate::engines::import(model, to, WeightFormat::Half))
+    once(model, "gguf-half", "model.gguf", &|place, to| {
+        let opened = Model::open(model)?;
+        place.with_room(ConvertFormat::Half.bytes(&opened))?;
+        Ok(convert(&opened, to, ConvertFormat::Half)?)
+    })
 }
 
 /// A model as an ONNX folder: itself, or a GGUF file's or a Hugging Face folder's in the form given.
 #[cfg(feature = "onnx")]
 pub(crate) fn as_onnx(model: &Path, form: &lancer_onnx::ExportSettings) -> Result<PathBuf, BackendError> {
-    use lancer_model::Model;
+    use lancer_model::{ConvertFormat, Model};
     use lancer_onnx::{export, is_onnx};
 
     if is_onnx(model) {
         return Ok(model.into());
     }
-    once(model, form, "onnx", &|to| {
+    once(model, &format!("onnx-{form:?}"), "model", &|place, to| {
         let opened = Model::open(model)?;
+        // At least: the smallest form has a byte a weight.
+        place.with_room(ConvertFormat::Q8_0.bytes(&opened))?;
         Ok(export(&opened, &opened, to, form)?)
     })
 }
 
-/// A conversion failed.
-type ConvertError = Box<dyn Error + Send + Sync>;
-
-/// What `write` makes of a model, once for each state of its files and each form.
+/// What `write` makes of a model under `name`, once for each content of the model and each form.
 fn once(
     model: &Path,
-    form: &impl Hash,
-    ending: &str,
-    write: &dyn Fn(&Path) -> Result<(), ConvertError>,
+    form: &str,
+    name: &str,
+    write: &dyn Fn(&Place, &Path) -> Result<(), ConvertError>,
 ) -> Result<PathBuf, BackendError> {
-    let failed = |source: ConvertError| BackendError::Load { path: model.into(), source };
-    let folder = std::env::temp_dir().join("lancer-converted");
-    fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
-    let state = state(model, form).map_err(|error| failed(error.into()))?;
-    let to = folder.join(format!("{state:016x}.{ending}"));
-    if !to.exists() {
-        write(&to).map_err(failed)?;
-    }
-    Ok(to)
-}
-
-/// A number for a model's path, for when its files were last written, and for what is made of them.
-fn state(model: &Path, form: &impl Hash) -> std::io::Result<u64> {
-    let mut hasher = DefaultHasher::new();
-    form.hash(&mut hasher);
-    std::path::absolute(model)?.hash(&mut hasher);
-    let mut files = if model.is_dir() {
-        fs::read_dir(model)?
-            .map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.metadata()?))))
-            .collect::<std::io::Result<Vec<_>>>()?
-    } else {
-        vec![(model.file_name().unwrap_or_default().to_owned(), fs::metadata(model)?)]
+    let made = || -> Result<PathBuf, ConvertError> {
+        let folder = CacheFolder::open()?;
+        let source = Source::of(model)?;
+        let entry = folder.entry(&source.content(&folder)?, &format!("{VERSION} {form}"));
+        for _ in 0..ATTEMPTS {
+            if entry.take()? {
+                return Ok(entry.path().join(name));
+            }
+            let Some(_lock) = entry.begin()? else { continue };
+            // Only the program writes here, and what another version left is of no use.
+            let place = Place::folder(entry.path(), Existing::Own)?;
+            let scratch = place.begin()?;
+            fs::create_dir(scratch.path())?;
+            entry.describe(scratch.path(), model)?;
+            write(&place, &scratch.path().join(name))?;
+            if Source::of(model)? != source {
+                return Err(
+                    "it was changed while it was converted; run this again when nothing writes to it".into(),
+                );
+            }
+            scratch.finish()?;
+            folder.shrink(Some(&entry))?;
+        }
+        Err(format!(
+            "other processes keep removing {}; set LANCER_CACHE to a folder of your own",
+            entry.path().display()
+        )
+        .into())
     };
-    files.sort_by(|one, two| one.0.cmp(&two.0));
-    for (name, about) in files {
-        (name, about.len(), about.modified().ok()).hash(&mut hasher);
-    }
-    Ok(hasher.finish())
+    made().map_err(|source| BackendError::Load { path: model.into(), source })
 }

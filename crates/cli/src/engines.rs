@@ -16,6 +16,8 @@ use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightF
 use lancer_evolve::{Engines, Recipe, RunnableModels};
 use lancer_model::{ConvertFormat, Model, convert};
 
+use crate::interrupt;
+
 pub(crate) use self::onnx::write_onnx;
 #[cfg(not(feature = "burn"))]
 use self::without_burn as burn;
@@ -201,11 +203,7 @@ fn missing(feature: &str) -> Box<dyn Error + Send + Sync> {
 }
 
 /// Writes a model in the form that its engine runs.
-pub(crate) fn import(
-    model: &Path,
-    to: &Path,
-    format: WeightFormat,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn import(model: &Path, to: &Path, format: WeightFormat) -> Result<(), Box<dyn Error + Send + Sync>> {
     let format = match format {
         WeightFormat::F32 => ConvertFormat::F32,
         WeightFormat::Half => ConvertFormat::Half,
@@ -246,11 +244,11 @@ impl Engines for RunEngines {
         to: &Path,
         format: WeightFormat,
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        import(model, to, format)
+        interrupt::of_run(|| import(model, to, format))
     }
 
     fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-        backend(&self.options, model)
+        interrupt::of_run(|| backend(&self.options, model))
     }
 
     fn learner(
@@ -259,7 +257,7 @@ impl Engines for RunEngines {
         settings: &toml::Table,
         seed: Seed,
     ) -> Result<Box<dyn Learner>, LearnerError> {
-        learner(&self.options, model, settings, seed)
+        interrupt::of_run(|| learner(&self.options, model, settings, seed))
     }
 
     fn trained(&mut self, learner: Box<dyn Learner>) -> Option<Box<dyn Backend>> {

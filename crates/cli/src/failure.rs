@@ -4,6 +4,8 @@ use std::{error::Error, process::ExitCode};
 
 use lancer_evolve::EvolveError;
 
+use crate::interrupt;
+
 /// What ended a command early.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -30,20 +32,20 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         let (error, code) = match self {
             Self::Interrupted(text) => {
-                eprintln!("{text}");
-                return ExitCode::from(130);
+                errln!("{text}");
+                return ExitCode::from(interrupt::EXIT_CODE);
             }
             Self::NoGain(advice) => {
-                eprintln!("no gain (--require-gain). {advice}");
+                errln!("no gain (--require-gain). {advice}");
                 return ExitCode::from(3);
             }
             Self::Usage(error) => (error, 2),
             Self::Failed(error) => (error, 1),
         };
-        eprintln!("error: {error}");
+        errln!("error: {error}");
         let mut cause = error.source();
         while let Some(error) = cause {
-            eprintln!("  caused by: {error}");
+            errln!("  caused by: {error}");
             cause = error.source();
         }
         ExitCode::from(code)
@@ -54,9 +56,11 @@ impl From<EvolveError> for Failure {
     fn from(error: EvolveError) -> Self {
         match error {
             EvolveError::Interrupted { .. } => Self::Interrupted(error.to_string()),
-            EvolveError::Recipe { .. } | EvolveError::Setting { .. } | EvolveError::OtherRecipe { .. } => {
-                Self::Usage(error.into())
-            }
+            EvolveError::Output(error) => error.into(),
+            EvolveError::NoRunFolder { .. }
+            | EvolveError::Recipe { .. }
+            | EvolveError::Setting { .. }
+            | EvolveError::OtherRecipe { .. } => Self::Usage(error.into()),
             error => Self::Failed(error.into()),
         }
     }

@@ -2,6 +2,15 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no gain where one was required, 130 interrupted.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a reader that has gone must not end the program"
+)]
+
+#[macro_use]
+mod output;
+
 mod commands;
 #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
 mod converted;
@@ -10,8 +19,8 @@ mod failure;
 mod interrupt;
 mod large_pages;
 mod options;
-mod output;
 mod pairs;
+mod place;
 mod progress;
 mod table;
 
@@ -19,6 +28,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+#[cfg(any(feature = "llama-cpp", feature = "onnx"))]
+use crate::commands::cache;
 use crate::{
     commands::{
         clean, compare, completions, convert, dedup, eval, evolve, generate, man, report, review, train,
@@ -56,13 +67,15 @@ enum Command {
     Report(report::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
+    Cache(cache::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = if arguments.json { Output::Json } else { Output::Text };
-    interrupt::watch();
-    match run(arguments, output) {
+    interrupt::handle();
+    match run(arguments, output).and_then(|()| output::printed()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -83,5 +96,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Report(arguments) => report::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
         Command::Man(arguments) => man::run(&arguments, Arguments::command(), output),
+        #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
+        Command::Cache(arguments) => cache::run(&arguments, output),
     }
 }

@@ -1,16 +1,13 @@
 //! Options that several subcommands share.
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf};
 
 use clap::Args;
-use lancer_backend::{Backend, Seed};
+use lancer_backend::Seed;
 use lancer_evolve::with_changes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    engines::{self, EngineOptions},
-    failure::Failure,
-};
+use crate::{engines::EngineOptions, failure::Failure};
 
 /// The model and the engine that runs it.
 #[derive(Debug, Clone, Args)]
@@ -30,11 +27,6 @@ impl ModelOptions {
             None => default_model(),
         }
     }
-
-    /// Loads the model.
-    pub(crate) fn load(&self) -> Result<Box<dyn Backend>, Failure> {
-        Ok(engines::backend(&self.engine, &self.path()?)?)
-    }
 }
 
 /// What decides random choices.
@@ -53,14 +45,27 @@ impl SeedOption {
 
 /// The model that `cargo xtask setup` fetches into the user's cache folder.
 pub(crate) fn default_model() -> Result<PathBuf, Failure> {
-    const FILE: &str = "lancer/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    cache.map(|cache| cache.join(FILE)).filter(|path| path.exists()).ok_or_else(|| {
+    const FILE: &str = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
+    let caches = [cache_folder(), users_cache_folder()].into_iter().flatten();
+    caches.map(|cache| cache.join(FILE)).find(|path| path.exists()).ok_or_else(|| {
         Failure::usage(
             "no model: give one with --model PATH, or fetch the default one with `cargo xtask setup`",
         )
     })
+}
+
+/// lancer's cache folder: the one that `LANCER_CACHE` names, or its own within the user's.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let named = env::var_os("LANCER_CACHE").filter(|path| !path.is_empty());
+    named.map(PathBuf::from).or_else(users_cache_folder)
+}
+
+/// lancer's folder within the user's cache folder.
+fn users_cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let cache = if cfg!(windows) { set("LOCALAPPDATA") } else { set("XDG_CACHE_HOME") };
+    let cache = cache.or_else(|| set("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("lancer"))
 }
 
 /// Settings of a library, changed on the command line.

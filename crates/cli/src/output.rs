@@ -1,6 +1,27 @@
-//! How results are printed.
+//! How results and messages are printed.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::OnceLock,
+};
 
 use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Why results could not be printed, the first time.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line of a result on standard output.
+macro_rules! outln {
+    ($($text:tt)*) => { $crate::output::print_result(format_args!($($text)*)) };
+}
+
+/// Prints a message on standard error.
+macro_rules! errln {
+    ($($text:tt)*) => { $crate::output::print_message(format_args!($($text)*)) };
+}
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +36,36 @@ impl Output {
         match self {
             Self::Text => text(result),
             // Results are structs of numbers, texts and lists, which JSON has.
-            Self::Json => println!("{}", serde_json::to_string(result).unwrap_or_default()),
+            Self::Json => outln!("{}", serde_json::to_string(result).unwrap_or_default()),
         }
+    }
+}
+
+/// A line on standard output. Where its reader has gone, nobody wants it; any other failure is kept for [`printed`].
+pub(crate) fn print_result(line: fmt::Arguments<'_>) {
+    match writeln!(io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = FAILED.set(error);
+        }
+        _ => {}
+    }
+}
+
+/// A line on standard error. Where nobody reads it, there is no place to say so.
+pub(crate) fn print_message(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Whether all results could be printed, for as long as somebody read them.
+pub(crate) fn printed() -> Result<(), Failure> {
+    match io::stdout().lock().flush() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = FAILED.set(error);
+        }
+        _ => {}
+    }
+    match FAILED.get() {
+        Some(error) => Err(Failure::failed(format!("cannot print the results: {error}"))),
+        None => Ok(()),
     }
 }

@@ -78,7 +78,7 @@ impl Bars {
     /// A line beside the bar.
     pub(crate) fn say(&self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            errln!("{text}");
         } else {
             self.bar.println(text);
         }
@@ -87,7 +87,7 @@ impl Bars {
     /// A line where there is no terminal to draw a bar on.
     fn plain(&self, line: &str) {
         if self.output == Output::Text && self.bar.is_hidden() {
-            eprintln!("{line}");
+            errln!("{line}");
         }
     }
 }

@@ -19,7 +19,7 @@ const WIDTH: u16 = 100;
 
 /// Prints the tables.
 pub(crate) fn print(summary: &Summary) {
-    print!("{}", text(summary));
+    outln!("{}", text(summary).trim_end_matches('\n'));
 }
 
 fn text(summary: &Summary) -> String {

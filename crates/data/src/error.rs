@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use lancer_output::OutputError;
 use polars::error::PolarsError;
 
 /// An error of reading, writing or laying out records.
@@ -85,6 +86,9 @@ pub enum DataError {
         /// Why.
         source: io::Error,
     },
+    /// A file or folder cannot be written where it should be.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// A row is not one that can be written.
     #[error("row {row} cannot be written as a JSON object")]
     Row {

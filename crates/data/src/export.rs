@@ -9,11 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lancer_output::{Existing, Place};
 use serde::Serialize;
 
 use crate::{
     DataError,
-    write::{replace, write_rows},
+    write::{write_rows, write_to},
 };
 
 pub use card::{Card, Count};
@@ -121,7 +122,8 @@ impl Files<'_> {
 
     fn text(&mut self, name: &str, text: &str) -> Result<(), DataError> {
         let path = self.folder.join(name);
-        replace(&path, |file| file.write_all(text.as_bytes()))?;
+        let place = Place::file(&path, Existing::Own)?;
+        write_to(&place, |file| file.write_all(text.as_bytes()))?;
         self.written.push(path);
         Ok(())
     }

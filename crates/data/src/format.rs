@@ -55,6 +55,11 @@ impl Format {
     }
 }
 
+/// Whether a file's name says how its records are laid out, so that it can be read or written.
+pub fn check_ending(path: &Path) -> Result<(), DataError> {
+    Format::of(path).map(|_| ())
+}
+
 impl Compression {
     /// What a file holds, unpacked.
     pub(crate) fn reader(self, file: File) -> io::Result<Box<dyn BufRead>> {

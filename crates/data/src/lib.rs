@@ -71,6 +71,7 @@ pub use contamination::{Contamination, DecontaminationSettings, EvaluationTexts}
 pub use dedup::{Alikeness, dedup_frame, duplicates};
 pub use error::{DataError, SettingError};
 pub use export::{Card, Count, Export, PreferenceRow, SftRow, write_export};
+pub use format::check_ending;
 pub use frame::{from_frame, to_frame};
 pub use minhash::{Bands, Clusters, Keep, MinHash, MinHashError, MinHashJoin, MinHashSettings};
 pub use near::{Earlier, Measure, NearCopy, NearScope, Nearness, near, near_counts};
@@ -80,9 +81,9 @@ pub use personal::{
 };
 pub use polars;
 pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_frame};
-pub use read::{MAX_LINE_BYTES, each_pair, each_row, read_pairs, read_preferences, read_rows};
+pub use read::{MAX_LINE_BYTES, each_pair, each_row, files_at, read_pairs, read_preferences, read_rows};
 pub use record::{Message, Pair, Pairs, PreferencePair, PreferencePairs, Reject, Role, Row, Rows};
-pub use write::{RowWriter, write_rows};
+pub use write::{RowWriter, write_rows, write_rows_to};
 
 /// The example of the crate's README.
 #[cfg(doctest)]

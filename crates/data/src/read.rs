@@ -24,6 +24,7 @@ use crate::{
     schema,
 };
 
+pub use files::files_at;
 pub use json_lines::MAX_LINE_BYTES;
 
 /// The fields in which a pair can stand. Other columns of a Parquet file are not read.
@@ -175,7 +176,7 @@ fn each_record(
     columns: Option<&[&str]>,
     sink: &mut dyn FnMut(&Path, Record<'_>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    for file in files::at(&hub::local(path)?)? {
+    for file in files_at(&hub::local(path)?)? {
         let mut result = Ok(());
         records(&file, columns, &mut |record| {
             if result.is_ok() {

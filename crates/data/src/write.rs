@@ -1,16 +1,16 @@
 //! Records into files.
 
 use std::{
-    fs,
+    fs::File,
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use flate2::{Compression as Level, write::GzEncoder};
+use lancer_output::{Existing, Place, Scratch};
 use polars::prelude::{ParquetCompression, ParquetWriter};
 use serde::Serialize;
 use serde_json::{Value, ser::to_string};
-use tempfile::{Builder, NamedTempFile};
 
 use crate::{
     DataError,
@@ -22,21 +22,27 @@ use crate::{
 /// line), `.csv` (both of these and `.jsonl` also packed, with `.gz` or `.zst` after the ending) or `.parquet` (see
 /// [`to_frame`](crate::to_frame) for its columns).
 ///
-/// The file is written beside its place and then renamed, so that whatever goes wrong leaves either the old file or the
-/// new one, whole. Its folder must exist. Fractions are written to their last digit; from JSON they may be read with
+/// A file that is there is replaced: whatever goes wrong leaves either the old file or the new one, whole. [`write_rows_to`]
+/// leaves it to its caller what is replaced. The file's folder is made where it is missing. Fractions are written to their last digit; from JSON they may be read with
 /// another one. In `.csv` a value that is not text is written as JSON.
 pub fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), DataError> {
-    let (format, compression) = Format::of(path)?;
+    let _ = Format::of(path)?;
+    write_rows_to(&Place::file(path, Existing::Own)?, rows)
+}
+
+/// Writes rows as [`write_rows`] does, to a place that says what may be replaced.
+pub fn write_rows_to<T: Serialize>(path: &Place, rows: &[T]) -> Result<(), DataError> {
+    let (format, compression) = Format::of(path.shown())?;
     match format {
         Format::JsonLines => {
             let lines = lines(rows)?;
-            replace(path, |file| {
+            write_to(path, |file| {
                 compression.write(file, |file| lines.iter().try_for_each(|line| writeln!(file, "{line}")))
             })
         }
         Format::Json => {
             let array = lines(rows)?.join(",\n");
-            replace(path, |file| {
+            write_to(path, |file| {
                 compression.write(file, |file| {
                     if array.is_empty() { writeln!(file, "[]") } else { writeln!(file, "[\n{array}\n]") }
                 })
@@ -44,11 +50,11 @@ pub fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), DataError
         }
         Format::Csv => {
             let fields = frame::fields(rows)?;
-            replace(path, |file| compression.write(file, |file| write_csv(&fields, file)))
+            write_to(path, |file| compression.write(file, |file| write_csv(&fields, file)))
         }
         Format::Parquet => {
             let mut frame = frame::to_frame(rows)?;
-            replace(path, |file| {
+            write_to(path, |file| {
                 // Snappy: the one that every reader of Parquet has.
                 ParquetWriter::new(file)
                     .with_compression(ParquetCompression::Snappy)
@@ -64,7 +70,8 @@ pub fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), DataError
 ///
 /// `.jsonl`, packed or not, is written at once and needs no memory; for other endings the rows are held until then.
 pub struct RowWriter {
-    path: PathBuf,
+    place: Place,
+    scratch: Scratch,
     sink: Sink,
 }
 
@@ -75,23 +82,29 @@ enum Sink {
 
 /// Lines on their way into a scratch file.
 enum Lines {
-    Plain(BufWriter<NamedTempFile>),
-    Gzip(Box<GzEncoder<BufWriter<NamedTempFile>>>),
-    Zstd(zstd::Encoder<'static, BufWriter<NamedTempFile>>),
+    Plain(BufWriter<File>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
+    Zstd(zstd::Encoder<'static, BufWriter<File>>),
 }
 
 impl RowWriter {
-    /// Begins a file whose folder exists.
-    pub fn create(path: &Path) -> Result<Self, DataError> {
-        let (format, compression) = Format::of(path)?;
+    /// Begins a file.
+    pub fn begin(place: &Place) -> Result<Self, DataError> {
+        let (format, compression) = Format::of(place.shown())?;
+        let scratch = place.begin()?;
         let sink = match format {
             Format::JsonLines => {
-                let lines = scratch(path).and_then(|scratch| Lines::new(scratch, compression));
-                Sink::Lines(lines.map_err(|source| DataError::Write { path: path.to_owned(), source })?)
+                let lines = File::create(scratch.path()).and_then(|file| Lines::new(file, compression));
+                Sink::Lines(lines.map_err(written(place))?)
             }
             Format::Json | Format::Csv | Format::Parquet => Sink::Rows(Vec::new()),
         };
-        Ok(Self { path: path.to_owned(), sink })
+        Ok(Self { place: place.clone(), scratch, sink })
+    }
+
+    /// A folder for other files that are needed until this one is finished.
+    pub fn folder(&self) -> &Path {
+        self.scratch.folder()
     }
 
     /// Writes a row.
@@ -99,8 +112,7 @@ impl RowWriter {
         match &mut self.sink {
             Sink::Lines(file) => {
                 let line = lines(std::slice::from_ref(row))?.concat();
-                writeln!(file.writer(), "{line}")
-                    .map_err(|source| DataError::Write { path: self.path.clone(), source })
+                writeln!(file.writer(), "{line}").map_err(written(&self.place))
             }
             Sink::Rows(rows) => {
                 let row_number = rows.len() + 1;
@@ -115,18 +127,18 @@ impl RowWriter {
     /// Puts the file into its place. Without this nothing of it stays.
     pub fn finish(self) -> Result<(), DataError> {
         match self.sink {
-            Sink::Lines(lines) => lines
-                .finish()
-                .and_then(|scratch| persist(scratch, &self.path))
-                .map_err(|source| DataError::Write { path: self.path.clone(), source }),
-            Sink::Rows(rows) => write_rows(&self.path, &rows),
+            Sink::Lines(lines) => {
+                lines.finish().map_err(written(&self.place))?;
+                Ok(self.scratch.finish()?)
+            }
+            Sink::Rows(rows) => write_rows_to(&self.place, &rows),
         }
     }
 }
 
 impl Lines {
-    fn new(scratch: NamedTempFile, compression: Compression) -> io::Result<Self> {
-        let file = BufWriter::new(scratch);
+    fn new(file: File, compression: Compression) -> io::Result<Self> {
+        let file = BufWriter::new(file);
         Ok(match compression {
             Compression::Plain => Self::Plain(file),
             Compression::Gzip => Self::Gzip(Box::new(GzEncoder::new(file, Level::default()))),
@@ -142,13 +154,13 @@ impl Lines {
         }
     }
 
-    fn finish(self) -> io::Result<NamedTempFile> {
-        let file = match self {
+    fn finish(self) -> io::Result<()> {
+        let mut file = match self {
             Self::Plain(file) => file,
             Self::Gzip(file) => file.finish()?,
             Self::Zstd(file) => file.finish()?,
         };
-        file.into_inner().map_err(io::IntoInnerError::into_error)
+        file.flush()
     }
 }
 
@@ -177,35 +189,24 @@ fn lines<T: Serialize>(rows: &[T]) -> Result<Vec<String>, DataError> {
     (1..).zip(rows).map(line).collect()
 }
 
-/// Puts a file into its place once it is complete.
-pub(crate) fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<&fs::File>) -> io::Result<()>,
+/// Writes a file to its place.
+pub(crate) fn write_to(
+    place: &Place,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), DataError> {
-    let written = || {
-        let scratch = scratch(path)?;
-        let mut file = BufWriter::new(scratch.as_file());
-        write(&mut file)?;
-        file.flush()?;
-        drop(file);
-        persist(scratch, path)
-    };
-    written().map_err(|source| DataError::Write { path: path.to_owned(), source })
+    place.write(|scratch| {
+        let written = || {
+            let file = File::create(scratch)?;
+            let mut file = BufWriter::new(&file);
+            write(&mut file)?;
+            file.flush()
+        };
+        written().map_err(self::written(place))
+    })
 }
 
-/// A file beside the place of another.
-fn scratch(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = Builder::new();
-    builder.prefix(".lancer-").suffix(".partial");
-    // A scratch file is otherwise for its owner alone, and so would be what it becomes.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
-}
-
-fn persist(scratch: NamedTempFile, path: &Path) -> io::Result<()> {
-    scratch.as_file().sync_all()?;
-    scratch.persist(path).map_err(|error| error.error)?;
-    Ok(())
+/// For `map_err` on what writing a file gives.
+fn written(place: &Place) -> impl FnOnce(io::Error) -> DataError {
+    let path = place.shown().to_path_buf();
+    move |source| DataError::Write { path, source }
 }

@@ -6,6 +6,7 @@ use lancer_backend::{BackendError, LearnerError};
 use lancer_data::DataError;
 use lancer_eval::EvalError;
 use lancer_generate::GenerateError;
+use lancer_output::OutputError;
 use lancer_prefer::TrainingError;
 use lancer_review::ReviewError;
 
@@ -23,6 +24,19 @@ pub enum EvolveError {
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
+    },
+    /// A file or folder cannot be written where it should be.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The folder for a run holds what a run would replace.
+    #[error(
+        "the folder {folder} holds {file} and no run, which would replace it; give a new folder or an empty one with --run"
+    )]
+    NoRunFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What is in it.
+        file: &'static str,
     },
     /// A recipe could not be read.
     #[error("{path}: {reason}")]

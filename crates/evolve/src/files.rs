@@ -2,25 +2,52 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::Path,
 };
 
+use lancer_output::{Existing, Place};
 use sha2::{Digest, Sha256};
 
-use crate::error::EvolveError;
+use crate::{error::EvolveError, run::Run};
 
-/// Writes a text beside its place first, then moves it there.
+/// Writes a text, in place of what a run has there.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), EvolveError> {
-    let failed = |action| {
-        let path = path.to_path_buf();
-        move |source| EvolveError::Io { action, path, source }
+    whole(path, |scratch| {
+        fs::write(scratch, text).map_err(|source| EvolveError::Io {
+            action: "write",
+            path: path.into(),
+            source,
+        })
+    })
+}
+
+/// Writes a file, or where its name has no ending a folder, in place of what a run has there. `write` gets the path of
+/// something that does not exist yet.
+pub(crate) fn whole(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), EvolveError>,
+) -> Result<(), EvolveError> {
+    let place = match path.extension() {
+        Some(_) => Place::file(path, Existing::Own)?,
+        None => Place::folder(path, Existing::Own)?,
     };
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let mut file = File::create(&unfinished).map_err(failed("write"))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write"))?;
-    fs::rename(&unfinished, path).map_err(failed("write"))
+    place.write(write)
+}
+
+/// What a run writes into its folder, and replaces there.
+const WRITTEN: [&str; 4] = ["models", "exports", "report.html", "rejects.jsonl"];
+
+/// Checks that a folder is a run's own or may become one, before anything is written into it.
+pub(crate) fn check_run(folder: &Path) -> Result<(), EvolveError> {
+    Place::file(&folder.join(Run::RECIPE), Existing::Own)?;
+    if folder.join(Run::RECIPE).exists() {
+        return Ok(());
+    }
+    match WRITTEN.iter().find(|name| folder.join(name).exists()) {
+        Some(&file) => Err(EvolveError::NoRunFolder { folder: folder.into(), file }),
+        None => Ok(()),
+    }
 }
 
 /// Removes a file or folder, if it is there.

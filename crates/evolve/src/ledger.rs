@@ -1,6 +1,7 @@
 //! The ledger: everything that a run made, in one `SQLite` file, written when it exists.
 
 mod evaluations;
+mod read_only;
 mod records;
 mod reviews;
 mod stages;
@@ -13,7 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags, Params, Row, types::FromSql};
+use rusqlite::{Connection, Params, Row, types::FromSql};
+use tempfile::TempDir;
 
 pub use self::{
     evaluations::EvaluationRow,
@@ -41,6 +43,8 @@ pub struct Ledger {
     group: Cell<Group>,
     /// Held while the ledger is open for writing.
     _lock: Option<File>,
+    /// Where the ledger is, if it is read from a copy; removed after the connection is closed.
+    _copy: Option<TempDir>,
 }
 
 /// Rows that are not committed yet.
@@ -62,7 +66,13 @@ impl Ledger {
     pub fn open(path: &Path) -> Result<Self, EvolveError> {
         let lock = lock(&path.with_extension("lock"))?;
         let connection = Connection::open(path).map_err(failed(path, "open"))?;
-        let ledger = Self { connection, path: path.into(), group: Cell::new(Group::None), _lock: Some(lock) };
+        let ledger = Self {
+            connection,
+            path: path.into(),
+            group: Cell::new(Group::None),
+            _lock: Some(lock),
+            _copy: None,
+        };
         ledger
             .connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
@@ -80,11 +90,11 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Opens a ledger to read it, while a run may be writing it.
+    /// Opens a ledger to read it, while a run may be writing it; also one in a folder that cannot be written.
     pub fn read(path: &Path) -> Result<Self, EvolveError> {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map_err(failed(path, "open"))?;
-        let ledger = Self { connection, path: path.into(), group: Cell::new(Group::None), _lock: None };
+        let (connection, copy) = read_only::open(path)?;
+        let ledger =
+            Self { connection, path: path.into(), group: Cell::new(Group::None), _lock: None, _copy: copy };
         ledger.check_version()?;
         Ok(ledger)
     }

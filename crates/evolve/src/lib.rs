@@ -36,7 +36,7 @@ pub use recipe::{
     EvaluateSettings, ExpandSettings, Expansion, Gate, MergeSettings, Method, PreferenceSettings, Recipe,
     SftIterations, SftSettings, with_changes,
 };
-pub use report::write_report;
+pub use report::{report_place, write_report, write_report_to};
 pub use run::Run;
 pub use stage::Stage;
 pub use summary::Summary;

@@ -7,9 +7,12 @@ mod data;
 
 use std::path::{Path, PathBuf};
 
-use self::data::PageData;
-use crate::{error::EvolveError, files, ledger::Ledger};
+use lancer_output::{Existing, OutputError, Place};
 
+use self::data::PageData;
+use crate::{error::EvolveError, ledger::Ledger};
+
+/// The report's file within a run's folder.
 const FILE: &str = "report.html";
 
 const PAGE: &str = include_str!("report/page.html");
@@ -24,14 +27,33 @@ const SCRIPTS: [&str; 5] = [
 
 /// Writes the report of a run, whole or interrupted, into its folder and returns the file.
 ///
+/// # Errors
+/// What reading the ledger gives, and [`EvolveError::Output`] where the file cannot be written.
+pub fn write_report(ledger: &Ledger, folder: &Path) -> Result<PathBuf, EvolveError> {
+    write_report_to(ledger, folder, &report_place(folder)?)?;
+    Ok(folder.join(FILE))
+}
+
+/// Where the report of a run is written, if nothing else is said.
+///
+/// # Errors
+/// Where the run's folder cannot be written.
+pub fn report_place(folder: &Path) -> Result<Place, OutputError> {
+    Place::file(&folder.join(FILE), Existing::Own)
+}
+
+/// Writes the report of the run in `folder` to any place.
+///
 /// The page loads nothing, so it can be sent and opened anywhere. It holds every text of the run.
 ///
 /// # Errors
 /// What reading the ledger gives, and [`EvolveError::Io`] where the file cannot be written.
-pub fn write_report(ledger: &Ledger, folder: &Path) -> Result<PathBuf, EvolveError> {
-    let file = folder.join(FILE);
-    files::write(&file, &page(&PageData::of(ledger, folder)?))?;
-    Ok(file)
+pub fn write_report_to(ledger: &Ledger, folder: &Path, to: &Place) -> Result<(), EvolveError> {
+    let page = page(&PageData::of(ledger, folder)?);
+    to.write(|scratch| {
+        let failed = |source| EvolveError::Io { action: "write", path: to.path().into(), source };
+        std::fs::write(scratch, page).map_err(failed)
+    })
 }
 
 fn page(data: &PageData) -> String {
@@ -100,7 +122,6 @@ mod tests {
             assert!(!without_names.contains(outside), "{outside}");
         }
         assert!(page.ends_with("</html>\n"));
-        assert!(!run.folder.path().join("report.html.unfinished").exists());
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Run {
     /// grow, and an engine that was not named may be. [`EvolveError::InputChanged`] where the file of seeds or the model is not what it was.
     pub fn open(folder: &Path, recipe: Recipe) -> Result<Self, EvolveError> {
         recipe.validate()?;
+        files::check_run(folder)?;
         let file = folder.join(Self::RECIPE);
         let is_new = !file.exists();
         if is_new {

@@ -10,6 +10,7 @@ pub use self::outcome::{Cost, Spread, Standing, TaskStanding, TrialOutcome, stan
 use crate::{
     engines::Engines,
     error::EvolveError,
+    files,
     ledger::Ledger,
     progress::Progress,
     recipe::{Method, Recipe},
@@ -63,6 +64,8 @@ pub fn execute(
     engines: &mut dyn Engines,
     progress: &mut dyn Progress,
 ) -> Result<(), EvolveError> {
+    // All folders before the first run, which may take long.
+    trials.iter().try_for_each(|trial| files::check_run(&trial.folder))?;
     let mut first: Option<Run> = None;
     for (number, trial) in trials.iter().enumerate() {
         progress.note(&format!(

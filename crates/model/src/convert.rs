@@ -29,19 +29,34 @@ pub trait TensorSource {
     fn tensor(&self, name: &str) -> Result<Tensor, ModelError>;
 }
 
+impl ConvertFormat {
+    /// Bytes of a model's weights in this format, about.
+    pub fn bytes(self, model: &Model) -> u64 {
+        let shapes = names::all(model.config()).filter_map(|(_, part)| model.config().tensor_shape(part));
+        let weights: u64 =
+            shapes.map(|shape| shape.iter().map(|&length| length as u64).product::<u64>()).sum();
+        match self {
+            Self::F32 => weights * 4,
+            Self::Half => weights * 2,
+            // 32 weights with a scale in 16 bits.
+            Self::Q8_0 => weights / 32 * 34,
+        }
+    }
+}
+
 impl TensorSource for Model {
     fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
         Self::tensor(self, name)
     }
 }
 
-/// Writes `model` to `to`: a GGUF file if its name ends in `.gguf`, else a Hugging Face folder.
+/// Writes `model` to `to`: a GGUF file if its name ends in `.gguf`, else a Hugging Face folder. Nothing that exists is
+/// replaced but an empty folder.
 pub fn convert(model: &Model, to: &Path, format: ConvertFormat) -> Result<(), ModelError> {
     write_model(model, model, to, format)
 }
 
-/// Writes a model like `model` with the weights of `weights`. What is written stands under its name only when it is
-/// whole.
+/// Writes a model like `model` with the weights of `weights`. What is written has its name only when it is whole.
 pub fn write_model(
     model: &Model,
     weights: &dyn TensorSource,

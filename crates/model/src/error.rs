@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use lancer_output::OutputError;
+
 /// An error of reading or writing a model.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -15,6 +17,9 @@ pub enum ModelError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file or folder cannot be written where it should be.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The file is not what its place says it is.
     #[error("{path} is no GGUF file: {reason}")]
     NotGguf {

@@ -1,10 +1,8 @@
 //! Hugging Face folders: what stands beside the weights, whatever form those have.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
+use lancer_output::{Existing, Place};
 use serde_json::json;
 
 use crate::{Model, ModelError};
@@ -31,7 +29,7 @@ impl FolderType {
 }
 
 /// Writes a folder with `model`'s configuration, tokenizer and chat template, and with what `weights` writes into it: the
-/// folder it is given, which stands under the name `to` only when it is whole. Replaced if it is there.
+/// folder it is given, which has the name `to` only when it is whole. Nothing that exists is replaced but an empty folder.
 pub fn write_folder(
     model: &Model,
     to: &Path,
@@ -39,24 +37,18 @@ pub fn write_folder(
     weights: &mut dyn FnMut(&Path) -> Result<(), ModelError>,
 ) -> Result<(), ModelError> {
     let failed = |source: io::Error| ModelError::Io { path: to.into(), action: "write", source };
-    let unfinished = PathBuf::from(format!("{}.unfinished", to.display()));
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(failed)?;
-    }
-    fs::create_dir_all(&unfinished).map_err(failed)?;
-    let write = |file: &str, text: String| fs::write(unfinished.join(file), text).map_err(failed);
-    let tokenizer = model.tokenizer();
-    write("config.json", pretty(&config(model, kind)))?;
-    write("tokenizer.json", tokenizer.to_json(to)?)?;
-    write("tokenizer_config.json", pretty(&tokenizer.to_config_json(model.config().context_length)))?;
-    if let Some(template) = model.chat_template() {
-        write("chat_template.jinja", template.source().into())?;
-    }
-    weights(&unfinished)?;
-    if to.exists() {
-        fs::remove_dir_all(to).map_err(failed)?;
-    }
-    fs::rename(&unfinished, to).map_err(failed)
+    Place::folder(to, Existing::Kept)?.write(|folder| {
+        fs::create_dir(folder).map_err(failed)?;
+        let write = |file: &str, text: String| fs::write(folder.join(file), text).map_err(failed);
+        let tokenizer = model.tokenizer();
+        write("config.json", pretty(&config(model, kind)))?;
+        write("tokenizer.json", tokenizer.to_json(to)?)?;
+        write("tokenizer_config.json", pretty(&tokenizer.to_config_json(model.config().context_length)))?;
+        if let Some(template) = model.chat_template() {
+            write("chat_template.jinja", template.source().into())?;
+        }
+        weights(folder)
+    })
 }
 
 fn pretty(json: &serde_json::Value) -> String {

@@ -70,7 +70,13 @@ pub(crate) fn run(rounds: usize, backends: &[&str]) -> Result<(), Failure> {
     let reviewed = scratch(&environment, "reviewed.jsonl");
     let review = |backend: &str, mode: &str| {
         let mut command = programs.lancer();
-        command.arg("review").arg(&pairs).arg(&reviewed).args(["--json", "--threads", THREADS, "--model"]);
+        command.arg("review").arg(&pairs).arg(&reviewed).args([
+            "--json",
+            "--overwrite",
+            "--threads",
+            THREADS,
+            "--model",
+        ]);
         command.arg(&model).args(["--backend", backend, "--set", &format!("mode={mode}")]);
         // What cannot be read is not asked again: the server is asked once too.
         command.args(["--set", "retries=0", "--set", &format!("max_tokens={LENGTH}")]);

@@ -107,7 +107,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
 
 fn lancer(programs: &Programs, kind: Kind, data: &Path, trained: &Path, products: &str) -> Command {
     let mut command = programs.lancer();
-    command.args(["train", kind.name()]).arg(data).arg(trained).args(["--json", "--model"]);
+    command.args(["train", kind.name()]).arg(data).arg(trained).args(["--json", "--overwrite", "--model"]);
     command.arg(&programs.hugging_face);
     for setting in [
         format!("train.batch.examples={BATCH}"),

@@ -3,15 +3,11 @@
 //! `state.json` holds the settings and the counters, `weights.safetensors` the trained weights, `first_moment.safetensors`
 //! and `second_moment.safetensors` the optimizer's. Adapters leave the frozen weights out; their hash is checked instead.
 
-use std::{
-    borrow::Cow,
-    error::Error,
-    fs::{self, File},
-    path::{Path, PathBuf},
-};
+use std::{borrow::Cow, error::Error, fs, path::Path};
 
 use burn::tensor::Tensor;
 use lancer_backend::LearnerError;
+use lancer_output::{Existing, Place};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
@@ -43,24 +39,11 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Writes a checkpoint, in place of an older one.
 pub(crate) fn save(learner: &BurnLearner, folder: &Path) -> Result<(), LearnerError> {
-    let beside = |ending: &str| {
-        let mut name = folder.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    };
-    let (unfinished, replaced) = (beside(".unfinished"), beside(".replaced"));
     let write = || -> Result<(), Failure> {
-        remove(&unfinished)?;
-        fs::create_dir_all(&unfinished)?;
-        write_files(learner, &unfinished)?;
-        // A folder is not removed at once, but it is renamed at once.
-        remove(&replaced)?;
-        if folder.exists() {
-            fs::rename(folder, &replaced)?;
-        }
-        fs::rename(&unfinished, folder)?;
-        remove(&replaced)?;
-        Ok(())
+        let scratch = Place::folder(folder, Existing::Own)?.begin()?;
+        fs::create_dir(scratch.path())?;
+        write_files(learner, scratch.path())?;
+        Ok(scratch.finish()?)
     };
     write().map_err(|source| failed(folder, "cannot write it", source))
 }
@@ -84,9 +67,6 @@ fn write_files(learner: &BurnLearner, folder: &Path) -> Result<(), Failure> {
     write_file(folder, WEIGHTS, trained().map(|(parameter, _)| (parameter, &parameter.value)))?;
     write_file(folder, FIRST_MOMENT, trained().map(|(parameter, moments)| (parameter, &moments.first)))?;
     write_file(folder, SECOND_MOMENT, trained().map(|(parameter, moments)| (parameter, &moments.second)))?;
-    for file in [STATE, WEIGHTS, FIRST_MOMENT, SECOND_MOMENT] {
-        File::open(folder.join(file))?.sync_all()?;
-    }
     Ok(())
 }
 
@@ -192,10 +172,6 @@ pub(crate) fn fingerprint(transformer: &Transformer) -> String {
         read(&parameter.value, |weights| weights.iter().for_each(|weight| add(weight.to_bits().into())));
     }
     format!("{hash:016x}")
-}
-
-fn remove(folder: &Path) -> std::io::Result<()> {
-    if folder.exists() { fs::remove_dir_all(folder) } else { Ok(()) }
 }
 
 fn failed(folder: &Path, action: &str, source: Failure) -> LearnerError {

@@ -3,16 +3,27 @@
 mod screen;
 mod summary;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use lancer_data::{
     BrokenRule, Candidate, CleanSettings, DecontaminationSettings, EvaluationTexts, Origin, Pair,
 };
+use lancer_output::Place;
 use serde::Serialize;
 
 use self::screen::{PersonalDataOption, Screen};
-use crate::{failure::Failure, options::Changes, output::Output, pairs::read_pairs, progress::Bars};
+use crate::{
+    failure::Failure,
+    options::Changes,
+    output::Output,
+    pairs::read_pairs,
+    place::{self, OverwriteOption},
+    progress::Bars,
+};
 
 /// Drop pairs that are too short, too long, or too like others; each with the rule that dropped it.
 #[derive(Args)]
@@ -36,6 +47,8 @@ pub(crate) struct Arguments {
     /// Where those that are dropped go, with the rule and what they resemble.
     #[arg(long, value_name = "FILE")]
     dropped: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteOption,
     #[command(flatten)]
     changes: Changes,
 }
@@ -87,9 +100,35 @@ struct Report {
     quality: Vec<summary::Broken>,
 }
 
+/// Where the pairs go.
+struct Places {
+    kept: Place,
+    dropped: Option<Place>,
+}
+
+impl Places {
+    fn of(arguments: &Arguments) -> Result<Self, Failure> {
+        let inputs: Vec<&Path> = [&arguments.from]
+            .into_iter()
+            .chain(&arguments.pool)
+            .chain(&arguments.evaluation)
+            .chain(&arguments.quality)
+            .map(PathBuf::as_path)
+            .collect();
+        let kept = place::of_rows(&arguments.to, arguments.overwrite, &inputs)?;
+        let dropped = arguments.dropped.as_deref();
+        let dropped = dropped.map(|path| place::of_rows(path, arguments.overwrite, &inputs)).transpose()?;
+        if let Some(dropped) = &dropped {
+            place::check_two(&kept, dropped, "--dropped")?;
+        }
+        Ok(Self { kept, dropped })
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: CleanSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
+    let places = Places::of(arguments)?;
     let mut bars = Bars::new(output);
     let screen = Screen::new(arguments.personal_data, arguments.quality.as_deref())?;
     let pairs = read_pairs(&arguments.from, &bars)?;
@@ -123,10 +162,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
             Some(drop) => dropped.push(Dropped::new(pair, drop.rule.as_str(), drop.resembles, drop.detail)),
         }
     }
-    lancer_data::write_rows(&arguments.to, &kept)?;
-    if let Some(path) = &arguments.dropped {
-        lancer_data::write_rows(path, &dropped)?;
+    if let Some(place) = &places.dropped {
+        lancer_data::write_rows_to(place, &dropped)?;
     }
+    lancer_data::write_rows_to(&places.kept, &kept)?;
     let report = Report {
         path: arguments.to.clone(),
         pairs: count,
@@ -136,14 +175,14 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         quality: summary::broken(&dropped),
     };
     output.print(&report, |report| {
-        println!("{}: {} of {} pairs kept", report.path.display(), report.kept, report.pairs);
+        outln!("{}: {} of {} pairs kept", report.path.display(), report.kept, report.pairs);
         for (rule, count) in &report.dropped {
-            println!("  {rule}: {count}, such as");
-            report.examples[rule].iter().for_each(|example| println!("    {example}"));
+            outln!("  {rule}: {count}, such as");
+            report.examples[rule].iter().for_each(|example| outln!("    {example}"));
         }
         if !report.quality.is_empty() {
-            println!("  quality rules, by the pairs that break them:");
-            report.quality.iter().for_each(|broken| println!("    {broken}"));
+            outln!("  quality rules, by the pairs that break them:");
+            report.quality.iter().for_each(|broken| outln!("    {broken}"));
         }
     });
     Ok(())

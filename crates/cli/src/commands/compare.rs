@@ -6,7 +6,7 @@ use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser};
 use lancer_evolve::{Method, trials};
 
 use super::evolve::{RecipeOptions, all_settings};
-use crate::{failure::Failure, output::Output, progress::Bars, table};
+use crate::{failure::Failure, interrupt, output::Output, progress::Bars, table};
 
 /// Compare recipes of the literature on the same model, seeds, tasks and budget, each under several seeds.
 ///
@@ -50,7 +50,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     }
     let methods = if arguments.recipes.is_empty() { Method::ALL.to_vec() } else { arguments.recipes.clone() };
     let trials = trials::of_methods(&base, &methods, arguments.repeat, &arguments.runs);
-    trials::execute(&trials, &mut arguments.recipe.engines(&base)?, &mut Bars::new(output))?;
+    let mut engines = arguments.recipe.engines(&base)?;
+    let watching = interrupt::watch();
+    trials::execute(&trials, &mut engines, &mut Bars::new(output))?;
+    drop(watching);
     let standings = trials::standings(&trials)?;
     output
         .print(&standings, |standings| table::print_standings(standings, base.evaluate.bootstrap.confidence));

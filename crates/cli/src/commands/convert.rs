@@ -10,6 +10,7 @@ use crate::{
     engines::{self, OnnxFormat, OnnxOperators},
     failure::Failure,
     output::Output,
+    place::{self, OverwriteOption},
 };
 
 /// Write a model as a GGUF file, as a Hugging Face folder or as ONNX.
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) struct Arguments {
     /// A GGUF file or a Hugging Face folder.
     from: PathBuf,
-    /// Where to write. Replaced if it is there.
+    /// Where to write.
     path: PathBuf,
     /// What to write; by default a GGUF file where the path ends in `.gguf`, otherwise a Hugging Face folder.
     #[arg(long, value_enum, value_name = "FORM")]
@@ -28,6 +29,8 @@ pub(crate) struct Arguments {
     /// From which operators an ONNX model is made.
     #[arg(long, value_enum, default_value_t = OnnxOperators::Fused)]
     operators: OnnxOperators,
+    #[command(flatten)]
+    overwrite: OverwriteOption,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -54,9 +57,8 @@ enum Format {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let Arguments { from, path, to, format, operators } = arguments;
-    let is_gguf = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"));
-    match (to, is_gguf) {
+    let Arguments { from, path, to, format, operators, overwrite } = arguments;
+    match (to, place::is_gguf(path)) {
         (Some(Form::Gguf), false) => {
             return Err(Failure::usage(format!("{}: the name of a GGUF file ends in .gguf", path.display())));
         }
@@ -69,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         _ => {}
     }
     let wrong = |format: &str, form: &str| Failure::usage(format!("weights cannot be {format} in {form}"));
+    let place = place::of_model(path, *overwrite, &[from])?;
     let model = Model::open(from)?;
     if matches!(to, Some(Form::Onnx)) {
         let format = match format {
@@ -77,7 +80,9 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
             Format::Int8 => OnnxFormat::Int8,
             Format::Q8_0 => return Err(wrong("q8_0", "ONNX; take int8")),
         };
-        engines::write_onnx(&model, path, format, *operators).map_err(|error| Failure::Failed(error))?;
+        place.write(|to| {
+            engines::write_onnx(&model, to, format, *operators).map_err(|error| Failure::Failed(error))
+        })?;
     } else {
         let format = match format {
             Format::F32 => ConvertFormat::F32,
@@ -85,10 +90,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
             Format::Q8_0 => ConvertFormat::Q8_0,
             Format::Int8 => return Err(wrong("int8", "a GGUF file or a folder; take q8_0 in a GGUF file")),
         };
-        convert(&model, path, format)?;
+        place.with_room(format.bytes(&model))?;
+        place.write(|to| Ok::<_, Failure>(convert(&model, to, format)?))?;
     }
     let (family, tensors) = (model.config().family.name(), model.tensor_names().len());
     let result = json!({"path": path, "family": family, "tensors": tensors});
-    output.print(&result, |_| println!("{}: {family}, {tensors} tensors", path.display()));
+    output.print(&result, |_| outln!("{}: {family}, {tensors} tensors", path.display()));
     Ok(())
 }

@@ -7,10 +7,17 @@ use lancer_data::{
     Alikeness, DataError, Keep, MinHashError, MinHashJoin, MinHashSettings, Nearness, Pair, Reject, Row,
     RowWriter, duplicates, each_row,
 };
+use lancer_output::Place;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{failure::Failure, options::Changes, output::Output, progress::Bars};
+use crate::{
+    failure::Failure,
+    options::Changes,
+    output::Output,
+    place::{self, OverwriteOption},
+    progress::Bars,
+};
 
 /// Records that are hashed at once.
 const BATCH: usize = 8192;
@@ -37,6 +44,8 @@ pub(crate) struct Arguments {
     /// Where those that are dropped go, with the key of the record that they resemble, and those that cannot be used.
     #[arg(long, value_name = "FILE")]
     dropped: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteOption,
     #[command(flatten)]
     changes: Changes,
 }
@@ -81,19 +90,27 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Method::RougeL => Alikeness::RougeL(arguments.changes.applied::<Nearness>()?),
         Method::Minhash => Alikeness::MinHash(arguments.changes.applied::<MinHashSettings>()?),
     };
+    let inputs = [arguments.from.as_path()];
+    let kept = place::of_rows(&arguments.to, arguments.overwrite, &inputs)?;
+    let dropped = arguments.dropped.as_deref();
+    let dropped = dropped.map(|path| place::of_rows(path, arguments.overwrite, &inputs)).transpose()?;
+    if let Some(dropped) = &dropped {
+        place::check_two(&kept, dropped, "--dropped")?;
+    }
+    let kept = RowWriter::begin(&kept)?;
     let mut bars = Bars::new(output);
     let mut found = match alikeness {
         Alikeness::RougeL(nearness) => nearness.validate(),
         Alikeness::MinHash(settings) => settings.validate(),
     }
     .map_err(|error| Failure::Usage(error.into()))
-    .and_then(|()| find(arguments, &alikeness))?;
+    .and_then(|()| find(arguments, &alikeness, kept.folder()))?;
     if found.keys.is_empty() {
         let why = found.first_reject.map_or_else(String::new, |reject| format!(": {}", reject.reason));
         return Err(Failure::failed(format!("{} holds no usable record{why}", arguments.from.display())));
     }
     bars.start("write".into(), "records", 0, found.keys.len());
-    write(arguments, &mut found, &mut bars)?;
+    write(arguments, &mut found, &mut bars, kept, dropped.as_ref())?;
     bars.stop();
     let duplicates = found.duplicates.iter().flatten().count();
     let report = Report {
@@ -105,10 +122,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         first_reject: found.first_reject,
     };
     output.print(&report, |report| {
-        println!("{}: {} of {} records kept", report.path.display(), report.kept, report.records);
-        println!("  near duplicates: {}", report.duplicates);
+        outln!("{}: {} of {} records kept", report.path.display(), report.kept, report.records);
+        outln!("  near duplicates: {}", report.duplicates);
         if let Some(first) = &report.first_reject {
-            println!("  cannot be used: {}, the first at {}: {}", report.rejects, first.place, first.reason);
+            outln!("  cannot be used: {}, the first at {}: {}", report.rejects, first.place, first.reason);
         }
     });
     Ok(())
@@ -122,10 +139,8 @@ struct Found {
     first_reject: Option<Reject>,
 }
 
-/// Reads all records and finds those that are too alike. By `MinHash`, no text is held.
-fn find(arguments: &Arguments, alikeness: &Alikeness) -> Result<Found, Failure> {
-    let folder =
-        arguments.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+/// Reads all records and finds those that are too alike. By `MinHash`, no text is held; hashes are, in files in `folder`.
+fn find(arguments: &Arguments, alikeness: &Alikeness, folder: &Path) -> Result<Found, Failure> {
     let keep = if arguments.best.is_some() { Keep::BestScore } else { Keep::First };
     let (mut keys, mut scores, mut batch) = (Vec::new(), Vec::new(), Vec::new());
     let (mut rejects, mut first_reject) = (0, None);
@@ -163,9 +178,14 @@ fn find(arguments: &Arguments, alikeness: &Alikeness) -> Result<Found, Failure> 
 }
 
 /// Reads all records again and writes them where they belong.
-fn write(arguments: &Arguments, found: &mut Found, bars: &mut Bars) -> Result<(), Failure> {
-    let mut kept = RowWriter::create(&arguments.to)?;
-    let mut dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
+fn write(
+    arguments: &Arguments,
+    found: &mut Found,
+    bars: &mut Bars,
+    mut kept: RowWriter,
+    dropped: Option<&Place>,
+) -> Result<(), Failure> {
+    let mut dropped = dropped.map(RowWriter::begin).transpose()?;
     let mut place = 0;
     each_row(&arguments.from, &mut |row| {
         let fields = row.as_ref().ok().map(|row| row.fields.clone());

@@ -16,8 +16,10 @@ use serde::Serialize;
 use crate::{
     engines,
     failure::Failure,
+    interrupt,
     options::{ModelOptions, SeedOption},
     output::Output,
+    place::{self, OverwriteOption},
     progress::Bars,
 };
 
@@ -33,6 +35,8 @@ pub(crate) struct Arguments {
     /// Where every item's result goes, by its ending.
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteOption,
     #[command(flatten)]
     seed: SeedOption,
     #[command(flatten)]
@@ -58,8 +62,16 @@ struct ItemRow<'a> {
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let tasks = arguments.tasks.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
-    let mut bars = Bars::new(output);
     let model = arguments.model.path()?;
+    let inputs: Vec<&Path> = [model.as_path()]
+        .into_iter()
+        .chain(arguments.against.as_deref())
+        .chain(arguments.tasks.iter().map(PathBuf::as_path))
+        .chain(tasks.iter().map(Task::data))
+        .collect();
+    let items = arguments.items.as_deref();
+    let items = items.map(|path| place::of_rows(path, arguments.overwrite, &inputs)).transpose()?;
+    let mut bars = Bars::new(output);
     let own = answer(arguments, &model, &tasks, &mut bars)?;
     let others = match &arguments.against {
         Some(path) => Some(answer(arguments, path, &tasks, &mut bars)?),
@@ -82,14 +94,15 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
             }
         })
         .collect();
-    if let Some(path) = &arguments.items {
+    interrupt::check()?;
+    if let Some(place) = &items {
         let mut rows = Vec::new();
         for (name, results) in [("model", Some(&own)), ("against", others.as_ref())] {
             for (task, results) in tasks.iter().zip(results.into_iter().flatten()) {
                 rows.extend(results.iter().map(|result| ItemRow { task: task.name(), model: name, result }));
             }
         }
-        lancer_data::write_rows(path, &rows)?;
+        lancer_data::write_rows_to(place, &rows)?;
     }
     output.print(&reports, |reports| reports.iter().for_each(print));
     Ok(())
@@ -123,7 +136,9 @@ fn answer(
         let items: Vec<usize> = (0..task.len()).collect();
         bars.start(task.name().to_owned(), "items", 0, items.len());
         let mut sink = Sink { bars, results: Vec::new() };
+        let watching = interrupt::watch();
         let result = evaluate(backend.as_mut(), task, &items, seed, &mut sink);
+        drop(watching);
         let mut results = sink.results;
         bars.stop();
         match result {
@@ -141,7 +156,7 @@ fn answer(
 fn print(report: &Report) {
     let name = report.metric.name();
     let Some(Comparison { before, after, difference, verdict, .. }) = &report.against else {
-        println!("{}: {name} {}", report.task, shown(&report.model));
+        outln!("{}: {name} {}", report.task, shown(&report.model));
         return;
     };
     let words = match verdict {
@@ -149,7 +164,7 @@ fn print(report: &Report) {
         Verdict::Worse => "worse",
         Verdict::NotToldApart => "not told apart",
     };
-    println!(
+    outln!(
         "{}: {name} {} against {}; difference {}: {words}",
         report.task,
         shown(after),

@@ -18,6 +18,7 @@ use lancer_review::ModeSetting;
 use crate::{
     engines::{BackendName, RunEngines},
     failure::Failure,
+    interrupt,
     options::{ModelOptions, default_model},
     output::Output,
     progress::Bars,
@@ -94,8 +95,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
 fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(Some(&arguments.run))?;
     let mut engines = arguments.recipe.engines(&recipe)?;
-    let run = Run::open(&arguments.run, recipe)?;
+    let watching = interrupt::watch();
+    let run = interrupt::of_run(|| Run::open(&arguments.run, recipe))?;
     let result = run.execute(&mut engines, &mut Bars::new(output));
+    drop(watching);
     // A report of what there is, also of a run that was stopped; the first failure is the one to be told.
     let report = write_report(run.ledger(), run.folder());
     result?;
@@ -103,7 +106,7 @@ fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let summary = Summary::of(run.ledger(), run.folder())?;
     output.print(&summary, |summary| {
         table::print(summary);
-        println!("report      {}", report.display());
+        outln!("report      {}", report.display());
     });
     let last = summary.iterations.last();
     match last.map(|iteration| iteration.outcome) {
@@ -117,7 +120,10 @@ fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(None)?;
     let confidence = recipe.evaluate.bootstrap.confidence;
     let trials = trials::repeated("seed", &recipe, arguments.repeat, &arguments.run);
-    trials::execute(&trials, &mut arguments.recipe.engines(&recipe)?, &mut Bars::new(output))?;
+    let mut engines = arguments.recipe.engines(&recipe)?;
+    let watching = interrupt::watch();
+    trials::execute(&trials, &mut engines, &mut Bars::new(output))?;
+    drop(watching);
     let standings = trials::standings(&trials)?;
     output.print(&standings, |standings| table::print_standings(standings, confidence));
     if arguments.require_gain && !standings.iter().all(Standing::is_gain) {

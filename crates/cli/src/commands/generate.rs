@@ -7,10 +7,13 @@ use lancer_generate::{GenerateError, GenerateSettings, Job, Source, Writing, Wri
 use serde::Serialize;
 
 use crate::{
+    engines,
     failure::Failure,
+    interrupt,
     options::{Changes, ModelOptions, SeedOption},
     output::Output,
     pairs::read_pairs,
+    place::{self, OverwriteOption},
     progress::Bars,
 };
 
@@ -27,6 +30,8 @@ pub(crate) struct Arguments {
     /// Texts from each pair (of pairs: new prompts, each with one response).
     #[arg(long, default_value_t = 4, value_name = "N")]
     count: usize,
+    #[command(flatten)]
+    overwrite: OverwriteOption,
     #[command(flatten)]
     changes: Changes,
     #[command(flatten)]
@@ -66,13 +71,15 @@ struct Report {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: GenerateSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
+    let model = arguments.model.path()?;
+    let place = place::of_rows(&arguments.to, arguments.overwrite, &[&arguments.from, &model])?;
     let mut bars = Bars::new(output);
     let sources: Vec<Source> = read_pairs(&arguments.from, &bars)?
         .into_iter()
         .map(|pair| Source { key: pair.key, prompt: pair.prompt, response: pair.response })
         .collect();
     let mut writer = Writer {
-        backend: arguments.model.load()?,
+        backend: engines::backend(&arguments.model.engine, &model)?,
         examples: sources.clone(),
         settings,
         seed: arguments.seed.get(),
@@ -92,17 +99,18 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         What::Responses => writer.write(Writing::Response, &sources, arguments.count)?,
         What::Worse => writer.write(Writing::WorseResponse, &sources, arguments.count)?,
     };
+    interrupt::check()?;
     let report = Report {
         path: arguments.to.clone(),
         written: writer.written,
         usable: rows.len(),
         unusable: writer.unusable,
     };
-    lancer_data::write_rows(&arguments.to, &rows)?;
+    lancer_data::write_rows_to(&place, &rows)?;
     output.print(&report, |report| {
-        println!("{}: {} of {} texts can be used", report.path.display(), report.usable, report.written);
+        outln!("{}: {} of {} texts can be used", report.path.display(), report.usable, report.written);
         for (reason, count) in &report.unusable {
-            println!("  {reason}: {count}");
+            outln!("  {reason}: {count}");
         }
     });
     Ok(())
@@ -124,6 +132,7 @@ impl Writer<'_> {
         let jobs: Vec<Job> = sources.iter().map(|source| Job::new(source.clone(), count)).collect();
         self.bars.start(writing.as_str().replace('_', " "), "texts", 0, jobs.len() * count);
         let mut sink = Sink { bars: self.bars, written: Vec::new() };
+        let watching = interrupt::watch();
         let result = lancer_generate::write(
             self.backend.as_mut(),
             writing,
@@ -133,6 +142,7 @@ impl Writer<'_> {
             self.seed,
             &mut sink,
         );
+        drop(watching);
         let mut written = sink.written;
         self.bars.stop();
         result.map_err(failure)?;

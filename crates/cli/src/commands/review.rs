@@ -1,16 +1,23 @@
 //! `lancer review`: scores for pairs of a prompt and a response.
 
-use std::{ops::ControlFlow, path::PathBuf, time::Instant};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use clap::Args;
 use lancer_review::{Calibrated, Detail, Item, Outcome, Review, ReviewError, ReviewSettings, ReviewSink};
 use serde::Serialize;
 
 use crate::{
+    engines,
     failure::Failure,
+    interrupt,
     options::{Changes, ModelOptions, SeedOption},
     output::Output,
     pairs::read_pairs,
+    place::{self, OverwriteOption},
     progress::Bars,
 };
 
@@ -24,6 +31,8 @@ pub(crate) struct Arguments {
     /// Good pairs that the review is calibrated on; those to review if left out.
     #[arg(long, value_name = "FILE")]
     seeds: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteOption,
     #[command(flatten)]
     changes: Changes,
     #[command(flatten)]
@@ -58,13 +67,18 @@ struct Report {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: ReviewSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
+    let model = arguments.model.path()?;
+    let inputs: Vec<&Path> =
+        [&arguments.from, &model].into_iter().chain(&arguments.seeds).map(PathBuf::as_path).collect();
+    let place = place::of_rows(&arguments.to, arguments.overwrite, &inputs)?;
     let mut bars = Bars::new(output);
     let items = items(&arguments.from, &bars)?;
     let seeds = match &arguments.seeds {
         Some(path) => self::items(path, &bars)?,
         None => items.clone(),
     };
-    let mut backend = arguments.model.load()?;
+    let mut backend = engines::backend(&arguments.model.engine, &model)?;
+    let watching = interrupt::watch();
     let seed = arguments.seed.get();
     let clock = Instant::now();
     bars.start("calibrate".into(), "pairs", 0, 0);
@@ -79,11 +93,13 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let reviews = sink.reviews;
     bars.stop();
     reviewed.map_err(failure)?;
+    drop(watching);
+    interrupt::check()?;
     let seconds = clock.elapsed().as_secs_f64();
 
     let rows: Vec<Row<'_>> =
         items.iter().zip(&reviews).filter_map(|(item, review)| Some(row(item, review.as_ref()?))).collect();
-    lancer_data::write_rows(&arguments.to, &rows)?;
+    lancer_data::write_rows_to(&place, &rows)?;
     let scores: Vec<f64> = rows.iter().filter_map(|row| row.score).collect();
     let report = Report {
         path: arguments.to.clone(),
@@ -96,10 +112,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     };
     output.print(&report, |report| {
         for separation in &report.calibration.separations {
-            println!("{}: area under the ROC curve {:.2}", separation.mode, separation.auc);
+            outln!("{}: area under the ROC curve {:.2}", separation.mode, separation.auc);
         }
         let mean = report.mean_score.map_or_else(String::new, |mean| format!(", mean score {mean:.2}"));
-        println!(
+        outln!(
             "{}: {} of {} pairs scored{mean}; {:.1} s, and {:.1} s for the calibration",
             report.path.display(),
             report.scored,
@@ -111,7 +127,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     Ok(())
 }
 
-fn items(path: &std::path::Path, bars: &Bars) -> Result<Vec<Item>, Failure> {
+fn items(path: &Path, bars: &Bars) -> Result<Vec<Item>, Failure> {
     let pairs = read_pairs(path, bars)?;
     Ok(pairs
         .into_iter()

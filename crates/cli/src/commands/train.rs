@@ -10,6 +10,8 @@ use std::{
 use clap::{Args, Subcommand};
 use lancer_backend::{Learner, Message, Role, WeightFormat};
 use lancer_evolve::{PreferenceSettings, SftSettings};
+use lancer_model::{ConvertFormat, Model};
+use lancer_output::{Existing, Place};
 use lancer_prefer::{
     CheckpointPolicy, EvaluationRecord, Outcome, PreferenceExample, SftExample, Split, StepRecord,
     TrainingObserver, TrainingPlan, TrainingReport, train_preference, train_sft,
@@ -19,9 +21,11 @@ use serde::Serialize;
 use crate::{
     engines::{self, EngineOptions},
     failure::Failure,
+    interrupt,
     options::{Changes, SeedOption, default_model},
     output::Output,
     pairs::{read_pairs, read_preferences},
+    place::{self, OverwriteOption},
     progress::Bars,
 };
 
@@ -51,6 +55,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroU32>,
     #[command(flatten)]
+    overwrite: OverwriteOption,
+    #[command(flatten)]
     changes: Changes,
     #[command(flatten)]
     seed: SeedOption,
@@ -78,6 +84,7 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
 
 fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: SftSettings = arguments.changes.applied()?;
+    let job = Job::new(arguments, output)?;
     let mut bars = Bars::new(output);
     let examples: Vec<SftExample> = read_pairs(&arguments.data, &bars)?
         .into_iter()
@@ -89,7 +96,9 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         })
         .collect();
     let (train, held_out) = split(&examples, settings.max_examples, settings.held_out);
-    let mut learner = learner(arguments, &settings.learner)?;
+    let mut learner = job.learner(&settings.learner)?;
+    // What was trained is written too, unless the user asks to stop twice.
+    let _watching = interrupt::watch();
     let clock = Instant::now();
     let report = train_sft(
         learner.as_mut(),
@@ -99,11 +108,13 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         arguments.seed.get(),
         &mut Observer { bars: &mut bars },
     );
-    finish(arguments, learner.as_ref(), report, clock.elapsed(), &mut bars, output)
+    bars.stop();
+    job.finish(learner.as_ref(), report, clock.elapsed())
 }
 
 fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: PreferenceSettings = arguments.changes.applied()?;
+    let job = Job::new(arguments, output)?;
     let mut bars = Bars::new(output);
     let examples: Vec<PreferenceExample> = read_preferences(&arguments.data, &bars)?
         .into_iter()
@@ -115,7 +126,9 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         })
         .collect();
     let (train, held_out) = split(&examples, settings.max_pairs, settings.held_out);
-    let mut learner = learner(arguments, &settings.learner)?;
+    let mut learner = job.learner(&settings.learner)?;
+    // What was trained is written too, unless the user asks to stop twice.
+    let _watching = interrupt::watch();
     let clock = Instant::now();
     let report = train_preference(
         learner.as_mut(),
@@ -127,7 +140,8 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         &mut std::collections::HashMap::new(),
         &mut Observer { bars: &mut bars },
     );
-    finish(arguments, learner.as_ref(), report, clock.elapsed(), &mut bars, output)
+    bars.stop();
+    job.finish(learner.as_ref(), report, clock.elapsed())
 }
 
 /// A turn as chat templates take it.
@@ -147,57 +161,99 @@ fn split<T>(examples: &[T], limit: Option<usize>, held_out: f64) -> (&[T], &[T])
     examples.split_at(examples.len() - held_out)
 }
 
-fn learner(arguments: &Arguments, settings: &toml::Table) -> Result<Box<dyn Learner>, Failure> {
-    let model = arguments.model.clone().map_or_else(default_model, Ok)?;
-    let options = EngineOptions::with_threads(arguments.threads);
-    Ok(engines::learner(&options, &model, settings, arguments.seed.get())?)
-}
-
 fn policy(arguments: &Arguments) -> CheckpointPolicy<'_> {
     arguments.checkpoints.as_deref().map_or(CheckpointPolicy::None, CheckpointPolicy::Within)
 }
 
-fn finish(
-    arguments: &Arguments,
-    learner: &dyn Learner,
-    report: Result<TrainingReport, lancer_prefer::TrainingError>,
-    took: Duration,
-    bars: &mut Bars,
+/// What both commands do before and after the training.
+struct Job<'a> {
+    arguments: &'a Arguments,
+    model: PathBuf,
+    place: Place,
     output: Output,
-) -> Result<(), Failure> {
-    bars.stop();
-    let report = report.map_err(|error| Failure::Failed(error.into()))?;
-    if let Outcome::Interrupted { step } = report.outcome {
-        let how = if arguments.checkpoints.is_some() { "; the same command goes on from there" } else { "" };
-        return Err(Failure::Interrupted(format!("interrupted after step {step}{how}")));
+}
+
+impl<'a> Job<'a> {
+    /// Checks where the model is to be written.
+    fn new(arguments: &'a Arguments, output: Output) -> Result<Self, Failure> {
+        let model = arguments.model.clone().map_or_else(default_model, Ok)?;
+        let place = place::of_model(&arguments.to, arguments.overwrite, &[&arguments.data, &model])?;
+        if let Some(checkpoints) = &arguments.checkpoints {
+            let folder = lancer_output::resolve(checkpoints)?;
+            if folder.starts_with(place.path()) || place.path().starts_with(&folder) {
+                return Err(Failure::usage(format!(
+                    "the checkpoints {} and the output {} are within one another; give folders beside each other",
+                    checkpoints.display(),
+                    arguments.to.display()
+                )));
+            }
+            // Whether a checkpoint can be written there.
+            Place::folder(&checkpoints.join("step"), Existing::Own)?;
+        }
+        let opened = Model::open(&model)?;
+        let format = if place::is_gguf(&arguments.to) { ConvertFormat::Half } else { ConvertFormat::F32 };
+        place.with_room(format.bytes(&opened))?;
+        Ok(Self { arguments, model, place, output })
     }
-    let is_file = arguments.to.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"));
-    let format = if is_file { WeightFormat::Half } else { WeightFormat::F32 };
-    learner.export(&arguments.to, format)?;
-    let report = Report {
-        path: arguments.to.clone(),
-        examples: report.plan.examples,
-        seconds: took.as_secs_f64(),
-        tokens: report.steps.iter().map(|step| step.tokens).sum(),
-        skipped: report.plan.skipped,
-        steps: report.steps,
-        held_out: report.evaluations,
-    };
-    output.print(&report, |report| {
+
+    fn learner(&self, settings: &toml::Table) -> Result<Box<dyn Learner>, Failure> {
+        let options = EngineOptions::with_threads(self.arguments.threads);
+        Ok(engines::learner(&options, &self.model, settings, self.arguments.seed.get())?)
+    }
+
+    /// Writes the trained model and prints the report.
+    fn finish(
+        &self,
+        learner: &dyn Learner,
+        report: Result<TrainingReport, lancer_prefer::TrainingError>,
+        took: Duration,
+    ) -> Result<(), Failure> {
+        let report = report.map_err(|error| Failure::Failed(error.into()))?;
+        if let Outcome::Interrupted { step } = report.outcome {
+            let how = if self.arguments.checkpoints.is_some() {
+                "; the same command goes on from there"
+            } else {
+                ""
+            };
+            return Err(Failure::Interrupted(format!("interrupted after step {step}{how}")));
+        }
+        let is_file = place::is_gguf(&self.arguments.to);
+        let format = if is_file { WeightFormat::Half } else { WeightFormat::F32 };
+        self.place.write(|to| Ok::<_, Failure>(learner.export(to, format)?))?;
+        print(
+            self.output,
+            &Report {
+                path: self.arguments.to.clone(),
+                examples: report.plan.examples,
+                seconds: took.as_secs_f64(),
+                tokens: report.steps.iter().map(|step| step.tokens).sum(),
+                skipped: report.plan.skipped,
+                steps: report.steps,
+                held_out: report.evaluations,
+            },
+        );
+        Ok(())
+    }
+}
+
+fn print(output: Output, report: &Report) {
+    output.print(report, |report| {
         if let (Some(first), Some(last)) = (report.steps.first(), report.steps.last()) {
-            println!(
+            outln!(
                 "loss {:.4} at the first of {} steps, {:.4} at the last",
-                first.loss, last.step, last.loss
+                first.loss,
+                last.step,
+                last.loss
             );
         }
         if let (Some(first), Some(last)) = (report.held_out.first(), report.held_out.last()) {
-            println!("held-out loss {:.4} before, {:.4} after", first.loss, last.loss);
+            outln!("held-out loss {:.4} before, {:.4} after", first.loss, last.loss);
         }
         if let Some(first) = report.skipped.first() {
             let count = report.skipped.len();
-            println!("{count} examples not trained on; the first is {}: {}", first.key, first.reason);
+            outln!("{count} examples not trained on; the first is {}: {}", first.key, first.reason);
         }
-        println!(
+        outln!(
             "{}: trained on {} examples, {} tokens in {:.1} s ({:.0} tokens/s)",
             report.path.display(),
             report.examples,
@@ -206,7 +262,6 @@ fn finish(
             report.tokens as f64 / report.seconds
         );
     });
-    Ok(())
 }
 
 struct Observer<'a> {
@@ -217,6 +272,17 @@ impl TrainingObserver for Observer<'_> {
     fn planned(&mut self, plan: &TrainingPlan) -> ControlFlow<()> {
         self.bars.start("train".into(), "steps", plan.done as usize, plan.steps as usize);
         self.bars.add(0, 0)
+    }
+
+    fn referenced(&mut self, done: usize, total: usize) -> ControlFlow<()> {
+        if done == 1 {
+            self.bars.start("reference".into(), "pairs", 0, total);
+        }
+        let flow = self.bars.add(1, 0);
+        if done == total {
+            self.bars.stop();
+        }
+        flow
     }
 
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {

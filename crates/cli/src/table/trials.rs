@@ -11,7 +11,7 @@ use super::{count, duration, table};
 
 /// Prints the tables.
 pub(crate) fn print_standings(standings: &[Standing], confidence: f64) {
-    print!("{}", text(standings, confidence));
+    outln!("{}", text(standings, confidence).trim_end_matches('\n'));
 }
 
 fn text(standings: &[Standing], confidence: f64) -> String {

@@ -8,7 +8,7 @@ use std::{
 use crate::{DataError, format::Format};
 
 /// The files to read, in the order of their names. Of a folder, those with a known ending.
-pub(super) fn at(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub fn files_at(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let mut files: Vec<PathBuf> = if path.is_dir() {
         let entries =

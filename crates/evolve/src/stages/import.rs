@@ -1,13 +1,12 @@
 //! Seeds into the ledger, but those that hold items of evaluation tasks, and the model in the form in which it is run.
 
-use std::{fs, path::Path};
-
 use lancer_data::{Contamination, Pair, Rule};
 
 use super::{Session, evaluate::evaluation_texts, interrupted};
 use crate::{
     engines::RunnableModels,
     error::EvolveError,
+    files,
     ledger::{Origin, Record, RejectRow, VerdictRow},
     models,
     progress::Progress,
@@ -99,21 +98,12 @@ fn import_model(session: &mut Session<'_>) -> Result<(), EvolveError> {
     if to.exists() || session.engines.runs() == RunnableModels::Trainable {
         return Ok(());
     }
-    make_folder(&to)?;
     let from = session.recipe.model.clone();
-    session.engines.import(&from, &to, session.recipe.format).map_err(|source| EvolveError::Import {
-        from,
-        to,
-        source,
-    })
-}
-
-/// The folder in which a file is to be written.
-pub(super) fn make_folder(file: &Path) -> Result<(), EvolveError> {
-    let Some(folder) = file.parent() else { return Ok(()) };
-    fs::create_dir_all(folder).map_err(|source| EvolveError::Io {
-        action: "make the folder",
-        path: folder.into(),
-        source,
+    files::whole(&to, |scratch| {
+        session.engines.import(&from, scratch, session.recipe.format).map_err(|source| EvolveError::Import {
+            from: from.clone(),
+            to: to.clone(),
+            source,
+        })
     })
 }

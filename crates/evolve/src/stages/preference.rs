@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lancer_backend::WeightFormat;
 use lancer_prefer::{CheckpointPolicy, PreferenceExample, Split, train_preference};
 
 use super::{
@@ -57,10 +58,10 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         session.trained += outcome?;
     }
     session.progress.begin(iteration, Stage::Preference, "files", 0, 1 + usize::from(gguf.is_some()));
-    export(learner.as_ref(), &trainable)?;
+    export(learner.as_ref(), &trainable, WeightFormat::F32)?;
     let flow = session.progress.advance(1, 0);
     match gguf {
-        Some(gguf) => learner.export(&gguf, session.recipe.format)?,
+        Some(gguf) => export(learner.as_ref(), &gguf, session.recipe.format)?,
         None => session.loaded = session.engines.trained(learner).map(|backend| (iteration, backend)),
     }
     session.progress.end();

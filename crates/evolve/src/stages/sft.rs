@@ -1,5 +1,6 @@
 //! Fine-tuning: model `t` becomes the reference of its preference training.
 
+use lancer_backend::WeightFormat;
 use lancer_prefer::{CheckpointPolicy, SftExample, Split, train_sft};
 
 use super::{
@@ -48,7 +49,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         &mut observer,
     )?;
     session.trained += observer.outcome(&report)?;
-    export(learner.as_ref(), &fine_tuned)
+    export(learner.as_ref(), &fine_tuned, WeightFormat::F32)
 }
 
 fn example(row: &SftRow) -> SftExample {

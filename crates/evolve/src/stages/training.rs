@@ -10,6 +10,7 @@ use lancer_prefer::{
 
 use crate::{
     error::EvolveError,
+    files,
     ledger::{Ledger, Phase},
     progress::Progress,
     stage::Stage,
@@ -156,8 +157,7 @@ pub(super) fn prompt(text: &str) -> Vec<Message> {
     vec![Message::user(text)]
 }
 
-/// Writes the trained model as a folder to train on from.
-pub(super) fn export(learner: &dyn Learner, folder: &Path) -> Result<(), EvolveError> {
-    super::import::make_folder(folder)?;
-    Ok(learner.export(folder, WeightFormat::F32)?)
+/// Writes the trained model: as a GGUF file, or as a folder to train on from.
+pub(super) fn export(learner: &dyn Learner, to: &Path, format: WeightFormat) -> Result<(), EvolveError> {
+    files::whole(to, |to| Ok(learner.export(to, format)?))
 }

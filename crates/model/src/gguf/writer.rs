@@ -1,12 +1,13 @@
 //! Writing GGUF, version 3.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use half::f16;
+use lancer_output::{Existing, Place};
 
 use super::{DEFAULT_ALIGNMENT, MAGIC, Metadata, TensorType, Value, quants};
 use crate::{ModelError, Tensor};
@@ -32,7 +33,7 @@ pub struct GgufTensor {
     pub shape: Vec<usize>,
 }
 
-/// Writes a file. It stands under its name only when it is whole.
+/// Writes a file. It has its name only when it is whole, and replaces nothing.
 ///
 /// `read` gives the weights of a tensor; it is called once for each, in their order.
 pub fn write<E: From<ModelError>>(
@@ -42,9 +43,10 @@ pub fn write<E: From<ModelError>>(
     format: GgufFormat,
     mut read: impl FnMut(&GgufTensor) -> Result<Tensor, E>,
 ) -> Result<(), E> {
-    let unfinished = PathBuf::from(format!("{}.unfinished", path.display()));
     let failed = |source| ModelError::Io { path: path.into(), action: "write", source };
-    let mut output = BufWriter::new(File::create(&unfinished).map_err(failed)?);
+    let place = Place::file(path, Existing::Kept).map_err(ModelError::from)?;
+    let scratch = place.begin().map_err(ModelError::from)?;
+    let mut output = BufWriter::new(File::create(scratch.path()).map_err(failed)?);
     write_header(&mut output, metadata, tensors, format).map_err(failed)?;
     for described in tensors {
         let tensor = read(described)?;
@@ -59,10 +61,8 @@ pub fn write<E: From<ModelError>>(
         output.write_all(&bytes).map_err(failed)?;
         pad(&mut output, bytes.len() as u64).map_err(failed)?;
     }
-    let file = output.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)?;
-    fs::rename(&unfinished, path).map_err(failed)?;
-    Ok(())
+    output.into_inner().map_err(|error| failed(error.into_error()))?;
+    Ok(scratch.finish().map_err(ModelError::from)?)
 }
 
 fn storage(shape: &[usize], format: GgufFormat) -> TensorType {

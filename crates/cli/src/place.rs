@@ -1,0 +1,85 @@
+//! Where commands write: what `--overwrite` allows, and the checks before the work.
+
+use std::path::Path;
+
+use clap::Args;
+use lancer_output::{Existing, OutputError, Place, check_apart};
+
+use crate::failure::Failure;
+
+/// Whether an output may take the place of an older one.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct OverwriteOption {
+    /// Replace the output if it is there: a file, or a folder if lancer wrote all that is in it.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+impl OverwriteOption {
+    pub(crate) fn existing(self) -> Existing {
+        if self.overwrite { Existing::Overwritten } else { Existing::Kept }
+    }
+}
+
+/// A place for rows, apart from what they are made of.
+pub(crate) fn of_rows(path: &Path, overwrite: OverwriteOption, inputs: &[&Path]) -> Result<Place, Failure> {
+    lancer_data::check_ending(path)?;
+    check_inputs(path, inputs)?;
+    Ok(Place::file(path, overwrite.existing())?)
+}
+
+/// A place for a model, a GGUF file or a folder, apart from what it is made of.
+pub(crate) fn of_model(path: &Path, overwrite: OverwriteOption, inputs: &[&Path]) -> Result<Place, Failure> {
+    check_inputs(path, inputs)?;
+    let place = if is_gguf(path) { Place::file } else { Place::folder };
+    Ok(place(path, overwrite.existing())?)
+}
+
+/// Whether a path is one of a GGUF file.
+pub(crate) fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
+}
+
+/// Refuses two outputs in one file.
+pub(crate) fn check_two(one: &Place, other: &Place, name: &str) -> Result<(), Failure> {
+    if one.path() == other.path() {
+        return Err(Failure::usage(format!(
+            "{name} is the output itself, {}; give another file",
+            one.path().display()
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses an output that is an input, within one or around one. Inputs are files, folders or patterns.
+fn check_inputs(output: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    for input in inputs {
+        if input.exists() {
+            check_apart(output, input)?;
+        } else {
+            // That no file is found is said by who reads it.
+            for file in lancer_data::files_at(input).unwrap_or_default() {
+                check_apart(output, &file)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        match error {
+            OutputError::Io { .. }
+            | OutputError::NotWritable { .. }
+            | OutputError::NoRoom { .. }
+            | OutputError::Kept { .. } => Self::Failed(error.into()),
+            OutputError::Exists { .. }
+            | OutputError::Foreign { .. }
+            | OutputError::Changed { .. }
+            | OutputError::NotAFile { .. }
+            | OutputError::NotAFolder { .. }
+            | OutputError::Blocked { .. }
+            | OutputError::Input { .. } => Self::Usage(error.into()),
+        }
+    }
+}
