@@ -6,6 +6,7 @@ use lancer_backend::{BackendError, LearnerError};
 use lancer_data::DataError;
 use lancer_eval::EvalError;
 use lancer_generate::GenerateError;
+use lancer_model::ModelError;
 use lancer_prefer::TrainingError;
 use lancer_review::ReviewError;
 
@@ -117,6 +118,9 @@ pub enum EvolveError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A model's files could not be read.
+    #[error("the model's files")]
+    Model(#[from] ModelError),
     /// A review failed.
     #[error("the review")]
     Review(#[from] ReviewError),

@@ -63,6 +63,8 @@ pub fn execute(
     engines: &mut dyn Engines,
     progress: &mut dyn Progress,
 ) -> Result<(), EvolveError> {
+    // Before the first folder is made.
+    trials.iter().try_for_each(|trial| trial.recipe.check_learners(&*engines))?;
     let mut first: Option<Run> = None;
     for (number, trial) in trials.iter().enumerate() {
         progress.note(&format!(

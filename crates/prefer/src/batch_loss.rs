@@ -143,7 +143,11 @@ pub(crate) fn losses(
                 derivatives.extend([pair.chosen, pair.rejected]);
                 tally.add_pair(loss, policy, reference);
                 // A loss may forget how far off a log-probability is.
-                if policy.chosen.sum.is_finite() && policy.rejected.sum.is_finite() { pair.value } else { f64::NAN }
+                if policy.chosen.sum.is_finite() && policy.rejected.sum.is_finite() {
+                    pair.value
+                } else {
+                    f64::NAN
+                }
             }
         };
         if !value.is_finite() {

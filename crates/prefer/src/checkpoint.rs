@@ -106,8 +106,7 @@ impl Checkpoints {
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
         let here = description.to_json();
-        let opened =
-            Self { folder: folder.into(), training: Sha256Hex::of(here.as_bytes()), _lock: lock };
+        let opened = Self { folder: folder.into(), training: Sha256Hex::of(here.as_bytes()), _lock: lock };
         for unfinished in opened.named(UNFINISHED)? {
             fs::remove_dir_all(&unfinished).map_err(failed("remove an unfinished checkpoint from"))?;
         }
@@ -121,7 +120,9 @@ impl Checkpoints {
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
                 return Err(failed("read")(error));
             }
-            Err(_) if opened.has_results()? && !opened.is_confirmed()? => return Err(opened.other(Vec::new())),
+            Err(_) if opened.has_results()? && !opened.is_confirmed()? => {
+                return Err(opened.other(Vec::new()));
+            }
             // Nothing was kept yet, or a checkpoint says itself that it belongs to this training.
             _ => sealed::write(&file, &here).map_err(failed("write into"))?,
         }
@@ -278,7 +279,8 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> TrainingError
 }
 
 fn read_manifest(checkpoint: &Checkpoint) -> Result<Manifest, String> {
-    let json = sealed::read(&checkpoint.folder.join(MANIFEST)).map_err(|error| format!("{MANIFEST}: {error}"))?;
+    let json =
+        sealed::read(&checkpoint.folder.join(MANIFEST)).map_err(|error| format!("{MANIFEST}: {error}"))?;
     let manifest: Manifest = serde_json::from_str(&json).map_err(|error| format!("{MANIFEST}: {error}"))?;
     if manifest.progress.step == checkpoint.step {
         Ok(manifest)

@@ -104,8 +104,7 @@ impl Run<'_> {
         let items = [&self.train[place]];
         let totals = totals(self.learner, &self.objective, &items)?;
         let sequences = sequences(&items);
-        let log_probs =
-            self.learner.forward(&sequences).map_err(TrainingError::learner("a forward pass"))?;
+        let log_probs = self.learner.forward(&sequences).map_err(TrainingError::learner("a forward pass"))?;
         let found = match losses(&totals, &items, &log_probs, &mut Tally::default())? {
             Derivatives::NotFinite => Some(SetAsideReason::Loss),
             Derivatives::Finite(derivatives) => {
@@ -126,11 +125,7 @@ impl Run<'_> {
 }
 
 /// Whether the loss of an example by itself is finite.
-fn is_finite(
-    learner: &mut dyn Learner,
-    objective: &Objective,
-    item: &Item,
-) -> Result<bool, TrainingError> {
+fn is_finite(learner: &mut dyn Learner, objective: &Objective, item: &Item) -> Result<bool, TrainingError> {
     let items = [item];
     let totals = totals(learner, objective, &items)?;
     let log_probs =

@@ -117,7 +117,9 @@ impl TrainingDescription {
         let (here, there): (Self, Self) = (serde_json::from_str(here)?, serde_json::from_str(there)?);
         let mut found = Vec::new();
         let (here_parts, there_parts) = (&here.base.0, &there.base.0);
-        for name in there_parts.keys().chain(here_parts.keys().filter(|name| !there_parts.contains_key(*name))) {
+        for name in
+            there_parts.keys().chain(here_parts.keys().filter(|name| !there_parts.contains_key(*name)))
+        {
             if here_parts.get(name) != there_parts.get(name) {
                 found.push(format!("{name} of the base model"));
             }
@@ -129,7 +131,10 @@ impl TrainingDescription {
             if here.count != there.count {
                 found.push(format!("{what}: {}, now {}", there.count, here.count));
             } else if here != there {
-                found.push(format!("{what}: as many ({}), but their texts, weights or order differ", here.count));
+                found.push(format!(
+                    "{what}: as many ({}), but their texts, weights or order differ",
+                    here.count
+                ));
             }
         }
         let value = |of: &Self| serde_json::json!({ "objective": of.objective, "seed": of.seed, "train": of.settings });
@@ -204,7 +209,10 @@ mod tests {
         heavier.clone_from(&known);
         heavier[0].response = "another".into();
         assert!(differs(of(&base(), &heavier, &settings, 1)).contains("the held-out examples: as many (1)"));
-        assert_eq!(differs(of(&base(), &known[..2], &settings, 1)), "the examples that are trained on: 2, now 1");
+        assert_eq!(
+            differs(of(&base(), &known[..2], &settings, 1)),
+            "the examples that are trained on: 2, now 1"
+        );
         assert_eq!(differs(of(&base(), &known, &settings, 2)), "seed: 1, now 2");
 
         let mut changed = settings;
@@ -212,7 +220,11 @@ mod tests {
         changed.epochs = 3;
         let said = differs(of(&base(), &known, &changed, 1));
         assert!(said.contains("train.epochs: 1, now 3"), "{said}");
-        assert!(said.contains("train.optimizer.learning_rate: 0.00001, now 0.3") || said.contains("1e-5, now 0.3"), "{said}");
+        assert!(
+            said.contains("train.optimizer.learning_rate: 0.00001, now 0.3")
+                || said.contains("1e-5, now 0.3"),
+            "{said}"
+        );
         let changed = TrainSettings { batch: BatchSize::Tokens(16), ..settings };
         let said = differs(of(&base(), &known, &changed, 1));
         assert!(said.contains("train.batch.examples: 16, now absent"), "{said}");

@@ -100,13 +100,17 @@ pub enum TrainingError {
         differences: String,
     },
     /// Another process trains in the folder for checkpoints.
-    #[error("another process trains with the checkpoints in {path}; wait until it has ended, or give another folder")]
+    #[error(
+        "another process trains with the checkpoints in {path}; wait until it has ended, or give another folder"
+    )]
     FolderInUse {
         /// The folder.
         path: PathBuf,
     },
     /// The checkpoint to resume from has more steps than the training.
-    #[error("cannot resume from step {step}: the training has {steps} steps; give another folder for checkpoints")]
+    #[error(
+        "cannot resume from step {step}: the training has {steps} steps; give another folder for checkpoints"
+    )]
     Resume {
         /// The checkpoint's step.
         step: u64,
@@ -179,7 +183,9 @@ fn why_skipped(skipped: &[Skipped]) -> String {
     .collect();
     let advice = match too_long + prompts {
         0 => "",
-        _ => ". Allow longer ones with `train.max_length`, up to the model's context, or cut responses with `train.long_examples = \"truncate\"`",
+        _ => {
+            ". Allow longer ones with `train.max_length`, up to the model's context, or cut responses with `train.long_examples = \"truncate\"`"
+        }
     };
     format!("{} (the first, {:?}: {}){advice}", counted.join(", "), first.key, first.reason)
 }

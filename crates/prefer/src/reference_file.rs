@@ -154,8 +154,10 @@ mod tests {
         let references: Vec<(String, ReferenceLogProbs)> = (1..40)
             .map(|number| {
                 let sum = -100.0 / f64::from(number) - 0.1;
-                let mismatched = (number % 2 == 0)
-                    .then(|| Mismatched { response_of: "another\n\"one\"".into(), log_prob: of(sum / 7.0, 3) });
+                let mismatched = (number % 2 == 0).then(|| Mismatched {
+                    response_of: "another\n\"one\"".into(),
+                    log_prob: of(sum / 7.0, 3),
+                });
                 let pair = PairLogProb { chosen: of(sum / 3.0, 4), rejected: of(sum, 9) };
                 (format!("pair {number}"), ReferenceLogProbs { pair, mismatched })
             })

@@ -114,7 +114,9 @@ impl Run<'_> {
             report.outcome = Outcome::Interrupted { step: made };
             return Ok(report);
         }
-        if !self.has_stepped && let Some(first) = self.set_aside.first() {
+        if !self.has_stepped
+            && let Some(first) = self.set_aside.first()
+        {
             let (key, reason) = (first.key.clone(), first.reason);
             return Err(TrainingError::AllSetAside { count: self.set_aside.len(), key, reason });
         }

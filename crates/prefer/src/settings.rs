@@ -85,9 +85,12 @@ impl OptimizerSettings {
             "at least 0 and at most 1",
         )?;
         match self.max_gradient_norm {
-            Some(norm) => {
-                require((1e-30..=1e30).contains(&norm), "max_gradient_norm", norm, "at least 1e-30 and at most 1e30")
-            }
+            Some(norm) => require(
+                (1e-30..=1e30).contains(&norm),
+                "max_gradient_norm",
+                norm,
+                "at least 1e-30 and at most 1e30",
+            ),
             None => Ok(()),
         }
     }

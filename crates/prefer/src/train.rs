@@ -113,7 +113,9 @@ pub fn train_preference(
             steps: Vec::new(),
             evaluations: Vec::new(),
             set_aside: opened.set_aside,
-            outcome: Outcome::Interrupted { step: opened.resume.map_or(0, |(checkpoint, _)| checkpoint.step) },
+            outcome: Outcome::Interrupted {
+                step: opened.resume.map_or(0, |(checkpoint, _)| checkpoint.step),
+            },
         });
     }
     let Opened { checkpoints, resume, set_aside } = opened;

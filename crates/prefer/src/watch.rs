@@ -45,7 +45,10 @@ pub fn gradient_spikes(steps: &[StepRecord]) -> Vec<GradientSpike> {
 impl fmt::Display for GradientSpike {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { step, gradient_norm, median } = self;
-        write!(f, "step {step}: a gradient of norm {gradient_norm:.3}, where the median before it was {median:.3}")
+        write!(
+            f,
+            "step {step}: a gradient of norm {gradient_norm:.3}, where the median before it was {median:.3}"
+        )
     }
 }
 
@@ -74,32 +77,30 @@ pub enum SeenIn {
 /// A smaller change of a log-probability is taken as none.
 const LEAST_FALL: f64 = 0.1;
 
-/// Whether both likelihoods have fallen: on held-out pairs from the first measurement to the last, where there are two;
-/// else against the reference in the last tenth of the steps, where the loss has one.
+/// Whether both likelihoods have fallen. Where the loss has a reference, against that: in the last measurement of held-out
+/// pairs, or without one in the last tenth of the steps. Else from the first measurement of held-out pairs to the last.
 pub fn both_fall(
     loss: &PreferenceLoss,
     steps: &[PreferenceMetrics],
     held_out: &[PreferenceMetrics],
 ) -> Option<BothFall> {
-    let (chosen, rejected, seen_in) = match held_out {
-        [first, .., last] => (
+    let (chosen, rejected, seen_in) = if loss.uses_reference() {
+        let (last, seen_in) = match held_out {
+            [.., last] => (std::slice::from_ref(last), SeenIn::HeldOut),
+            [] => (&steps[steps.len() - steps.len().div_ceil(10)..], SeenIn::Training),
+        };
+        // A reward is the change of a log-probability, times beta.
+        let change = |of: fn(&PreferenceMetrics) -> f64| {
+            last.iter().map(of).sum::<f64>() / last.len().max(1) as f64 / loss.beta()
+        };
+        (change(|metrics| metrics.chosen_reward), change(|metrics| metrics.rejected_reward), seen_in)
+    } else {
+        let [first, .., last] = held_out else { return None };
+        (
             last.chosen_log_prob - first.chosen_log_prob,
             last.rejected_log_prob - first.rejected_log_prob,
             SeenIn::HeldOut,
-        ),
-        _ => {
-            let beta = loss.uses_reference().then(|| loss.beta())?;
-            let last = &steps[steps.len() - (steps.len() / 10).max(1).min(steps.len())..];
-            let mean = |of: fn(&PreferenceMetrics) -> f64| last.iter().map(of).sum::<f64>() / last.len() as f64;
-            if last.is_empty() {
-                return None;
-            }
-            (
-                mean(|metrics| metrics.chosen_reward) / beta,
-                mean(|metrics| metrics.rejected_reward) / beta,
-                SeenIn::Training,
-            )
-        }
+        )
     };
     (chosen < -LEAST_FALL && rejected < -LEAST_FALL).then_some(BothFall { chosen, rejected, seen_in })
 }
@@ -178,7 +179,7 @@ mod tests {
         for (chosen, rejected) in [(1.0, -5.0), (2.0, 1.0), (-3.0, 0.5), (-0.01, -0.02)] {
             assert_eq!(both_fall(&dpo, &[metrics(0.0, 0.0), metrics(chosen, rejected)], &[]), None);
         }
-        // What is held out counts where it was measured twice.
+        // What is held out counts where it was measured.
         let held_out = [metrics(0.0, 0.0), metrics(1.0, -1.0)];
         assert_eq!(both_fall(&dpo, &[metrics(-3.0, -9.0)], &held_out), None);
         let held_out = [metrics(0.0, 0.0), metrics(-1.0, -2.0)];

@@ -6,9 +6,9 @@ use std::{collections::HashMap, fs, ops::ControlFlow, path::Path};
 
 use lancer_backend::{Message, Seed, scripted::ScriptedLearner};
 use lancer_prefer::{
-    Base, BatchSize, Checkpoint, CheckpointPolicy, EvaluationRecord, Outcome, PreferenceExample, ReferenceFile,
-    ReferenceStore, SftExample, Split, StepRecord, TrainSettings, TrainingError, TrainingObserver, TrainingReport,
-    loss::PreferenceLoss, train_preference, train_sft,
+    Base, BatchSize, Checkpoint, CheckpointPolicy, EvaluationRecord, Outcome, PreferenceExample,
+    ReferenceFile, ReferenceStore, SftExample, Split, StepRecord, TrainSettings, TrainingError,
+    TrainingObserver, TrainingReport, loss::PreferenceLoss, train_preference, train_sft,
 };
 
 fn settings() -> TrainSettings {
@@ -83,7 +83,11 @@ impl TrainingObserver for Watcher {
 }
 
 /// A DPO training with references in the folder, as far as the watcher lets it.
-fn run(learner: &mut ScriptedLearner, folder: &Path, watcher: &mut Watcher) -> Result<TrainingReport, TrainingError> {
+fn run(
+    learner: &mut ScriptedLearner,
+    folder: &Path,
+    watcher: &mut Watcher,
+) -> Result<TrainingReport, TrainingError> {
     let pairs = pairs();
     let base = base();
     let mut references = ReferenceFile::within(folder).unwrap();
@@ -274,7 +278,8 @@ fn more_checkpoints_are_no_other_training() {
     let mut train = |settings: &TrainSettings, stop| {
         let policy = CheckpointPolicy::Within { folder: folder.path(), base: &base };
         let split = Split::train_only(&examples);
-        train_sft(&mut ScriptedLearner::new(), split, settings, policy, Seed(1), &mut Watcher::new(stop)).unwrap()
+        train_sft(&mut ScriptedLearner::new(), split, settings, policy, Seed(1), &mut Watcher::new(stop))
+            .unwrap()
     };
     train(&settings(), 3);
     let finer = TrainSettings { checkpoint_every: Some(1), keep_checkpoints: 5, ..settings() };

@@ -9,8 +9,8 @@ use lancer_backend::{
     scripted::ScriptedLearner,
 };
 use lancer_prefer::{
-    Base, BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SetAside, SetAsideReason, SftExample, Split,
-    StepRecord, TrainSettings, TrainingError, TrainingObserver, TrainingReport, loss::PreferenceLoss,
+    Base, BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SetAside, SetAsideReason, SftExample,
+    Split, StepRecord, TrainSettings, TrainingError, TrainingObserver, TrainingReport, loss::PreferenceLoss,
     train_preference, train_sft,
 };
 
@@ -156,7 +156,8 @@ fn sft(
     stop: u64,
 ) -> (Result<TrainingReport, TrainingError>, Vec<SetAside>) {
     let (base, mut watcher) = (Base::default(), Watcher { stop, set_aside: vec![] });
-    let policy = folder.map_or(CheckpointPolicy::None, |folder| CheckpointPolicy::Within { folder, base: &base });
+    let policy =
+        folder.map_or(CheckpointPolicy::None, |folder| CheckpointPolicy::Within { folder, base: &base });
     let split = Split { train: &examples[2..], held_out: &examples[..2] };
     let report = train_sft(learner, split, &settings(), policy, Seed(5), &mut watcher);
     (report, watcher.set_aside)

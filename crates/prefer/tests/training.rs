@@ -6,8 +6,8 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use lancer_backend::{Message, Seed, scripted::ScriptedLearner};
 use lancer_prefer::{
-    BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SftExample, SkipReason, Split,
-    TrainSettings, TrainingError, loss::PreferenceLoss, train_preference, train_sft,
+    BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SftExample, SkipReason, Split, TrainSettings,
+    TrainingError, loss::PreferenceLoss, train_preference, train_sft,
 };
 
 fn settings() -> TrainSettings {
@@ -165,7 +165,8 @@ fn ktos_mismatched_response_belongs_to_another_prompt() {
         let split = Split::train_only(pairs);
         let policy = CheckpointPolicy::None;
         let mut learner = ScriptedLearner::new();
-        train_preference(&mut learner, split, &kto, &settings(), policy, Seed(2), references, &mut ()).unwrap()
+        train_preference(&mut learner, split, &kto, &settings(), policy, Seed(2), references, &mut ())
+            .unwrap()
     };
     let mut references = HashMap::new();
     assert_eq!(run(&pairs, &mut references).plan.notes, [] as [String; 0]);
