@@ -34,19 +34,13 @@ impl Base {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainingDescription {
     base: Base,
-    objective: Objective,
+    /// Of preference training; fine-tuning has none.
+    loss: Option<PreferenceLoss>,
     examples: ExamplesDescription,
     held_out: ExamplesDescription,
     /// Batches, lengths, optimizer and schedule, without what may change on the way.
     settings: Value,
     seed: Seed,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Objective {
-    FineTuning,
-    Preference(PreferenceLoss),
 }
 
 /// Examples in their order: their keys, contents and weights.
@@ -70,7 +64,7 @@ impl TrainingDescription {
         settings: &TrainSettings,
         seed: Seed,
     ) -> Self {
-        Self::new(base, Objective::FineTuning, examples, settings, seed)
+        Self::new(base, None, examples, settings, seed)
     }
 
     pub(crate) fn of_preference(
@@ -80,26 +74,24 @@ impl TrainingDescription {
         settings: &TrainSettings,
         seed: Seed,
     ) -> Self {
-        Self::new(base, Objective::Preference(*loss), examples, settings, seed)
+        Self::new(base, Some(*loss), examples, settings, seed)
     }
 
     fn new(
         base: &Base,
-        objective: Objective,
+        loss: Option<PreferenceLoss>,
         examples: Split<'_, impl Serialize>,
         settings: &TrainSettings,
         seed: Seed,
     ) -> Self {
         // How often a checkpoint is saved and how many are kept changes no weight.
-        let TrainSettings { checkpoint_every, keep_checkpoints, .. } = TrainSettings::default();
-        let settings = TrainSettings { checkpoint_every, keep_checkpoints, ..*settings };
         let mut settings = serde_json::to_value(settings).unwrap_or_default();
         if let Value::Object(fields) = &mut settings {
             fields.retain(|name, _| !["checkpoint_every", "keep_checkpoints"].contains(&name.as_str()));
         }
         Self {
             base: base.clone(),
-            objective,
+            loss,
             examples: ExamplesDescription::of(examples.train),
             held_out: ExamplesDescription::of(examples.held_out),
             settings,
@@ -137,7 +129,7 @@ impl TrainingDescription {
                 ));
             }
         }
-        let value = |of: &Self| serde_json::json!({ "objective": of.objective, "seed": of.seed, "train": of.settings });
+        let value = |of: &Self| serde_json::json!({ "loss": of.loss, "seed": of.seed, "train": of.settings });
         compare("", Some(&value(&there)), Some(&value(&here)), &mut found);
         Ok(found)
     }

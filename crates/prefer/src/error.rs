@@ -28,7 +28,7 @@ pub enum TrainingError {
     #[error("the training settings are not valid")]
     Setting(#[from] SettingError),
     /// No example is left to train on.
-    #[error("there is nothing to train on: of {given} examples, {}", why_skipped(skipped))]
+    #[error("there is nothing to train on: of {given} examples, {}", why_skipped(.skipped))]
     NoExamples {
         /// Number of examples given.
         given: usize,

@@ -275,7 +275,7 @@ fn more_checkpoints_are_no_other_training() {
         .into_iter()
         .map(|pair| SftExample { key: pair.key, prompt: pair.prompt, response: pair.chosen, weight: 1.0 })
         .collect();
-    let mut train = |settings: &TrainSettings, stop| {
+    let train = |settings: &TrainSettings, stop| {
         let policy = CheckpointPolicy::Within { folder: folder.path(), base: &base };
         let split = Split::train_only(&examples);
         train_sft(&mut ScriptedLearner::new(), split, settings, policy, Seed(1), &mut Watcher::new(stop))

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use std::{collections::HashMap, ops::ControlFlow};
+use std::collections::HashMap;
 
 use lancer_backend::{Message, Seed, scripted::ScriptedLearner};
 use lancer_prefer::{

@@ -110,13 +110,13 @@ impl TrainingObserver for Observer<'_> {
     fn advanced(&mut self, _: u64, done: u64, _: u64) {
         let more = done.saturating_sub(self.shown);
         self.shown = done;
-        self.trained += more;
         // Whether to stop is asked after the step.
         let _ = self.progress.advance(0, more as usize);
     }
 
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
         self.shown = 0;
+        self.trained += record.tokens;
         let written = self.ledger.add_step(self.iteration, self.phase, record);
         self.keep(written)?;
         self.progress.advance(1, 0)
@@ -129,6 +129,8 @@ impl TrainingObserver for Observer<'_> {
     }
 
     fn set_aside(&mut self, example: &SetAside) -> ControlFlow<()> {
+        // The step is begun again.
+        self.shown = 0;
         self.progress
             .note(&format!("{} is set aside at step {}: {}", example.key, example.step, example.reason));
         let written = self.ledger.add_set_aside(self.iteration, self.phase, example);
