@@ -151,7 +151,18 @@ pub trait Learner: Any {
     /// by the log-probabilities that [`forward`](Self::forward) gave, in the same shape.
     fn backward(&mut self, weights: &[Vec<f32>]) -> Result<(), LearnerError>;
 
+    /// The L2 norm of the accumulated gradient over all trained weights, which may be infinite or no number. The gradient
+    /// stays.
+    fn gradient_norm(&mut self) -> Result<f64, LearnerError>;
+
+    /// Forgets the accumulated gradient and the last forward pass: as after a step, but the weights stay.
+    fn clear_gradient(&mut self);
+
     /// One AdamW step against the accumulated gradient, which is then zero.
+    ///
+    /// # Errors
+    /// [`LearnerError::NotFinite`] where the gradient is not finite. Weights, moments and the number of steps are then what
+    /// they were, and the gradient is zero.
     fn step(&mut self, settings: &StepSettings) -> Result<StepReport, LearnerError>;
 
     /// Writes all that training needs to go on to the same weights, bit for bit: trained weights, optimizer state,

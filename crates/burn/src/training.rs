@@ -224,6 +224,15 @@ impl Learner for BurnLearner {
         Ok(())
     }
 
+    fn gradient_norm(&mut self) -> Result<f64, LearnerError> {
+        Ok(self.gradients.norm())
+    }
+
+    fn clear_gradient(&mut self) {
+        self.last = None;
+        self.gradients.clear();
+    }
+
     fn step(&mut self, settings: &StepSettings) -> Result<StepReport, LearnerError> {
         // A graph that is still there holds the weights.
         self.last = None;

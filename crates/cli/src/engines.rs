@@ -178,6 +178,11 @@ pub(crate) fn learner(
     burn::learner(options, model, settings, seed)
 }
 
+/// Checks the settings of training without a model.
+pub(crate) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
+    burn::check_learner(settings)
+}
+
 #[cfg(feature = "llama-cpp")]
 fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
@@ -249,6 +254,10 @@ impl Engines for RunEngines {
 
     fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
         interrupt::of_run(|| backend(&self.options, model))
+    }
+
+    fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
+        check_learner(settings)
     }
 
     fn learner(

@@ -38,6 +38,11 @@ fn text(summary: &Summary) -> String {
         if iteration.sft.is_some() || iteration.preference.is_some() {
             part(&of("training, from start to end"), &training(iteration));
         }
+        let phases = [("SFT", &iteration.sft), ("preference", &iteration.preference)];
+        let notes = phases.into_iter().filter_map(|(name, phase)| Some((name, phase.as_ref()?)));
+        for (name, note) in notes.flat_map(|(name, phase)| phase.notes.iter().map(move |note| (name, note))) {
+            part(&of(name), &wrapped(note));
+        }
         part(&of("time and tokens"), &stages(&iteration.stages));
     }
     if !summary.baseline.is_empty() {

@@ -21,6 +21,10 @@ pub trait Engines {
     /// without such files the user's own model, or a folder that [`Learner::export`] wrote.
     fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError>;
 
+    /// Checks a recipe's `learner` table, without a model: every setting is known and in its range, and what it asks for is
+    /// built in. It is called before anything is done. The error names the setting and what it may be.
+    fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>>;
+
     /// Loads a model to train it: the user's, or one that [`Learner::export`] wrote as a folder. `settings` is the
     /// recipe's `learner` table. `seed` decides what the engine draws at random.
     fn learner(

@@ -7,6 +7,7 @@ use lancer_data::DataError;
 use lancer_eval::EvalError;
 use lancer_generate::GenerateError;
 use lancer_output::OutputError;
+use lancer_model::ModelError;
 use lancer_prefer::TrainingError;
 use lancer_review::ReviewError;
 
@@ -131,6 +132,9 @@ pub enum EvolveError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A model's files could not be read.
+    #[error("the model's files")]
+    Model(#[from] ModelError),
     /// A review failed.
     #[error("the review")]
     Review(#[from] ReviewError),

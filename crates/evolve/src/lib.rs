@@ -11,6 +11,7 @@
 //! caused it. A run that is killed at any moment goes on where it was, and ends with the rows of a run that was never
 //! stopped.
 
+mod base;
 mod budget;
 mod comparison;
 mod engines;
@@ -28,6 +29,7 @@ mod stages;
 pub mod summary;
 pub mod trials;
 
+pub use base::training_base;
 pub use comparison::between;
 pub use engines::{Engines, RunnableModels};
 pub use error::EvolveError;

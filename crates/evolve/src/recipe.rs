@@ -16,9 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::changes::with_changes;
 pub use self::method::Method;
-pub(crate) use self::training::draw;
 pub use self::training::{PreferenceSettings, SftIterations, SftSettings};
-use crate::error::EvolveError;
+use crate::{engines::Engines, error::EvolveError};
 
 /// Every setting of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -222,9 +221,24 @@ impl Recipe {
         self.decontaminate.validate().map_err(|error| section("decontaminate", &error))?;
         self.annotate.validate().map_err(|error| section("annotate", &error))?;
         self.evaluate.bootstrap.validate().map_err(|error| section("evaluate.bootstrap", &error))?;
-        self.sft.train.validate().map_err(|error| section("sft.train", &error))?;
-        self.preference.train.validate().map_err(|error| section("preference.train", &error))?;
-        self.preference.loss.validate().map_err(|error| section("preference.loss", &error))
+        self.sft.validate().map_err(|error| section("sft", &error))?;
+        self.preference.validate().map_err(|error| section("preference", &error))
+    }
+
+    /// Checks the settings that only the engines know, the learner's tables.
+    ///
+    /// # Errors
+    /// [`EvolveError::Recipe`], naming the table and the setting in it.
+    pub fn check_learners(&self, engines: &dyn Engines) -> Result<(), EvolveError> {
+        for (table, settings) in
+            [("sft.learner", &self.sft.learner), ("preference.learner", &self.preference.learner)]
+        {
+            engines.check_learner(settings).map_err(|error| EvolveError::Recipe {
+                path: PathBuf::from(format!("[{table}]")),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
     }
 
     /// Makes the paths of models, seeds and tasks absolute, those that are not being relative to `folder`.

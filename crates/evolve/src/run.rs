@@ -103,6 +103,7 @@ impl Run {
     /// [`EvolveError::Interrupted`] where `progress` ended it, and what a stage fails with. What was made is kept; the
     /// next call goes on from there.
     pub fn execute(&self, engines: &mut dyn Engines, progress: &mut dyn Progress) -> Result<(), EvolveError> {
+        self.recipe.check_learners(engines)?;
         let mut session = Session::new(&self.recipe, &self.folder, &self.ledger, engines, progress);
         for iteration in 0..=self.recipe.iterations {
             if !budget::affords(&self.ledger, self.recipe.budget_tokens, iteration)? {

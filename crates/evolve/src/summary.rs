@@ -156,6 +156,7 @@ impl IterationSummary {
         stages: Vec<StageSummary>,
     ) -> Result<Self, EvolveError> {
         let bootstrap = &recipe.evaluate.bootstrap;
+        let loss = &recipe.preference.loss;
         let (tasks, gain) = evaluation::against_first(ledger, iteration, bootstrap)?;
         let unfinished = stages::unfinished(ledger, iteration)?;
         let is_evaluated = unfinished.is_none_or(|stage| stage > Stage::Evaluate);
@@ -180,8 +181,8 @@ impl IterationSummary {
             funnel: Funnel::of(ledger, recipe, iteration)?,
             separations,
             scores: Scores::of(ledger, iteration)?,
-            sft: TrainingSummary::of(ledger, iteration, Phase::Sft)?,
-            preference: TrainingSummary::of(ledger, iteration, Phase::Preference)?,
+            sft: TrainingSummary::of(ledger, iteration, Phase::Sft, loss)?,
+            preference: TrainingSummary::of(ledger, iteration, Phase::Preference, loss)?,
             tasks,
             stages,
             files: IterationFiles::of(folder, iteration),

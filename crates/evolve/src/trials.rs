@@ -66,6 +66,8 @@ pub fn execute(
 ) -> Result<(), EvolveError> {
     // All folders before the first run, which may take long.
     trials.iter().try_for_each(|trial| files::check_run(&trial.folder))?;
+    // Before the first folder is made.
+    trials.iter().try_for_each(|trial| trial.recipe.check_learners(&*engines))?;
     let mut first: Option<Run> = None;
     for (number, trial) in trials.iter().enumerate() {
         progress.note(&format!(

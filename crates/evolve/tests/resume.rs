@@ -8,16 +8,11 @@
 
 mod scripted;
 
-use std::{
-    env,
-    ops::ControlFlow,
-    path::Path,
-    process::{self, Command},
-};
+use std::{env, ops::ControlFlow, path::Path, process::Command};
 
 use lancer_evolve::{Progress, Recipe, Run, Stage};
 use rusqlite::{Connection, types::Value};
-use scripted::{ScriptedEngines, recipe};
+use scripted::{KILL_AFTER_EXPORT, ScriptedEngines, kill, recipe};
 
 const FOLDER: &str = "LANCER_TEST_RUN";
 const KILL: &str = "LANCER_TEST_KILL";
@@ -35,12 +30,7 @@ impl Killer {
         if self.here == (iteration, stage) {
             self.calls += 1;
             if self.calls > calls {
-                let id = process::id().to_string();
-                Command::new("kill").args(["-9", &id]).status().unwrap();
-                // The signal may take a moment.
-                loop {
-                    std::thread::park();
-                }
+                kill();
             }
         }
     }
@@ -79,10 +69,15 @@ fn child() {
     run.execute(&mut ScriptedEngines, &mut killer).unwrap();
 }
 
-/// Runs the loop in a child; whether it ran to its end.
-fn run(folder: &Path, kill: Option<&str>) -> bool {
+fn child_in(folder: &Path) -> Command {
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", "child", "--nocapture", "--test-threads=1"]).env(FOLDER, folder);
+    child
+}
+
+/// Runs the loop in a child; whether it ran to its end.
+fn run(folder: &Path, kill: Option<&str>) -> bool {
+    let mut child = child_in(folder);
     match kill {
         Some(kill) => child.env(KILL, kill),
         None => child.env_remove(KILL),
@@ -153,7 +148,19 @@ fn a_killed_run_ends_as_one_that_was_not() {
     assert!(run(folder.path(), None));
     let (expected, expected_models) = (rows(folder.path()), models(folder.path()));
     let count = |name: &str| expected.iter().find(|(table, _)| table == name).unwrap().1.len();
-    for table in ["sample", "record", "review", "verdict", "sft", "pair", "reference", "step", "evaluation"] {
+    for table in [
+        "sample",
+        "record",
+        "review",
+        "verdict",
+        "sft",
+        "pair",
+        "reference",
+        "step",
+        "held_out",
+        "set_aside",
+        "evaluation",
+    ] {
         assert!(count(table) > 0, "the scripted run makes no {table}");
     }
     assert!(count("pool") > count("record") / 100);
@@ -179,6 +186,25 @@ fn a_killed_run_ends_as_one_that_was_not() {
             assert_eq!(found, expected, "{table} after a kill at {kill}");
         }
         assert!(models(folder.path()) == expected_models, "other models after a kill at {kill}");
+    }
+}
+
+/// Whoever finds a trained model finds its rows: they are committed before it gets its name.
+#[test]
+fn a_kill_after_a_model_was_written_loses_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), None));
+    let (expected, expected_models) = (rows(folder.path()), models(folder.path()));
+    for model in ["m1-sft", "m1", "m1.gguf", "m2-sft", "m2", "m2.gguf"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = child_in(folder.path());
+        let output = child.env_remove(KILL).env(KILL_AFTER_EXPORT, model).output().unwrap();
+        assert!(output.status.code().is_none(), "not killed after {model}");
+        assert!(run(folder.path(), None), "after {model}");
+        for ((table, found), (_, expected)) in rows(folder.path()).iter().zip(&expected) {
+            assert_eq!(found, expected, "{table} after a kill after {model}");
+        }
+        assert!(models(folder.path()) == expected_models, "other models after a kill after {model}");
     }
 }
 

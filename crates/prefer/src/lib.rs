@@ -4,8 +4,10 @@
 //! * [`loss`] holds the losses: NLL, DPO, IPO, SimPO, ORPO and KTO, each a pure function from log-probabilities to a
 //!   value and its derivatives.
 //! * [`train_sft`] and [`train_preference`] train a learner on examples: batches of like length in a seeded order,
-//!   gradient accumulation under a limit of tokens, warm-up and decay, evaluation, checkpoints, and resuming to the same
-//!   weights. A [`TrainingObserver`] is told of each step as it is made, and can end the run.
+//!   gradient accumulation under a limit of tokens, warm-up and decay, evaluation, checkpoints that belong to one training
+//!   ([`CheckpointPolicy`]), and resuming to the same weights. An example whose loss or gradient is not finite is set aside
+//!   ([`SetAside`]). A [`TrainingObserver`] is told of each step as it is made, and can end the run.
+//! * [`draw`] holds out whole prompts; [`gradient_spikes`] and [`both_fall`] look for known failures in the records.
 //!
 //! A learner is yours to bring: it gives log-probabilities and takes their derivatives. Here, one whose model is a table
 //! of byte pairs learns to prefer a response:
@@ -40,8 +42,12 @@
 //! # Ok::<(), lancer_prefer::TrainingError>(())
 //! ```
 
+mod batch_loss;
 mod batches;
 mod checkpoint;
+mod culprits;
+mod description;
+mod draw;
 mod encoded;
 mod error;
 mod example;
@@ -49,13 +55,19 @@ pub mod loss;
 mod observer;
 mod record;
 mod reference;
+mod reference_file;
 mod run;
 mod schedule;
+mod sealed;
+mod set_aside;
 mod settings;
 mod train;
+mod watch;
 
 pub use batches::{epoch_batches, run_batches, within_tokens};
 pub use checkpoint::{Checkpoint, CheckpointPolicy};
+pub use description::Base;
+pub use draw::{Candidate, Draw, check_held_out, draw};
 pub use error::{SettingError, TrainingError};
 pub use example::{PreferenceExample, SftExample, Split};
 pub use observer::TrainingObserver;
@@ -64,9 +76,12 @@ pub use record::{
     TrainingReport,
 };
 pub use reference::{Mismatched, ReferenceLogProbs, ReferenceStore};
+pub use reference_file::ReferenceFile;
 pub use schedule::{Decay, Schedule};
+pub use set_aside::{SetAside, SetAsideReason};
 pub use settings::{BatchSize, LongExamples, OptimizerSettings, TrainSettings};
 pub use train::{train_preference, train_sft};
+pub use watch::{BothFall, GradientSpike, SeenIn, both_fall, gradient_spikes};
 
 /// The example of the crate's README, which the project's README has too.
 #[cfg(doctest)]

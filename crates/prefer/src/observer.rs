@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use crate::{
     checkpoint::Checkpoint,
     record::{EvaluationRecord, StepRecord, TrainingPlan},
+    set_aside::SetAside,
 };
 
 /// Is told what a run does when it has done it, so that it can be shown and stored at once.
@@ -13,7 +14,7 @@ use crate::{
 /// [`Outcome::Interrupted`](crate::Outcome::Interrupted). An observer that fails, because it cannot store a record for
 /// example, keeps its error and breaks. All methods do nothing if they are not implemented.
 pub trait TrainingObserver {
-    /// The examples were encoded and cut into steps. Comes once, first.
+    /// The examples were encoded and cut into steps. Comes once, before the first step.
     fn planned(&mut self, plan: &TrainingPlan) -> ControlFlow<()> {
         let _ = plan;
         ControlFlow::Continue(())
@@ -43,10 +44,24 @@ pub trait TrainingObserver {
         ControlFlow::Continue(())
     }
 
-    /// A checkpoint was saved. Older ones are removed after this returns.
-    fn saved(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()> {
+    /// An example was set aside, since a loss or a gradient with it is not finite. The step is made without it.
+    fn set_aside(&mut self, example: &SetAside) -> ControlFlow<()> {
+        let _ = example;
+        ControlFlow::Continue(())
+    }
+
+    /// A checkpoint is written and gets its name next: all that this observer was told until now must be stored before it
+    /// returns, since a run that goes on from the checkpoint does not tell it again. [`ControlFlow::Break`] says that it could
+    /// not be stored: there is no checkpoint then, and the run ends.
+    fn saving(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()> {
         let _ = checkpoint;
         ControlFlow::Continue(())
+    }
+
+    /// A checkpoint is damaged. The run goes on from an older one, or from the start; the folder has another name now, under
+    /// which it stays.
+    fn damaged(&mut self, checkpoint: &Checkpoint, reason: &str) {
+        let _ = (checkpoint, reason);
     }
 }
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::loss::{PairLogProb, PreferenceLoss};
+use crate::{
+    loss::{PairLogProb, PreferenceLoss},
+    set_aside::SetAside,
+};
 
 /// Why an example is not trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -59,6 +62,8 @@ pub struct TrainingPlan {
     pub skipped: Vec<Skipped>,
     /// Keys of the examples of both sets whose responses were cut at the end.
     pub truncated: Vec<String>,
+    /// What the loss lacks in these examples, and what is done about it.
+    pub notes: Vec<String>,
 }
 
 /// Means over the pairs of a step or of an evaluation.
@@ -81,7 +86,7 @@ pub struct PreferenceMetrics {
 /// What one step did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// Steps made, this one included.
+    /// The step's number in the run, from 1. A step all of whose examples are set aside is not made and has no record.
     pub step: u64,
     /// The batch's loss before the step.
     pub loss: f64,
@@ -122,8 +127,8 @@ pub struct EvaluationRecord {
 pub enum Outcome {
     /// All steps were made.
     Finished,
-    /// The observer ended it. Where the run has a folder for checkpoints and at least one step was made, there is one
-    /// of this step.
+    /// The observer ended it. Where the run has a folder for checkpoints, at least one step was made and the observer could
+    /// store what it was told, there is one of this step.
     Interrupted {
         /// Steps made, those before a resume included.
         step: u64,
@@ -139,6 +144,8 @@ pub struct TrainingReport {
     pub steps: Vec<StepRecord>,
     /// The evaluations it made.
     pub evaluations: Vec<EvaluationRecord>,
+    /// The examples that are set aside, those before a resume included.
+    pub set_aside: Vec<SetAside>,
     /// How it ended.
     pub outcome: Outcome,
 }

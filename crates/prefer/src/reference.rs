@@ -17,7 +17,7 @@ pub struct ReferenceLogProbs {
     /// Of both sides.
     #[serde(flatten)]
     pub pair: PairLogProb,
-    /// For KTO, of another pair's chosen response after this pair's prompt.
+    /// For KTO, of the chosen response to another prompt after this pair's prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mismatched: Option<Mismatched>,
 }
@@ -42,6 +42,12 @@ pub trait ReferenceStore {
 
     /// Keeps what was computed of a pair. [`ControlFlow::Break`] ends the run.
     fn put(&mut self, key: &str, log_probs: &ReferenceLogProbs) -> ControlFlow<()>;
+
+    /// All that was put must outlast the process, and the machine's power, from here on: the first step comes next, after which
+    /// no reference can be computed. [`ControlFlow::Break`] ends the run. A store in memory does nothing.
+    fn commit(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 impl<S: BuildHasher> ReferenceStore for HashMap<String, ReferenceLogProbs, S> {

@@ -22,7 +22,8 @@ pub enum Decay {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// The part of all steps over which the learning rate rises from 0; 0 to 1, rounded up to whole steps.
+    /// The part of all steps over which the learning rate rises from 0; 0 to 1, rounded up to whole steps. The last step is
+    /// never one of them, so that a training of one step trains.
     pub warmup_ratio: f64,
     /// What comes after.
     pub decay: Decay,
@@ -45,9 +46,9 @@ impl Schedule {
         )
     }
 
-    /// The number of warm-up steps of a run of `steps` steps.
+    /// The number of warm-up steps of a run of `steps` steps, fewer than `steps`.
     pub fn warmup_steps(&self, steps: u64) -> u64 {
-        (steps as f64 * self.warmup_ratio).ceil() as u64
+        ((steps as f64 * self.warmup_ratio).ceil() as u64).min(steps.saturating_sub(1))
     }
 
     /// What the learning rate of the step after `done` steps is multiplied by, 0 to 1, in a run of `steps` steps.
@@ -63,6 +64,24 @@ impl Schedule {
             Decay::Constant => 1.0,
             Decay::Linear => (1.0 - progress).max(0.0),
             Decay::Cosine => (0.5 * (1.0 + (PI * progress).cos())).max(0.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decay, Schedule};
+
+    #[test]
+    fn a_warm_up_leaves_a_step_at_the_full_rate() {
+        for decay in [Decay::Constant, Decay::Linear, Decay::Cosine] {
+            for warmup_ratio in [0.0, 0.1, 0.5, 1.0] {
+                let schedule = Schedule { warmup_ratio, decay };
+                for steps in 1..30 {
+                    let largest = (0..steps).map(|done| schedule.factor(done, steps)).fold(0.0, f64::max);
+                    assert!((largest - 1.0).abs() < 1e-12, "{schedule:?}, {steps} steps: {largest}");
+                }
+            }
         }
     }
 }

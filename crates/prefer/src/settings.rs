@@ -33,17 +33,18 @@ pub enum LongExamples {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerSettings {
-    /// The largest learning rate of the schedule; above 0, at most 1.
+    /// The largest learning rate of the schedule; at least 1e-30, at most 1.
     pub learning_rate: f64,
-    /// Decay rate of the first moment; at least 0, below 1.
+    /// Decay rate of the first moment; at least 0, at most 0.999999.
     pub beta_1: f64,
-    /// Decay rate of the second moment; at least 0, below 1.
+    /// Decay rate of the second moment; at least 0, at most 0.999999.
     pub beta_2: f64,
-    /// Added to the denominator; above 0, at most 1.
+    /// Added to the denominator; at least 1e-30, at most 1.
     pub epsilon: f64,
     /// Decoupled weight decay; at least 0, at most 1.
     pub weight_decay: f64,
-    /// The gradient is scaled down to this L2 norm where it is larger; above 0. `None` leaves it.
+    /// The gradient is scaled down to this L2 norm where it is larger; at least 1e-30, at most 1e30. `None`
+    /// leaves it.
     pub max_gradient_norm: Option<f64>,
 }
 
@@ -70,17 +71,13 @@ impl OptimizerSettings {
 
     /// Checks the ranges.
     pub fn validate(&self) -> Result<(), SettingError> {
-        let below_1 = "at least 0 and below 1";
-        let up_to_1 = "above 0 and at most 1";
-        require(
-            self.learning_rate > 0.0 && self.learning_rate <= 1.0,
-            "learning_rate",
-            self.learning_rate,
-            up_to_1,
-        )?;
-        require((0.0..1.0).contains(&self.beta_1), "beta_1", self.beta_1, below_1)?;
-        require((0.0..1.0).contains(&self.beta_2), "beta_2", self.beta_2, below_1)?;
-        require(self.epsilon > 0.0 && self.epsilon <= 1.0, "epsilon", self.epsilon, up_to_1)?;
+        // Learners compute in 32-bit floats, in which smaller numbers are 0 and larger betas 1.
+        let beta = "at least 0 and at most 0.999999";
+        let above_0 = "at least 1e-30 and at most 1";
+        require((1e-30..=1.0).contains(&self.learning_rate), "learning_rate", self.learning_rate, above_0)?;
+        require((0.0..=0.999_999).contains(&self.beta_1), "beta_1", self.beta_1, beta)?;
+        require((0.0..=0.999_999).contains(&self.beta_2), "beta_2", self.beta_2, beta)?;
+        require((1e-30..=1.0).contains(&self.epsilon), "epsilon", self.epsilon, above_0)?;
         require(
             (0.0..=1.0).contains(&self.weight_decay),
             "weight_decay",
@@ -88,9 +85,12 @@ impl OptimizerSettings {
             "at least 0 and at most 1",
         )?;
         match self.max_gradient_norm {
-            Some(norm) => {
-                require(norm > 0.0 && norm.is_finite(), "max_gradient_norm", norm, "above 0 and finite")
-            }
+            Some(norm) => require(
+                (1e-30..=1e30).contains(&norm),
+                "max_gradient_norm",
+                norm,
+                "at least 1e-30 and at most 1e30",
+            ),
             None => Ok(()),
         }
     }
@@ -125,7 +125,8 @@ pub struct TrainSettings {
     pub evaluate_every: Option<u64>,
     /// Saves a checkpoint after every so many steps; at least 1.
     pub checkpoint_every: Option<u64>,
-    /// Number of checkpoints that are kept; older ones of this run are removed. At least 1.
+    /// Number of checkpoints that are kept; older ones of this run are removed. At least 1. With 2 there is an older one to go
+    /// on from where the last is damaged.
     pub keep_checkpoints: usize,
 }
 
@@ -194,7 +195,18 @@ mod tests {
             r#"{"checkpoint_every": 0}"#,
             r#"{"keep_checkpoints": 0}"#,
             r#"{"optimizer": {"learning_rate": 0.0}}"#,
+            r#"{"optimizer": {"learning_rate": 1e-60}}"#,
+            r#"{"optimizer": {"learning_rate": 10}}"#,
+            r#"{"optimizer": {"beta_1": 1.0}}"#,
+            r#"{"optimizer": {"beta_2": 0.99999999999}}"#,
+            r#"{"optimizer": {"epsilon": 1e-60}}"#,
+            r#"{"optimizer": {"weight_decay": -0.1}}"#,
             r#"{"optimizer": {"max_gradient_norm": -1.0}}"#,
+            r#"{"optimizer": {"max_gradient_norm": 0}}"#,
+            r#"{"epochs": 10001}"#,
+            r#"{"batch": {"examples": 0}}"#,
+            r#"{"evaluate_every": 0}"#,
+            r#"{"schedule": {"warmup_ratio": -0.5}}"#,
             r#"{"schedule": {"warmup_ratio": 1.5}}"#,
         ] {
             let error = serde_json::from_str::<TrainSettings>(text).unwrap().validate().unwrap_err();

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
-use std::{collections::HashMap, ops::ControlFlow, path::Path};
+use std::collections::HashMap;
 
 use lancer_backend::{Message, Seed, scripted::ScriptedLearner};
 use lancer_prefer::{
-    BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SftExample, SkipReason, Split, StepRecord,
-    TrainSettings, TrainingError, TrainingObserver, loss::PreferenceLoss, train_preference, train_sft,
+    BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SftExample, SkipReason, Split, TrainSettings,
+    TrainingError, loss::PreferenceLoss, train_preference, train_sft,
 };
 
 fn settings() -> TrainSettings {
@@ -43,15 +43,6 @@ fn pairs() -> Vec<PreferenceExample> {
             rejected: format!("{number} xyzzy"),
         })
         .collect()
-}
-
-/// Ends the run after so many steps.
-struct StopAfter(u64);
-
-impl TrainingObserver for StopAfter {
-    fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
-        if record.step >= self.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
 }
 
 #[test]
@@ -99,61 +90,6 @@ fn every_loss_raises_the_margin() {
 }
 
 #[test]
-fn a_resumed_run_ends_with_the_same_weights() {
-    let pairs = pairs();
-    let run = |learner: &mut ScriptedLearner, folder: &Path, references: &mut HashMap<_, _>, stop| {
-        train_preference(
-            learner,
-            Split::train_only(&pairs),
-            &PreferenceLoss::default(),
-            &settings(),
-            CheckpointPolicy::Within(folder),
-            Seed(3),
-            references,
-            &mut StopAfter(stop),
-        )
-        .unwrap()
-    };
-    let whole_folder = tempfile::tempdir().unwrap();
-    let mut whole = ScriptedLearner::new();
-    let expected = run(&mut whole, whole_folder.path(), &mut HashMap::new(), 1000);
-    assert_eq!(expected.steps.len(), 9);
-
-    for stop in [1, 4, 5] {
-        let folder = tempfile::tempdir().unwrap();
-        let mut references = HashMap::new();
-        let first = run(&mut ScriptedLearner::new(), folder.path(), &mut references, stop);
-        assert_eq!(first.outcome, Outcome::Interrupted { step: stop });
-        let mut learner = ScriptedLearner::new();
-        let second = run(&mut learner, folder.path(), &mut references, 1000);
-        assert_eq!(second.plan.done, stop);
-        assert_eq!([first.steps, second.steps].concat(), expected.steps, "stopped after {stop}");
-        assert_eq!(learner.logits(), whole.logits(), "stopped after {stop}");
-    }
-}
-
-#[test]
-fn a_resumed_run_needs_its_references() {
-    let pairs = pairs();
-    let folder = tempfile::tempdir().unwrap();
-    let run = |stop| {
-        train_preference(
-            &mut ScriptedLearner::new(),
-            Split::train_only(&pairs),
-            &PreferenceLoss::default(),
-            &settings(),
-            CheckpointPolicy::Within(folder.path()),
-            Seed(3),
-            &mut HashMap::new(),
-            &mut StopAfter(stop),
-        )
-    };
-    run(2).unwrap();
-    let error = run(1000).unwrap_err();
-    assert!(matches!(&error, TrainingError::NoReference { key } if key == "pair 0"), "{error}");
-}
-
-#[test]
 fn micro_batches_change_nothing_but_rounding() {
     let examples = sft_examples();
     let losses = |tokens_per_forward| {
@@ -193,8 +129,58 @@ fn what_is_left_out_is_said() {
         train_sft(&mut ScriptedLearner::new(), split, &settings(), CheckpointPolicy::None, Seed(1), &mut ())
     };
     assert!(matches!(run(&[]), Err(TrainingError::NoExamples { given: 0, .. })));
+    let long = SftExample { response: "long ".repeat(400), ..examples[4].clone() };
+    let said = run(&[long, examples[1].clone()]).unwrap_err().to_string();
+    assert!(said.contains("of 2 examples, 1 are too long, 1 have the weight 0"), "{said}");
+    assert!(said.contains("\"example 4\"") && said.contains("train.max_length"), "{said}");
     examples[3].key = examples[0].key.clone();
     assert!(matches!(run(&examples), Err(TrainingError::DuplicateKey { key }) if key == "example 0"));
     examples[0].weight = f64::NAN;
     assert!(matches!(run(&examples), Err(TrainingError::InvalidWeight { key, .. }) if key == "example 0"));
+}
+
+#[test]
+fn a_training_of_one_step_trains() {
+    let examples = sft_examples();
+    let settings = TrainSettings { epochs: 1, batch: BatchSize::Examples(100), ..settings() };
+    let mut learner = ScriptedLearner::new();
+    let split = Split::train_only(&examples);
+    let report = train_sft(&mut learner, split, &settings, CheckpointPolicy::None, Seed(1), &mut ()).unwrap();
+    assert_eq!(report.steps.len(), 1);
+    assert!((report.steps[0].learning_rate - 0.05).abs() < 1e-12, "{:?}", report.steps);
+    assert!(learner.logits().iter().any(|&logit| logit != 0.0));
+}
+
+/// The references that KTO keeps tell whose response stands after each prompt.
+#[test]
+fn ktos_mismatched_response_belongs_to_another_prompt() {
+    let mut pairs = pairs();
+    for (place, pair) in pairs.iter_mut().enumerate() {
+        // Two prompts, in runs, the first one in two forms.
+        let prompt = if (3..7).contains(&place) { "Say one." } else { ["Say two.", "Say  two. "][place % 2] };
+        pair.prompt = vec![Message::user(prompt)];
+    }
+    let kto: PreferenceLoss = "kto".parse().unwrap();
+    let run = |pairs: &[PreferenceExample], references: &mut HashMap<_, _>| {
+        let split = Split::train_only(pairs);
+        let policy = CheckpointPolicy::None;
+        let mut learner = ScriptedLearner::new();
+        train_preference(&mut learner, split, &kto, &settings(), policy, Seed(2), references, &mut ())
+            .unwrap()
+    };
+    let mut references = HashMap::new();
+    assert_eq!(run(&pairs, &mut references).plan.notes, [] as [String; 0]);
+    let is_one = |key: &str| (3..7).any(|place| key == format!("pair {place}"));
+    for (key, reference) in &references {
+        let other = &reference.mismatched.as_ref().unwrap().response_of;
+        assert_ne!(is_one(key), is_one(other), "{key}: {other}");
+    }
+
+    for pair in &mut pairs {
+        pair.prompt = vec![Message::user("Say one.")];
+    }
+    let mut references = HashMap::new();
+    let report = run(&pairs, &mut references);
+    assert!(references.values().all(|reference| reference.mismatched.is_none()));
+    assert!(report.plan.notes[0].contains("taken as 0"), "{:?}", report.plan.notes);
 }

@@ -19,6 +19,8 @@ pub const LEARNER: &[Case<Run>] = &[
     Case { name: "a step follows the gradient", run: step_follows_the_gradient },
     Case { name: "the gradient is linear in its weights", run: linear_gradient },
     Case { name: "gradients accumulate", run: gradients_accumulate },
+    Case { name: "a gradient is measured and forgotten", run: gradient_is_forgotten },
+    Case { name: "a gradient that is not finite changes nothing", run: not_finite },
     Case { name: "training goes on from a checkpoint, bit for bit", run: checkpoint },
     Case { name: "a checkpoint that is not one is refused", run: no_checkpoint },
     Case { name: "a response ends with the end of the turn", run: encoding },
@@ -144,6 +146,46 @@ fn gradients_accumulate(make: &mut dyn FnMut() -> Box<dyn Learner>) {
     let (one, two) = (whole.step(&settings()).expect("step"), parts.step(&settings()).expect("step"));
     let difference = (one.gradient_norm - two.gradient_norm).abs() / one.gradient_norm;
     assert!(difference < 1e-3, "gradient norms {} and {}", one.gradient_norm, two.gradient_norm);
+}
+
+fn gradient_is_forgotten(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let (mut one, mut two) = (make(), make());
+    let batch = batch(&*one);
+    for learner in [&mut one, &mut two] {
+        assert!(learner.gradient_norm().expect("gradient_norm").abs() < 1e-12, "no gradient, but a norm");
+    }
+    one.forward(&batch).expect("forward");
+    one.backward(&nll(&batch)).expect("backward");
+    let measured = one.gradient_norm().expect("gradient_norm");
+    one.clear_gradient();
+    assert!(one.gradient_norm().expect("gradient_norm").abs() < 1e-12, "a forgotten gradient has a norm");
+    train(&mut *one, &batch, 1);
+    two.forward(&batch).expect("forward");
+    two.backward(&nll(&batch)).expect("backward");
+    let stepped = two.step(&settings()).expect("step").gradient_norm;
+    assert!((measured - stepped).abs() <= 1e-6 * stepped, "norms {measured} and {stepped}");
+    let (one, two) = (one.log_probs(&batch).expect("log_probs"), two.log_probs(&batch).expect("log_probs"));
+    assert_eq!(one, two, "a forgotten gradient changed the step after it");
+}
+
+fn not_finite(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let (mut one, mut two) = (make(), make());
+    let batch = batch(&*one);
+    for learner in [&mut one, &mut two] {
+        train(&mut **learner, &batch, 1);
+    }
+    let weights: Vec<Vec<f32>> =
+        batch.iter().map(|sequence| vec![f32::NAN; sequence.targets().len()]).collect();
+    one.forward(&batch).expect("forward");
+    one.backward(&weights).expect("backward");
+    assert!(!one.gradient_norm().expect("gradient_norm").is_finite(), "the norm of a gradient of NaN");
+    let refused = one.step(&settings());
+    assert!(matches!(refused, Err(LearnerError::NotFinite { .. })), "{refused:?}");
+    for learner in [&mut one, &mut two] {
+        train(&mut **learner, &batch, 1);
+    }
+    let (one, two) = (one.log_probs(&batch).expect("log_probs"), two.log_probs(&batch).expect("log_probs"));
+    assert_eq!(one, two, "a step that was refused left something behind");
 }
 
 fn checkpoint(make: &mut dyn FnMut() -> Box<dyn Learner>) {

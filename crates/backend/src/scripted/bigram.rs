@@ -139,12 +139,22 @@ impl Learner for ScriptedLearner {
         Ok(())
     }
 
+    fn gradient_norm(&mut self) -> Result<f64, LearnerError> {
+        Ok(norm(&self.gradient))
+    }
+
+    fn clear_gradient(&mut self) {
+        self.gradient.fill(0.0);
+        self.batch = None;
+    }
+
     fn step(&mut self, settings: &StepSettings) -> Result<StepReport, LearnerError> {
-        let state = &mut self.state;
-        let norm = self.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+        let norm = norm(&self.gradient);
         if !norm.is_finite() {
-            return Err(LearnerError::NotFinite { step: state.step + 1 });
+            self.clear_gradient();
+            return Err(LearnerError::NotFinite { step: self.state.step + 1 });
         }
+        let state = &mut self.state;
         let scale = settings.max_gradient_norm.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
         state.step += 1;
         let correction_1 = 1.0 - settings.beta_1.powi(state.step as i32);
@@ -200,6 +210,10 @@ impl Learner for ScriptedLearner {
         };
         write().map_err(|source| LearnerError::Export { path: path.into(), source })
     }
+}
+
+fn norm(gradient: &[f64]) -> f64 {
+    gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
 }
 
 fn checkpoint(

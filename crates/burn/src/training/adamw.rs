@@ -129,7 +129,7 @@ impl Update {
 }
 
 /// The L2 norm over all gradients.
-fn norm(gradients: &[Option<Tensor<2>>]) -> f64 {
+pub(super) fn norm(gradients: &[Option<Tensor<2>>]) -> f64 {
     let (here, elsewhere): (Vec<_>, Vec<_>) =
         gradients.iter().flatten().partition(|gradient| is_here(gradient));
     let square = |chunk: &[f32]| -> f64 { chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum() };

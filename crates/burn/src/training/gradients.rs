@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use lancer_backend::TokenId;
 
+use super::adamw::norm;
 use crate::{
     card,
     fused::Lookup,
@@ -44,6 +45,11 @@ impl Gradients {
         } else {
             card::add_rows(sum, by_row, &lookup)
         });
+    }
+
+    /// The L2 norm over all of them.
+    pub(crate) fn norm(&self) -> f64 {
+        norm(&self.sums)
     }
 
     /// The sums, which are then zero again.

@@ -95,6 +95,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
 fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(Some(&arguments.run))?;
     let mut engines = arguments.recipe.engines(&recipe)?;
+    // Before the folder is made: a run's settings cannot be changed.
+    recipe.check_learners(&engines)?;
     let watching = interrupt::watch();
     let run = interrupt::of_run(|| Run::open(&arguments.run, recipe))?;
     let result = run.execute(&mut engines, &mut Bars::new(output));

@@ -1,20 +1,23 @@
 //! `lancer train`: fine-tuning and preference optimisation by themselves.
 
 use std::{
+    collections::HashMap,
     num::NonZeroU32,
     ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use clap::{Args, Subcommand};
 use lancer_backend::{Learner, Message, Role, WeightFormat};
-use lancer_evolve::{PreferenceSettings, SftSettings};
+use lancer_evolve::{PreferenceSettings, SftSettings, training_base};
 use lancer_model::{ConvertFormat, Model};
 use lancer_output::{Existing, Place};
 use lancer_prefer::{
-    CheckpointPolicy, EvaluationRecord, Outcome, PreferenceExample, SftExample, Split, StepRecord,
-    TrainingObserver, TrainingPlan, TrainingReport, train_preference, train_sft,
+    Base, BothFall, Candidate, Checkpoint, CheckpointPolicy, Draw, EvaluationRecord, GradientSpike, Outcome,
+    PreferenceExample, PreferenceMetrics, ReferenceFile, SetAside, SftExample, Split, StepRecord,
+    TrainingError, TrainingObserver, TrainingPlan, TrainingReport, both_fall, draw, gradient_spikes,
+    loss::PreferenceLoss, train_preference, train_sft,
 };
 use serde::Serialize;
 
@@ -48,7 +51,8 @@ pub(crate) struct Arguments {
     /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// A folder for checkpoints: where there is one of the same training, it goes on from there.
+    /// A folder for checkpoints: where there is one, the training goes on from there. The folder belongs to one training: the
+    /// same model, data, settings and seed.
     #[arg(long, value_name = "FOLDER")]
     checkpoints: Option<PathBuf>,
     /// Threads; the processor's number by default.
@@ -73,6 +77,11 @@ struct Report {
     skipped: Vec<lancer_prefer::Skipped>,
     steps: Vec<StepRecord>,
     held_out: Vec<EvaluationRecord>,
+    /// Examples with which a loss or a gradient was not finite.
+    set_aside: Vec<SetAside>,
+    gradient_spikes: Vec<GradientSpike>,
+    /// Both responses of a pair became less probable.
+    both_fall: Option<BothFall>,
 }
 
 pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
@@ -84,36 +93,47 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
 
 fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: SftSettings = arguments.changes.applied()?;
+    settings.validate().map_err(|error| Failure::Usage(error.into()))?;
+    engines::check_learner(&settings.learner).map_err(|error| wrong_learner(&*error))?;
     let job = Job::new(arguments, output)?;
     let mut bars = Bars::new(output);
-    let examples: Vec<SftExample> = read_pairs(&arguments.data, &bars)?
-        .into_iter()
-        .map(|pair| SftExample {
-            key: pair.key,
-            prompt: vec![Message::user(pair.prompt)],
-            response: pair.response,
+    let pairs = read_pairs(&arguments.data, &bars)?;
+    let candidates: Vec<Candidate<'_>> =
+        pairs.iter().map(|pair| Candidate { key: &pair.key, prompt: &pair.prompt }).collect();
+    let drawn = draw(&candidates, settings.max_examples, settings.held_out, arguments.seed.get());
+    say_what_is_held_out(&drawn, settings.held_out, &bars);
+    let example = |&place: &usize| {
+        let pair = &pairs[place];
+        SftExample {
+            key: pair.key.clone(),
+            prompt: vec![Message::user(pair.prompt.clone())],
+            response: pair.response.clone(),
             weight: 1.0,
-        })
-        .collect();
-    let (train, held_out) = split(&examples, settings.max_examples, settings.held_out);
+        }
+    };
+    let train: Vec<SftExample> = drawn.train.iter().map(example).collect();
+    let held_out: Vec<SftExample> = drawn.held_out.iter().map(example).collect();
+    let base = job.base(&settings.learner)?;
     let mut learner = job.learner(&settings.learner)?;
     // What was trained is written too, unless the user asks to stop twice.
     let _watching = interrupt::watch();
     let clock = Instant::now();
     let report = train_sft(
         learner.as_mut(),
-        Split { train, held_out },
+        Split { train: &train, held_out: &held_out },
         &settings.train,
-        policy(arguments),
+        policy(arguments, base.as_ref()),
         arguments.seed.get(),
         &mut Observer { bars: &mut bars },
     );
     bars.stop();
-    job.finish(learner.as_ref(), report, clock.elapsed())
+    job.finish(learner.as_ref(), report, None, clock.elapsed())
 }
 
 fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: PreferenceSettings = arguments.changes.applied()?;
+    settings.validate().map_err(|error| Failure::Usage(error.into()))?;
+    engines::check_learner(&settings.learner).map_err(|error| wrong_learner(&*error))?;
     let job = Job::new(arguments, output)?;
     let mut bars = Bars::new(output);
     let examples: Vec<PreferenceExample> = read_preferences(&arguments.data, &bars)?
@@ -125,23 +145,64 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
             rejected: pair.rejected,
         })
         .collect();
-    let (train, held_out) = split(&examples, settings.max_pairs, settings.held_out);
+    let prompts: Vec<String> = examples.iter().map(|example| chat(&example.prompt)).collect();
+    let candidates: Vec<Candidate<'_>> = examples
+        .iter()
+        .zip(&prompts)
+        .map(|(example, prompt)| Candidate { key: &example.key, prompt })
+        .collect();
+    let drawn = draw(&candidates, settings.max_pairs, settings.held_out, arguments.seed.get());
+    say_what_is_held_out(&drawn, settings.held_out, &bars);
+    let of = |places: &[usize]| places.iter().map(|&place| examples[place].clone()).collect::<Vec<_>>();
+    let (train, held_out) = (of(&drawn.train), of(&drawn.held_out));
+    let base = job.base(&settings.learner)?;
+    let mut stored = arguments
+        .checkpoints
+        .as_deref()
+        .map(ReferenceFile::within)
+        .transpose()
+        .map_err(|error| Failure::Failed(error.into()))?;
     let mut learner = job.learner(&settings.learner)?;
     // What was trained is written too, unless the user asks to stop twice.
     let _watching = interrupt::watch();
     let clock = Instant::now();
+    let mut in_memory = HashMap::new();
     let report = train_preference(
         learner.as_mut(),
-        Split { train, held_out },
+        Split { train: &train, held_out: &held_out },
         &settings.loss,
         &settings.train,
-        policy(arguments),
+        policy(arguments, base.as_ref()),
         arguments.seed.get(),
-        &mut std::collections::HashMap::new(),
+        match &mut stored {
+            Some(stored) => stored,
+            None => &mut in_memory,
+        },
         &mut Observer { bars: &mut bars },
     );
     bars.stop();
-    job.finish(learner.as_ref(), report, clock.elapsed())
+    let report = match stored.and_then(ReferenceFile::failure) {
+        Some(error) => Err(error),
+        None => report,
+    };
+    job.finish(learner.as_ref(), report, Some(&settings.loss), clock.elapsed())
+}
+
+/// A wrong setting in the table `learner`.
+fn wrong_learner(error: &dyn std::error::Error) -> Failure {
+    Failure::usage(format!("learner: {error}"))
+}
+
+/// A chat as one text, the same for the same chat only.
+fn chat(messages: &[Message]) -> String {
+    messages.iter().map(|message| format!("{}: {:?}\n", message.role.as_str(), message.content)).collect()
+}
+
+fn say_what_is_held_out(drawn: &Draw, share: f64, bars: &Bars) {
+    let few = drawn.held_out.is_empty() && share > 0.0 && drawn.train.len() as f64 * share >= 1.0;
+    if few {
+        bars.say("note: nothing is held out, since all examples have one prompt");
+    }
 }
 
 /// A turn as chat templates take it.
@@ -154,15 +215,11 @@ fn message(turn: lancer_data::Message) -> Message {
     Message { role, content: turn.content }
 }
 
-/// The last part of the examples is held out.
-fn split<T>(examples: &[T], limit: Option<usize>, held_out: f64) -> (&[T], &[T]) {
-    let examples = &examples[..limit.unwrap_or(usize::MAX).min(examples.len())];
-    let held_out = (examples.len() as f64 * held_out.clamp(0.0, 1.0)) as usize;
-    examples.split_at(examples.len() - held_out)
-}
-
-fn policy(arguments: &Arguments) -> CheckpointPolicy<'_> {
-    arguments.checkpoints.as_deref().map_or(CheckpointPolicy::None, CheckpointPolicy::Within)
+fn policy<'a>(arguments: &'a Arguments, base: Option<&'a Base>) -> CheckpointPolicy<'a> {
+    match (arguments.checkpoints.as_deref(), base) {
+        (Some(folder), Some(base)) => CheckpointPolicy::Within { folder, base },
+        _ => CheckpointPolicy::None,
+    }
 }
 
 /// What both commands do before and after the training.
@@ -196,6 +253,12 @@ impl<'a> Job<'a> {
         Ok(Self { arguments, model, place, output })
     }
 
+    /// What checkpoints belong to, where there are to be some.
+    fn base(&self, learner: &toml::Table) -> Result<Option<Base>, Failure> {
+        let checkpoints = self.arguments.checkpoints.as_ref();
+        Ok(checkpoints.map(|_| training_base(&self.model, learner)).transpose()?)
+    }
+
     fn learner(&self, settings: &toml::Table) -> Result<Box<dyn Learner>, Failure> {
         let options = EngineOptions::with_threads(self.arguments.threads);
         Ok(engines::learner(&options, &self.model, settings, self.arguments.seed.get())?)
@@ -205,7 +268,8 @@ impl<'a> Job<'a> {
     fn finish(
         &self,
         learner: &dyn Learner,
-        report: Result<TrainingReport, lancer_prefer::TrainingError>,
+        report: Result<TrainingReport, TrainingError>,
+        loss: Option<&PreferenceLoss>,
         took: Duration,
     ) -> Result<(), Failure> {
         let report = report.map_err(|error| Failure::Failed(error.into()))?;
@@ -220,9 +284,16 @@ impl<'a> Job<'a> {
         let is_file = place::is_gguf(&self.arguments.to);
         let format = if is_file { WeightFormat::Half } else { WeightFormat::F32 };
         self.place.write(|to| Ok::<_, Failure>(learner.export(to, format)?))?;
+        let metrics: Vec<PreferenceMetrics> =
+            report.steps.iter().filter_map(|step| step.preference).collect();
+        let held_out: Vec<PreferenceMetrics> =
+            report.evaluations.iter().filter_map(|one| one.preference).collect();
         print(
             self.output,
             &Report {
+                gradient_spikes: gradient_spikes(&report.steps),
+                both_fall: loss.and_then(|loss| both_fall(loss, &metrics, &held_out)),
+                set_aside: report.set_aside,
                 path: self.arguments.to.clone(),
                 examples: report.plan.examples,
                 seconds: took.as_secs_f64(),
@@ -253,6 +324,21 @@ fn print(output: Output, report: &Report) {
             let count = report.skipped.len();
             outln!("{count} examples not trained on; the first is {}: {}", first.key, first.reason);
         }
+        if let Some(first) = report.set_aside.first() {
+            let count = report.set_aside.len();
+            outln!(
+                "{count} examples set aside; the first is {} at step {}: {}",
+                first.key,
+                first.step,
+                first.reason
+            );
+        }
+        for spike in &report.gradient_spikes {
+            outln!("gradient spike: {spike}");
+        }
+        if let Some(both_fall) = &report.both_fall {
+            outln!("note: {both_fall}");
+        }
         outln!(
             "{}: trained on {} examples, {} tokens in {:.1} s ({:.0} tokens/s)",
             report.path.display(),
@@ -270,6 +356,9 @@ struct Observer<'a> {
 
 impl TrainingObserver for Observer<'_> {
     fn planned(&mut self, plan: &TrainingPlan) -> ControlFlow<()> {
+        for note in &plan.notes {
+            self.bars.say(&format!("note: {note}"));
+        }
         self.bars.start("train".into(), "steps", plan.done as usize, plan.steps as usize);
         self.bars.add(0, 0)
     }
@@ -292,5 +381,17 @@ impl TrainingObserver for Observer<'_> {
     fn evaluated(&mut self, record: &EvaluationRecord) -> ControlFlow<()> {
         self.bars.say(&format!("held-out loss {:.4} after {} steps", record.loss, record.step));
         self.bars.add(0, 0)
+    }
+    fn set_aside(&mut self, example: &SetAside) -> ControlFlow<()> {
+        let SetAside { key, step, reason } = example;
+        self.bars.say(&format!("note: {key} is set aside at step {step}: {reason}"));
+        self.bars.add(0, 0)
+    }
+
+    fn damaged(&mut self, checkpoint: &Checkpoint, reason: &str) {
+        self.bars.say(&format!(
+            "note: the checkpoint of step {} is damaged and was renamed ({reason}); training goes on from before it",
+            checkpoint.step
+        ));
     }
 }

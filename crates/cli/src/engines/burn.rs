@@ -1,6 +1,6 @@
 //! Burn: running models, training them, and running what was trained.
 
-use std::{any::Any, path::Path};
+use std::{any::Any, error::Error, path::Path};
 
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed};
 use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, TrainSettings, Weights};
@@ -29,6 +29,16 @@ pub(super) fn learner(
         settings.device = default;
     }
     Ok(Box::new(BurnLearner::load(model, &settings)?))
+}
+
+pub(super) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let named = settings.contains_key("device");
+    let settings: TrainSettings = settings.clone().try_into()?;
+    settings.validate()?;
+    if named && !BurnDevice::BUILT_IN.contains(&settings.device) {
+        return Err(super::missing(&format!("burn-{}", settings.device.name())));
+    }
+    Ok(())
 }
 
 /// A trained model as it stands in memory, where models are run on the device on which it was trained.

@@ -1,6 +1,6 @@
 //! In place of Burn where it is not built in.
 
-use std::path::Path;
+use std::{error::Error, path::Path};
 
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed};
 
@@ -17,6 +17,10 @@ pub(super) fn learner(
     _: Seed,
 ) -> Result<Box<dyn Learner>, LearnerError> {
     Err(LearnerError::Load { path: model.into(), source: missing("burn-cpu") })
+}
+
+pub(super) fn check_learner(_: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
+    Err(missing("burn-cpu"))
 }
 
 pub(super) fn trained(_: &EngineOptions, _: Box<dyn Learner>) -> Option<Box<dyn Backend>> {

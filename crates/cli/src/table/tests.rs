@@ -75,6 +75,10 @@ fn summary() -> Summary {
                 held_out_loss: None,
                 held_out_margin: None,
                 held_out_accuracy: None,
+                set_aside: Vec::new(),
+                gradient_spikes: Vec::new(),
+                both_fall: None,
+                notes: vec!["a note that is long. ".repeat(10)],
             }),
             preference: None,
             tasks: vec![TaskSummary { task: "held-out".into(), comparison }],
@@ -97,6 +101,8 @@ fn figures_stand_in_their_rows() {
     assert!(row("review seeds").starts_with("review seeds 1,390 pairs 1,388 scored 700 score of at least 7"));
     assert_eq!(row("merge"), "merge 1,390 in pool 1,410 in pool 20 joined");
     assert_eq!(row("SFT"), "SFT 46 2.142 → 1.800");
+    assert!(row("Iteration 1: SFT").starts_with("Iteration 1: SFT"), "the note of a phase has a title");
+    assert!(row("a note that").starts_with("a note that is long."));
     assert_eq!(row("generate 2"), "generate 2 min 05 s 12,345 5 99");
     assert_eq!(row("held-out"), "held-out M_0 2.500 [2.500, 2.500]");
     assert_eq!(row("NLL, 8 items"), "NLL, 8 items M_1 2.250 [2.250, 2.250] −0.250 [−0.250, −0.250] better");

@@ -179,6 +179,11 @@ impl Ledger {
         )
     }
 
+    /// The prompt of each record, by its key.
+    pub(crate) fn prompts(&self) -> Result<Vec<(String, String)>, EvolveError> {
+        self.rows("SELECT key, prompt FROM record", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     pub(crate) fn add_to_pool(&self, record: &str, iteration: u32) -> Result<(), EvolveError> {
         self.write("INSERT OR IGNORE INTO pool VALUES (?1, ?2)", (record, iteration))
     }

@@ -155,6 +155,16 @@ CREATE TABLE held_out (
     PRIMARY KEY (iteration, phase, step)
 ) WITHOUT ROWID;
 
+-- Examples that a phase of training set aside, since a loss or a gradient with them was not finite.
+CREATE TABLE set_aside (
+    iteration INTEGER NOT NULL,
+    phase     TEXT NOT NULL,
+    key       TEXT NOT NULL,        -- of the example or pair
+    step      INTEGER NOT NULL,     -- the step that was to be made; for what is held out, the steps made until then
+    reason    TEXT NOT NULL,        -- reference, loss, gradient, shared_gradient
+    PRIMARY KEY (iteration, phase, key)
+) WITHOUT ROWID;
+
 -- Items of evaluation tasks, answered by the model of an iteration (0: the model before the run).
 CREATE TABLE evaluation (
     iteration INTEGER NOT NULL,

@@ -1,7 +1,7 @@
-//! Training examples, reference log-probabilities and optimizer steps.
+//! Training examples, reference log-probabilities, optimizer steps, and examples that were set aside.
 
 use lancer_prefer::{
-    EvaluationRecord, Mismatched, PreferenceMetrics, ReferenceLogProbs, StepRecord,
+    EvaluationRecord, Mismatched, PreferenceMetrics, ReferenceLogProbs, SetAside, SetAsideReason, StepRecord,
     loss::{PairLogProb, ResponseLogProb},
 };
 use serde::{Deserialize, Serialize};
@@ -268,6 +268,34 @@ impl Ledger {
         self.write(
             "INSERT OR REPLACE INTO held_out VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             (iteration, phase.as_str(), row.step, row.loss, row.examples, row.preference.as_ref().map(json)),
+        )
+    }
+
+    pub(crate) fn add_set_aside(
+        &self,
+        iteration: u32,
+        phase: Phase,
+        row: &SetAside,
+    ) -> Result<(), EvolveError> {
+        self.write(
+            "INSERT OR REPLACE INTO set_aside VALUES (?1, ?2, ?3, ?4, ?5)",
+            (iteration, phase.as_str(), &row.key, row.step, row.reason.name()),
+        )
+    }
+
+    /// The examples that a phase set aside.
+    pub fn set_aside(&self, iteration: u32, phase: Phase) -> Result<Vec<SetAside>, EvolveError> {
+        self.rows(
+            "SELECT key, step, reason FROM set_aside WHERE iteration = ?1 AND phase = ?2 ORDER BY step, key",
+            (iteration, phase.as_str()),
+            |row| {
+                let reason: String = row.get(2)?;
+                let reason = SetAsideReason::from_name(&reason).ok_or_else(|| {
+                    let error = format!("there is no reason `{reason}` to set an example aside");
+                    rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, error.into())
+                })?;
+                Ok(SetAside { key: row.get(0)?, step: row.get(1)?, reason })
+            },
         )
     }
 

@@ -1,8 +1,7 @@
 //! How the model is trained in each phase.
 
-use lancer_backend::Seed;
 use lancer_prefer::{
-    BatchSize, LongExamples, OptimizerSettings, Schedule, TrainSettings,
+    BatchSize, LongExamples, OptimizerSettings, Schedule, SettingError, TrainSettings, check_held_out,
     loss::{Dpo, PreferenceLoss},
 };
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ pub struct SftSettings {
     /// out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_examples: Option<usize>,
-    /// The part of the examples that is held out to watch the loss, 0 to below 1.
+    /// The part of the examples that is held out to watch the loss, 0 to below 1: all examples of some prompts.
     pub held_out: f64,
     /// Batches, epochs, optimizer and schedule.
     pub train: TrainSettings,
@@ -55,7 +54,7 @@ pub struct PreferenceSettings {
     /// optimisation out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_pairs: Option<usize>,
-    /// The part of the pairs that is held out to watch the loss, 0 to below 1.
+    /// The part of the pairs that is held out to watch the loss, 0 to below 1: all pairs of some prompts.
     pub held_out: f64,
     /// The loss.
     pub loss: PreferenceLoss,
@@ -90,40 +89,25 @@ fn train(learning_rate: f64) -> TrainSettings {
     }
 }
 
-/// Which of `keys` are taken, at most `limit`, and which of those are held out: by a random number from each one's own
-/// key, so that one more example changes nothing about the others.
-pub(crate) fn draw(
-    keys: &[&str],
-    limit: Option<usize>,
-    held_out: f64,
-    seed: Seed,
-) -> (Vec<usize>, Vec<usize>) {
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_by_key(|&index| seed.derive(keys[index]));
-    order.truncate(limit.unwrap_or(usize::MAX));
-    let held_out = (order.len() as f64 * held_out.clamp(0.0, 1.0)) as usize;
-    let mut train = order.split_off(held_out);
-    order.sort_unstable();
-    train.sort_unstable();
-    (train, order)
+impl SftSettings {
+    /// Checks the range of every setting.
+    ///
+    /// # Errors
+    /// [`SettingError`], naming the setting.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        check_held_out(self.held_out)?;
+        self.train.validate()
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_draw_is_a_partition_and_repeats() {
-        let keys: Vec<String> = (0..50).map(|number| format!("key-{number}")).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let (train, held_out) = draw(&keys, Some(40), 0.25, Seed(3));
-        assert_eq!((train.len(), held_out.len()), (30, 10));
-        let mut all: Vec<usize> = train.iter().chain(&held_out).copied().collect();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), 40);
-        assert_eq!(draw(&keys, Some(40), 0.25, Seed(3)), (train.clone(), held_out));
-        assert_ne!(draw(&keys, Some(40), 0.25, Seed(4)).0, train);
-        assert_eq!(draw(&keys, None, 0.0, Seed(3)), ((0..50).collect(), vec![]));
+impl PreferenceSettings {
+    /// Checks the range of every setting.
+    ///
+    /// # Errors
+    /// [`SettingError`], naming the setting.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        check_held_out(self.held_out)?;
+        self.loss.validate()?;
+        self.train.validate()
     }
 }

@@ -157,6 +157,8 @@ function drawTraining() {
     const curves = data.training.filter((one) => one.iteration === iteration.iteration);
     if (curves.length === 0) continue;
     host.append(heading(iteration.iteration) || "", el("div", { class: "charts" }, curves.flatMap(phaseCharts)));
+    for (const [phase, of] of [["Fine-tuning", iteration.sft], ["Preference", iteration.preference]])
+      for (const note of of?.notes ?? []) host.append(el("p", { class: "muted" }, `${phase}: ${note}.`));
   }
 }
 

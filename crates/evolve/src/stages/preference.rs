@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use lancer_backend::WeightFormat;
-use lancer_prefer::{CheckpointPolicy, PreferenceExample, Split, train_preference};
+use lancer_prefer::{Candidate, CheckpointPolicy, Draw, PreferenceExample, Split, draw, train_preference};
 
 use super::{
     Session, interrupted,
     training::{Observer, References, export, prompt},
 };
 use crate::{
+    base::training_base,
     error::EvolveError,
     ledger::{PairRow, Phase},
     models,
-    recipe::draw,
     stage::Stage,
 };
 
@@ -26,18 +26,20 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     }
     let rows = session.ledger.pairs(iteration)?;
     let settings = &session.recipe.preference;
-    let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
-    let (train, held_out) =
-        draw(&keys, settings.max_pairs, settings.held_out, session.seed(iteration, "pairs"));
+    let candidates: Vec<Candidate<'_>> =
+        rows.iter().map(|row| Candidate { key: &row.key, prompt: &row.prompt }).collect();
+    let drawn = draw(&candidates, settings.max_pairs, settings.held_out, session.seed(iteration, "pairs"));
+    let Draw { train, held_out } = drawn;
     let seed = session.seed(iteration, "preference");
-    let mut learner =
-        session.engines.learner(&start(session, iteration)?, &settings.learner, seed.derive("learner"))?;
+    let start = start(session, iteration)?;
+    let mut learner = session.engines.learner(&start, &settings.learner, seed.derive("learner"))?;
     if train.is_empty() {
         session.progress.note("no pair to learn a preference from: the fine-tuned model is the next model");
     } else {
         let examples =
             |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
         let (train, held_out) = (examples(&train), examples(&held_out));
+        let base = training_base(&start, &settings.learner)?;
         let checkpoints = models::checkpoints(session.folder, iteration, Phase::Preference.as_str());
         let mut references = References::new(session.ledger, iteration)?;
         let mut observer = Observer::new(session.ledger, session.progress, iteration, Phase::Preference);
@@ -46,16 +48,16 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             Split { train: &train, held_out: &held_out },
             &settings.loss,
             &settings.train,
-            CheckpointPolicy::Within(&checkpoints),
+            CheckpointPolicy::Within { folder: &checkpoints, base: &base },
             seed.derive("batches"),
             &mut references,
             &mut observer,
-        )?;
-        let outcome = observer.outcome(&report);
+        );
+        let outcome = observer.outcome(report);
         if let Some(error) = references.failed {
             return Err(error);
         }
-        session.trained += outcome?;
+        session.trained += outcome?.unwrap_or_default();
     }
     session.progress.begin(iteration, Stage::Preference, "files", 0, 1 + usize::from(gguf.is_some()));
     export(learner.as_ref(), &trainable, WeightFormat::F32)?;

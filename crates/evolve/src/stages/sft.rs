@@ -1,17 +1,20 @@
 //! Fine-tuning: model `t` becomes the reference of its preference training.
 
+use std::collections::HashMap;
+
 use lancer_backend::WeightFormat;
-use lancer_prefer::{CheckpointPolicy, SftExample, Split, train_sft};
+use lancer_prefer::{Candidate, CheckpointPolicy, Draw, SftExample, Split, draw, train_sft};
 
 use super::{
     Session,
     training::{Observer, export, prompt},
 };
 use crate::{
+    base::training_base,
     error::EvolveError,
     ledger::{Phase, SftRow},
     models,
-    recipe::{SftIterations, draw},
+    recipe::SftIterations,
 };
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
@@ -25,9 +28,14 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     }
     let rows = session.ledger.sft(iteration)?;
     let settings = &session.recipe.sft;
-    let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
-    let (train, held_out) =
-        draw(&keys, settings.max_examples, settings.held_out, session.seed(iteration, "sft examples"));
+    let prompts: HashMap<String, String> = session.ledger.prompts()?.into_iter().collect();
+    // An example that teaches to review has the prompt of the record in it that it reviews.
+    let candidates: Vec<Candidate<'_>> = rows
+        .iter()
+        .map(|row| Candidate { key: &row.key, prompt: prompts.get(&row.record).unwrap_or(&row.prompt) })
+        .collect();
+    let seed = session.seed(iteration, "sft examples");
+    let Draw { train, held_out } = draw(&candidates, settings.max_examples, settings.held_out, seed);
     if train.is_empty() {
         session.progress.note("no example to fine-tune on: the model goes into preference training as it is");
         return Ok(());
@@ -38,17 +46,19 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let mut learner = session.engines.learner(&start, &settings.learner, seed.derive("learner"))?;
     let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
     let (train, held_out) = (examples(&train), examples(&held_out));
+    let base = training_base(&start, &settings.learner)?;
     let checkpoints = models::checkpoints(session.folder, iteration, Phase::Sft.as_str());
     let mut observer = Observer::new(session.ledger, session.progress, iteration, Phase::Sft);
     let report = train_sft(
         learner.as_mut(),
         Split { train: &train, held_out: &held_out },
         &settings.train,
-        CheckpointPolicy::Within(&checkpoints),
+        CheckpointPolicy::Within { folder: &checkpoints, base: &base },
         seed.derive("batches"),
         &mut observer,
-    )?;
-    session.trained += observer.outcome(&report)?;
+    );
+    let Some(trained) = observer.outcome(report)? else { return Ok(()) };
+    session.trained += trained;
     export(learner.as_ref(), &fine_tuned, WeightFormat::F32)
 }
 

@@ -4,8 +4,8 @@ use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
 use lancer_backend::{Learner, Message, WeightFormat};
 use lancer_prefer::{
-    EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, StepRecord, TrainingObserver, TrainingPlan,
-    TrainingReport,
+    Checkpoint, EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, SetAside, StepRecord,
+    TrainingError, TrainingObserver, TrainingPlan, TrainingReport,
 };
 
 use crate::{
@@ -45,16 +45,28 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The number of tokens trained on, if the run was finished.
-    pub(super) fn outcome(self, report: &TrainingReport) -> Result<u64, EvolveError> {
+    /// The number of tokens trained on, if the run was finished; `None` where there was no example to train on, which is
+    /// noted: the phase is skipped. The rows are committed, so that no model is written before them.
+    pub(super) fn outcome(
+        self,
+        report: Result<TrainingReport, TrainingError>,
+    ) -> Result<Option<u64>, EvolveError> {
         self.progress.end();
         let stage = self.stage();
         if let Some(error) = self.failed {
             return Err(error);
         }
-        match report.outcome {
-            Outcome::Finished => Ok(self.trained),
-            Outcome::Interrupted { .. } => Err(EvolveError::Interrupted { iteration: self.iteration, stage }),
+        self.ledger.flush()?;
+        match report {
+            Err(error @ TrainingError::NoExamples { .. }) => {
+                self.progress.note(&format!("{stage} is skipped: {error}"));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+            Ok(TrainingReport { outcome: Outcome::Finished, .. }) => Ok(Some(self.trained)),
+            Ok(TrainingReport { outcome: Outcome::Interrupted { .. }, .. }) => {
+                Err(EvolveError::Interrupted { iteration: self.iteration, stage })
+            }
         }
     }
 
@@ -78,6 +90,9 @@ impl TrainingObserver for Observer<'_> {
                 first.key, first.reason
             ));
         }
+        for note in &plan.notes {
+            self.progress.note(note);
+        }
         self.progress.begin(self.iteration, self.stage(), "steps", plan.done as usize, plan.steps as usize);
         ControlFlow::Continue(())
     }
@@ -96,13 +111,13 @@ impl TrainingObserver for Observer<'_> {
     fn advanced(&mut self, _: u64, done: u64, _: u64) {
         let more = done.saturating_sub(self.shown);
         self.shown = done;
-        self.trained += more;
         // Whether to stop is asked after the step.
         let _ = self.progress.advance(0, more as usize);
     }
 
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
         self.shown = 0;
+        self.trained += record.tokens;
         let written = self.ledger.add_step(self.iteration, self.phase, record);
         self.keep(written)?;
         self.progress.advance(1, 0)
@@ -114,10 +129,26 @@ impl TrainingObserver for Observer<'_> {
         self.progress.advance(0, 0)
     }
 
-    fn saved(&mut self, _: &lancer_prefer::Checkpoint) -> ControlFlow<()> {
-        // The steps before a checkpoint must be in the ledger before a run can go on from it.
+    fn set_aside(&mut self, example: &SetAside) -> ControlFlow<()> {
+        // The step is begun again.
+        self.shown = 0;
+        self.progress
+            .note(&format!("{} is set aside at step {}: {}", example.key, example.step, example.reason));
+        let written = self.ledger.add_set_aside(self.iteration, self.phase, example);
+        self.keep(written)
+    }
+
+    fn saving(&mut self, _: &Checkpoint) -> ControlFlow<()> {
+        // The rows before a checkpoint must be in the ledger before a run can go on from it.
         let written = self.ledger.flush();
         self.keep(written)
+    }
+
+    fn damaged(&mut self, checkpoint: &Checkpoint, reason: &str) {
+        self.progress.note(&format!(
+            "the checkpoint of step {} is damaged and was renamed ({reason}); training goes on from before it",
+            checkpoint.step
+        ));
     }
 }
 
@@ -150,6 +181,16 @@ impl ReferenceStore for References<'_> {
             }
         }
     }
+
+    fn commit(&mut self) -> ControlFlow<()> {
+        match self.ledger.flush() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
 }
 
 /// A chat of one turn.
@@ -157,7 +198,8 @@ pub(super) fn prompt(text: &str) -> Vec<Message> {
     vec![Message::user(text)]
 }
 
-/// Writes the trained model: as a GGUF file, or as a folder to train on from.
+/// Writes the trained model: as a GGUF file, or as a folder to train on from. Its rows are committed by then
+/// ([`Observer::outcome`]): who finds the model finds them.
 pub(super) fn export(learner: &dyn Learner, to: &Path, format: WeightFormat) -> Result<(), EvolveError> {
     files::whole(to, |to| Ok(learner.export(to, format)?))
 }

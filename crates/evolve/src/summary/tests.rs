@@ -1,8 +1,10 @@
 //! The summary of a run that was filled by hand.
 
 use lancer_eval::Verdict;
+use lancer_prefer::{PreferenceMetrics, SetAside, SetAsideReason};
 
 use super::*;
+use crate::ledger::StepRow;
 
 fn counts(counts: &[(&str, usize)]) -> Counts {
     counts.iter().map(|&(name, count)| (name.to_owned(), count)).collect()
@@ -86,6 +88,34 @@ fn training_is_from_the_first_tenth_to_the_last() {
     near(preference.reward_margin, 0.1, 3.7);
     near(preference.accuracy, 0.5, 1.0);
     assert_eq!((preference.held_out, preference.held_out_loss), (0, None));
+}
+
+#[test]
+fn what_went_wrong_in_training_is_said() {
+    let run = hand_filled::whole();
+    let of = || Summary::of(&run.ledger, run.folder.path()).unwrap().iterations.remove(0);
+    let iteration = of();
+    assert_eq!(iteration.sft.unwrap().notes, [] as [String; 0]);
+    assert_eq!(iteration.preference.unwrap().notes, [] as [String; 0]);
+
+    let set_aside = SetAside { key: "pair 7".into(), step: 4, reason: SetAsideReason::Gradient };
+    run.ledger.add_set_aside(1, Phase::Preference, &set_aside).unwrap();
+    let last = run.ledger.steps(1, Phase::Preference).unwrap().pop().unwrap();
+    let metrics =
+        PreferenceMetrics { chosen_reward: -0.3, rejected_reward: -0.9, ..last.preference.unwrap() };
+    for step in 19..=21 {
+        let gradient_norm = if step == 21 { 40.0 } else { 1.0 };
+        let row = StepRow { step, gradient_norm, preference: Some(metrics), ..last.clone() };
+        run.ledger.add_step(1, Phase::Preference, &row).unwrap();
+    }
+    let found = of().preference.unwrap();
+    assert_eq!(found.set_aside, [set_aside]);
+    assert_eq!(found.gradient_spikes.iter().map(|spike| spike.step).collect::<Vec<_>>(), [21]);
+    let [aside, spike, fall] = found.notes.as_slice() else { panic!("{:?}", found.notes) };
+    assert!(aside.contains("pair 7 at step 4: its gradient is not finite"), "{aside}");
+    assert!(spike.contains("step 21"), "{spike}");
+    // A reward is a tenth of the change.
+    assert!(fall.contains("fell by 3.0 and of a rejected one by 9.0"), "{fall}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Losses, reward margins and accuracies, from start to end.
 
+use lancer_prefer::{BothFall, GradientSpike, SetAside, both_fall, gradient_spikes, loss::PreferenceLoss};
 use serde::Serialize;
 
 use crate::{
@@ -42,25 +43,48 @@ pub struct TrainingSummary {
     pub held_out_margin: Option<StartEnd>,
     /// The accuracy on them.
     pub held_out_accuracy: Option<StartEnd>,
+    /// Examples with which a loss or a gradient was not finite, and which were not trained on.
+    pub set_aside: Vec<SetAside>,
+    /// Steps whose gradient was far larger than before.
+    pub gradient_spikes: Vec<GradientSpike>,
+    /// Both responses of a pair became less probable, for preference training.
+    pub both_fall: Option<BothFall>,
+    /// The last three as sentences.
+    pub notes: Vec<String>,
 }
 
 impl TrainingSummary {
-    /// `None` before the first step.
-    pub(super) fn of(ledger: &Ledger, iteration: u32, phase: Phase) -> Result<Option<Self>, EvolveError> {
+    /// `None` before the first step. `loss` is that of preference training.
+    pub(super) fn of(
+        ledger: &Ledger,
+        iteration: u32,
+        phase: Phase,
+        loss: &PreferenceLoss,
+    ) -> Result<Option<Self>, EvolveError> {
         let steps = ledger.steps(iteration, phase)?;
         let losses: Vec<f64> = steps.iter().map(|step| step.loss).collect();
-        let Some(loss) = StartEnd::of_tenths(&losses) else { return Ok(None) };
+        let Some(losses) = StartEnd::of_tenths(&losses) else { return Ok(None) };
         let preferences: Vec<_> = steps.iter().filter_map(|step| step.preference).collect();
         let margins: Vec<f64> = preferences.iter().map(|metrics| metrics.reward_margin).collect();
         let accuracies: Vec<f64> = preferences.iter().map(|metrics| metrics.accuracy).collect();
 
         let held_out = ledger.held_out(iteration, phase)?;
         let held_out_preferences: Vec<_> = held_out.iter().filter_map(|row| row.preference).collect();
+        let set_aside = ledger.set_aside(iteration, phase)?;
+        let gradient_spikes = gradient_spikes(&steps);
+        let both_fall = match phase {
+            Phase::Sft => None,
+            Phase::Preference => both_fall(loss, &preferences, &held_out_preferences),
+        };
         Ok(Some(Self {
+            notes: notes(&set_aside, &gradient_spikes, both_fall.as_ref()),
+            set_aside,
+            gradient_spikes,
+            both_fall,
             steps: steps.len(),
             examples: steps.iter().map(|step| step.examples).sum(),
             tokens: steps.iter().map(|step| step.tokens).sum(),
-            loss,
+            loss: losses,
             reward_margin: StartEnd::of_tenths(&margins),
             accuracy: StartEnd::of_tenths(&accuracies),
             held_out: held_out.first().map_or(0, |row| row.examples),
@@ -69,6 +93,29 @@ impl TrainingSummary {
             held_out_accuracy: StartEnd::of_ends(held_out_preferences.iter().map(|row| row.accuracy)),
         }))
     }
+}
+
+/// What a user should know, each in a sentence.
+fn notes(set_aside: &[SetAside], spikes: &[GradientSpike], both_fall: Option<&BothFall>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(first) = set_aside.first() {
+        let SetAside { key, step, reason } = first;
+        notes.push(match set_aside.len() {
+            1 => format!("1 example was set aside, {key} at step {step}: {reason}"),
+            count => {
+                format!("{count} examples were set aside, the first of them {key} at step {step}: {reason}")
+            }
+        });
+    }
+    if let Some(first) = spikes.first() {
+        let more = match spikes.len() {
+            1 => String::new(),
+            count => format!(" ({} more steps had one)", count - 1),
+        };
+        notes.push(format!("gradient spike, {first}{more}"));
+    }
+    notes.extend(both_fall.map(ToString::to_string));
+    notes
 }
 
 impl StartEnd {

@@ -1,9 +1,19 @@
 //! The loop's engines, scripted: a backend that answers from a function, and a learner that is a table of bytes.
 
-use std::{error::Error, fmt::Write, fs, path::Path};
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write,
+    fs,
+    path::Path,
+    process::{self, Command},
+};
 
 use lancer_backend::{
-    Backend, BackendError, Learner, LearnerError, Seed, WeightFormat,
+    Backend, BackendError, Learner, LearnerError, Message, Seed, StepReport, StepSettings, TrainingSequence,
+    WeightFormat,
     scripted::{ScriptedBackend, ScriptedLearner},
 };
 use lancer_evolve::{Engines, Recipe, RunnableModels};
@@ -23,10 +33,98 @@ impl Engines for ScriptedEngines {
         Ok(Box::new(ScriptedBackend::new(answer)))
     }
 
+    fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
+        match settings.keys().next() {
+            Some(name) => Err(format!("unknown field `{name}`, there are none").into()),
+            None => Ok(()),
+        }
+    }
+
     fn learner(&mut self, model: &Path, _: &toml::Table, _: Seed) -> Result<Box<dyn Learner>, LearnerError> {
         // The user's model is a new one; those of the run were exported.
         let is_new = model.ends_with("model.bin");
-        Ok(Box::new(if is_new { ScriptedLearner::new() } else { ScriptedLearner::load(model)? }))
+        let inner = if is_new { ScriptedLearner::new() } else { ScriptedLearner::load(model)? };
+        Ok(Box::new(SpoiledLearner { inner }))
+    }
+}
+
+/// The scripted learner, for which responses that begin with `Tell river` have log-probabilities that are no numbers. It kills
+/// its process after it has exported a model of the name that the environment has.
+struct SpoiledLearner {
+    inner: ScriptedLearner,
+}
+
+/// The name of the model after whose export the process is killed.
+pub(crate) const KILL_AFTER_EXPORT: &str = "LANCER_TEST_KILL_AFTER_EXPORT";
+
+/// Kills its own process, as `kill -9` does.
+pub(crate) fn kill() -> ! {
+    let id = process::id().to_string();
+    Command::new("kill").args(["-9", &id]).status().unwrap();
+    // The signal may take a moment.
+    loop {
+        std::thread::park();
+    }
+}
+
+fn spoil(batch: &[TrainingSequence], mut log_probs: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    for (sequence, log_probs) in batch.iter().zip(&mut log_probs) {
+        let text: Vec<u8> =
+            sequence.targets().iter().filter_map(|token| u8::try_from(token.0).ok()).collect();
+        if text.starts_with(b"Tell river") {
+            log_probs[0] = f32::NAN;
+        }
+    }
+    log_probs
+}
+
+impl Learner for SpoiledLearner {
+    fn context_length(&self) -> usize {
+        self.inner.context_length()
+    }
+
+    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
+        self.inner.encode(prompt, response)
+    }
+
+    fn log_probs(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {
+        Ok(spoil(batch, self.inner.log_probs(batch)?))
+    }
+
+    fn forward(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {
+        Ok(spoil(batch, self.inner.forward(batch)?))
+    }
+
+    fn backward(&mut self, weights: &[Vec<f32>]) -> Result<(), LearnerError> {
+        self.inner.backward(weights)
+    }
+
+    fn gradient_norm(&mut self) -> Result<f64, LearnerError> {
+        self.inner.gradient_norm()
+    }
+
+    fn clear_gradient(&mut self) {
+        self.inner.clear_gradient();
+    }
+
+    fn step(&mut self, settings: &StepSettings) -> Result<StepReport, LearnerError> {
+        self.inner.step(settings)
+    }
+
+    fn save_checkpoint(&self, folder: &Path) -> Result<(), LearnerError> {
+        self.inner.save_checkpoint(folder)
+    }
+
+    fn load_checkpoint(&mut self, folder: &Path) -> Result<(), LearnerError> {
+        self.inner.load_checkpoint(folder)
+    }
+
+    fn export(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError> {
+        self.inner.export(path, format)?;
+        if env::var(KILL_AFTER_EXPORT).is_ok_and(|name| path.ends_with(name)) {
+            kill();
+        }
+        Ok(())
     }
 }
 
@@ -110,8 +208,12 @@ pub(crate) fn recipe(folder: &Path) -> Recipe {
         "merge.threshold=4.0",
         "sft.train.batch={examples=2}",
         "sft.train.checkpoint_every=2",
+        "sft.train.evaluate_every=3",
+        "sft.held_out=0.2",
         "preference.train.batch={examples=2}",
         "preference.train.checkpoint_every=2",
+        "preference.train.evaluate_every=3",
+        "preference.held_out=0.2",
         "preference.max_pairs=12",
         "evaluate.tasks=['task.toml']",
         // The task's items are the seeds.

@@ -33,7 +33,12 @@ impl Kto {
         {
             require((0.0..=100.0).contains(&weight), field, weight, at_least_0)?;
         }
-        Ok(())
+        require(
+            self.desirable_weight + self.undesirable_weight > 0.0,
+            "desirable_weight",
+            self.desirable_weight,
+            "above 0 where undesirable_weight is 0, else nothing is trained",
+        )
     }
 }
 
@@ -52,7 +57,7 @@ pub enum Desirability {
 /// `L = λ_D · (1 - σ(β · (r - z)))` if it is desirable, `L = λ_U · (1 - σ(β · (z - r)))` if not,
 ///
 /// `r = log π(y) - log π_ref(y)`, and `z`, here `kl`, an estimate of the divergence of the policy from the reference:
-/// the mean of `log π - log π_ref` over mismatched prompts and responses, at least 0, through which no gradient flows.
+/// the mean of `log π - log π_ref` over prompts and responses to other prompts, at least 0, through which no gradient flows.
 pub fn kto(
     settings: &Kto,
     desirability: Desirability,

@@ -125,20 +125,25 @@ impl PreferenceLoss {
     /// The implicit rewards of the chosen and the rejected response: with a reference `β · (log π - log π_ref)`,
     /// without one `β` times the mean log-probability of a token. For logs; no loss is computed from them.
     pub fn rewards(&self, policy: PairLogProb, reference: PairLogProb) -> (f64, f64) {
-        let (beta, uses_reference) = match self {
-            Self::Dpo(settings) => (settings.beta, true),
-            Self::Ipo(settings) => (settings.beta, true),
-            Self::Kto(settings) => (settings.beta, true),
-            Self::SimPo(settings) => (settings.beta, false),
-            Self::Orpo(settings) => (settings.beta, false),
-        };
-        if uses_reference {
+        let beta = self.beta();
+        if self.uses_reference() {
             (
                 beta * (policy.chosen.sum - reference.chosen.sum),
                 beta * (policy.rejected.sum - reference.rejected.sum),
             )
         } else {
             (beta * policy.chosen.mean(), beta * policy.rejected.mean())
+        }
+    }
+
+    /// The factor of the rewards.
+    pub(crate) fn beta(&self) -> f64 {
+        match self {
+            Self::Dpo(settings) => settings.beta,
+            Self::Ipo(settings) => settings.beta,
+            Self::SimPo(settings) => settings.beta,
+            Self::Orpo(settings) => settings.beta,
+            Self::Kto(settings) => settings.beta,
         }
     }
 
@@ -195,6 +200,7 @@ mod tests {
             r#"{"kind": "simpo", "gamma": -1.0}"#,
             r#"{"kind": "orpo", "beta": 1e9}"#,
             r#"{"kind": "kto", "undesirable_weight": -0.1}"#,
+            r#"{"kind": "kto", "desirable_weight": 0.0, "undesirable_weight": 0.0}"#,
         ] {
             let error = serde_json::from_str::<PreferenceLoss>(text).unwrap().validate().unwrap_err();
             assert!(text.contains(error.field), "{error}");
