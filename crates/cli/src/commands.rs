@@ -1,5 +1,6 @@
 //! The subcommands, a file each.
 
+pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod convert;

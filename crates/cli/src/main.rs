@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{clean, compare, convert, dedup, eval, evolve, generate, report, review, train},
+    commands::{check, clean, compare, convert, dedup, eval, evolve, generate, report, review, train},
     output::Output,
 };
 
@@ -47,6 +47,7 @@ enum Command {
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Report(report::Arguments),
+    Check(check::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
+        Command::Check(arguments) => check::run(&arguments, output),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -193,11 +193,21 @@ pub(crate) fn replace(
     written().map_err(|source| DataError::Write { path: path.to_owned(), source })
 }
 
+/// What the name of a scratch file begins and ends with, around letters and digits.
+const SCRATCH: (&str, &str) = (".lancer-", ".partial");
+
+/// Whether a file of this name is one that was being written here. A killed process leaves it behind; nobody needs it.
+pub fn is_scratch(name: &str) -> bool {
+    name.strip_prefix(SCRATCH.0).and_then(|rest| rest.strip_suffix(SCRATCH.1)).is_some_and(|rest| {
+        !rest.is_empty() && rest.chars().all(|character| character.is_ascii_alphanumeric())
+    })
+}
+
 /// A file beside the place of another.
 fn scratch(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = Builder::new();
-    builder.prefix(".lancer-").suffix(".partial");
+    builder.prefix(SCRATCH.0).suffix(SCRATCH.1);
     // A scratch file is otherwise for its owner alone, and so would be what it becomes.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -12,12 +12,14 @@
 //! stopped.
 
 mod budget;
+pub mod check;
 mod comparison;
 mod engines;
 mod error;
 mod export;
 mod files;
 pub mod ledger;
+mod leftovers;
 pub mod models;
 mod progress;
 mod recipe;

@@ -1,5 +1,7 @@
 //! The loop's engines, scripted: a backend that answers from a function, and a learner that is a table of bytes.
 
+pub(crate) mod outcome;
+
 use std::{error::Error, fmt::Write, fs, path::Path};
 
 use lancer_backend::{
