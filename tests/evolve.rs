@@ -83,23 +83,11 @@ fn strip(value: &mut Value) {
     }
 }
 
-/// Panics unless both are the same but for rounding: a resumed stage reads other texts side by side than the whole one.
-fn assert_same(one: &Value, two: &Value, place: &str) {
-    match (one, two) {
-        (Value::Object(one), Value::Object(two)) => {
-            assert!(one.keys().eq(two.keys()), "{place}: {:?}, {:?}", one.keys(), two.keys());
-            one.iter().for_each(|(name, value)| assert_same(value, &two[name], &format!("{place}.{name}")));
-        }
-        (Value::Array(one), Value::Array(two)) => {
-            assert_eq!(one.len(), two.len(), "{place}");
-            one.iter().zip(two).for_each(|(one, two)| assert_same(one, two, place));
-        }
-        (Value::Number(one), Value::Number(two)) => {
-            let (one, two) = (one.as_f64().unwrap(), two.as_f64().unwrap());
-            assert!((one - two).abs() <= 1e-4 * one.abs().max(1.0), "{place}: {one}, {two}");
-        }
-        _ => assert_eq!(one, two, "{place}"),
-    }
+/// What `lancer check` says of a run.
+fn checked(run: &Path) -> Value {
+    let check = lancer(&["--json", "check", &run.display().to_string()]);
+    assert!(check.status.success(), "{}{}", text(&check.stdout), text(&check.stderr));
+    serde_json::from_slice(&check.stdout).unwrap()
 }
 
 #[test]
@@ -149,7 +137,60 @@ fn the_loop_closes_and_resumes() {
     assert!(kills > 0, "every child had ended before it was killed");
     let resumed = lancer(&as_texts(&arguments));
     assert!(resumed.status.success(), "{}", text(&resumed.stderr));
-    assert_same(&outcome(&resumed.stdout, &killed), &outcome(&run.stdout, &whole), "summary");
+    // To the last bit, since a group of work that was not whole is done again whole.
+    assert_eq!(outcome(&resumed.stdout, &killed), outcome(&run.stdout, &whole));
+    for iteration in ["m1.gguf", "m2.gguf"] {
+        let model = |run: &Path| fs::read(run.join("models").join(iteration)).unwrap();
+        assert!(model(&killed) == model(&whole), "{iteration} is another one");
+    }
+    let of_whole = checked(&whole);
+    assert_eq!(of_whole["finished"], 22);
+    assert_eq!(checked(&killed)["rows"], of_whole["rows"]);
+}
+
+#[test]
+fn a_damaged_run_is_exit_code_1_with_what_to_do() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = scratch.path().join("run");
+    let mut arguments = arguments(&run);
+    let iterations = arguments.iter().position(|argument| argument == "--iterations").unwrap();
+    arguments[iterations + 1] = "1".into();
+    let done = lancer(&as_texts(&arguments));
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let shown = lancer(&["check", &run.display().to_string()]);
+    assert!(text(&shown.stdout).contains("ok     checksums  12"), "{}", text(&shown.stdout));
+
+    let ledger = run.join("ledger.sqlite");
+    let mut bytes = fs::read(&ledger).unwrap();
+    // A text of some rows, as a disk that fails changes it: SQLite sees nothing wrong with it.
+    let seeds = fs::read_to_string(run.with_file_name("seeds.jsonl")).unwrap();
+    let seed: Value = serde_json::from_str(seeds.lines().next().unwrap()).unwrap();
+    let part = seed["response"].as_str().unwrap().as_bytes()[..20].to_vec();
+    let places: Vec<usize> =
+        (0..bytes.len() - part.len()).filter(|&at| bytes[at..].starts_with(&part)).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|&place| bytes[place] ^= 1);
+    fs::write(&ledger, &bytes).unwrap();
+    let check = lancer(&["--json", "check", &run.display().to_string()]);
+    assert_eq!(check.status.code(), Some(1), "{}", text(&check.stdout));
+    assert!(text(&check.stderr).contains("--save"), "{}", text(&check.stderr));
+    let checked: Value = serde_json::from_slice(&check.stdout).unwrap();
+    assert!(checked["checks"].as_array().unwrap().len() == 7, "{checked}");
+
+    // With its beginning gone nothing can be read, and that is said by every command.
+    bytes[..16].fill(0);
+    fs::write(&ledger, &bytes).unwrap();
+    for command in ["check", "report"] {
+        let output = lancer(&[command, &run.display().to_string()]);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains("file is not a database"), "{command}: {said}");
+    }
+    let again = lancer(&as_texts(&arguments));
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("is damaged"), "{}", text(&again.stderr));
+    let none = lancer(&["check", &scratch.path().display().to_string()]);
+    assert_eq!(none.status.code(), Some(1));
 }
 
 #[test]

@@ -74,4 +74,12 @@ pub trait Backend {
         requests: &[ScoreRequest],
         sink: &mut dyn FnMut(usize, Vec<ScoredContinuation>) -> ControlFlow<()>,
     ) -> Result<Usage, BackendError>;
+
+    /// Forgets what earlier calls have read, so that the next call computes what it would compute right after loading, to
+    /// the last bit, with the same [`Usage`].
+    ///
+    /// A prompt that an engine keeps from the last call saves time, and changes how the rest is cut into steps, and with
+    /// it the rounding. A caller that wants the same numbers again calls this first. An engine that keeps nothing between
+    /// calls has nothing to do.
+    fn forget(&mut self) {}
 }

@@ -90,4 +90,8 @@ impl Backend for BurnBackend {
         let reading = Reading { model: &self.model, grammars: &self.grammars };
         score::score(reading, &mut self.reader, self.settings, requests, sink)
     }
+
+    fn forget(&mut self) {
+        self.reader.forget_prompt();
+    }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
 pub(crate) mod cache;
+pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod completions;

@@ -32,7 +32,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::cache;
 use crate::{
     commands::{
-        clean, compare, completions, convert, dedup, eval, evolve, generate, man, report, review, train,
+        check, clean, compare, completions, convert, dedup, eval, evolve, generate, man, report, review, train,
     },
     failure::Failure,
     large_pages::LargePagesOption,
@@ -69,6 +69,7 @@ enum Command {
     Man(man::Arguments),
     #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
     Cache(cache::Arguments),
+    Check(check::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -98,5 +99,6 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Man(arguments) => man::run(&arguments, Arguments::command(), output),
         #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
         Command::Cache(arguments) => cache::run(&arguments, output),
+        Command::Check(arguments) => check::run(&arguments, output),
     }
 }

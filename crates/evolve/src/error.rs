@@ -89,17 +89,39 @@ pub enum EvolveError {
         /// What `SQLite` said.
         source: rusqlite::Error,
     },
-    /// The ledger has tables of another version of lancer.
+    /// The ledger does not hold what was written to it.
+    #[error("the ledger {path} is damaged: {found}. {advice}")]
+    LedgerDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+        /// How to go on.
+        advice: String,
+    },
+    /// The ledger has tables of a newer lancer.
     #[error(
-        "the ledger {path} has version {found}, where this lancer reads {expected}; use the lancer that made it"
+        "a newer lancer made the ledger {path}: it has version {found}, and this one knows versions up to {newest}; use that one, or a newer one"
     )]
     LedgerVersion {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: i64,
-        /// The version that is read.
-        expected: i64,
+        /// The newest version that is known.
+        newest: i64,
+    },
+    /// A ledger of an older version could not be brought up to this one.
+    #[error("cannot bring the ledger {path} from version {from} to {to}; it is as it was")]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// The version that it has.
+        from: i64,
+        /// The version that it should have.
+        to: i64,
+        /// Why.
+        source: rusqlite::Error,
     },
     /// There is no seed to start from.
     #[error(
@@ -135,6 +157,18 @@ pub enum EvolveError {
     /// A model's files could not be read.
     #[error("the model's files")]
     Model(#[from] ModelError),
+    /// An engine ended without an answer to all that it was asked.
+    #[error("the engine gave {given} of {asked} answers in iteration {iteration}, stage {stage}")]
+    Unanswered {
+        /// The iteration.
+        iteration: u32,
+        /// The stage.
+        stage: Stage,
+        /// Answers that it gave.
+        given: usize,
+        /// Answers that it was asked for.
+        asked: usize,
+    },
     /// A review failed.
     #[error("the review")]
     Review(#[from] ReviewError),

@@ -1,24 +1,32 @@
 //! The ledger: everything that a run made, in one `SQLite` file, written when it exists.
 
+mod connection;
+mod damage;
 mod evaluations;
-mod read_only;
+mod marker;
+mod migrations;
 mod records;
 mod reviews;
+mod seal;
+mod snapshot;
 mod stages;
 mod training;
 
-use std::{
-    cell::Cell,
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Params, Row, types::FromSql};
+use rusqlite::{Connection, OpenFlags, Params, Row, types::FromSql};
 use tempfile::TempDir;
 
+use self::{connection::Rows, damage::failed, marker::Marker};
+pub(crate) use self::{
+    damage::{CHECKED_AT_OPENING, problems},
+    marker::Use,
+    migrations::{VERSION, expected_tables},
+    seal::UNSEALED,
+};
 pub use self::{
     evaluations::EvaluationRow,
+    migrations::Migrated,
     records::{Origin, Record, RejectRow, Sample, VerdictRow},
     reviews::ReviewRow,
     stages::Timing,
@@ -26,77 +34,73 @@ pub use self::{
 };
 use crate::error::EvolveError;
 
-/// Rows are committed together until so much time has passed: a commit a row would cost more than the row.
-const GROUP: Duration = Duration::from_millis(200);
-
-/// The version of the tables, kept in `PRAGMA user_version`.
-const VERSION: i64 = 1;
-
 /// An open ledger.
 ///
-/// Writes are grouped into transactions of at most 200 ms; what a killed process had not committed is made again.
-/// `SQLite` in WAL mode lets other programs read while a run writes.
+/// Rows are grouped into transactions, each committed at most 200 ms after its first row, also where no other row follows; what
+/// a killed process had not committed is made again. A commit survives a loss of power. `SQLite` in WAL mode lets other
+/// programs read while a run writes.
 #[derive(Debug)]
 pub struct Ledger {
-    connection: Connection,
+    rows: Rows,
     path: PathBuf,
-    group: Cell<Group>,
-    /// Held while the ledger is open for writing.
-    _lock: Option<File>,
-    /// Where the ledger is, if it is read from a copy; removed after the connection is closed.
+    migrated: Option<Migrated>,
+    /// The copy that is read where the file itself cannot be.
     _copy: Option<TempDir>,
 }
 
-/// Rows that are not committed yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Group {
-    None,
-    /// Since the first of them.
-    Since(Instant),
-    /// They are committed all together or not at all.
-    Whole,
-}
-
 impl Ledger {
-    /// Opens the ledger of a run for writing, making it where it is absent.
+    /// Opens the ledger of a run for writing, making it where it is absent. A ledger of an older version is brought up to this
+    /// one, after a copy of it was made ([`migrated`](Self::migrated)).
     ///
     /// # Errors
-    /// [`EvolveError::InUse`] where another process has it open for writing, and what `SQLite` says of a file that is
-    /// no ledger.
+    /// [`EvolveError::InUse`] where another process has it open for writing, [`EvolveError::LedgerDamaged`] where it is damaged
+    /// or lacks rows that were committed, [`EvolveError::LedgerVersion`] where a newer lancer made it.
     pub fn open(path: &Path) -> Result<Self, EvolveError> {
-        let lock = lock(&path.with_extension("lock"))?;
+        let (marker, committed) = Marker::lock(path)?;
         let connection = Connection::open(path).map_err(failed(path, "open"))?;
-        let ledger = Self {
-            connection,
+        let migrated = Self::prepare(&connection, path, committed)?;
+        let rows = Rows::writing(connection, marker).map_err(|source| EvolveError::Io {
+            action: "start the thread that commits the rows of",
             path: path.into(),
-            group: Cell::new(Group::None),
-            _lock: Some(lock),
-            _copy: None,
-        };
-        ledger
-            .connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-            .map_err(failed(path, "open"))?;
-        match ledger.version()? {
-            0 => ledger
-                .connection
-                .execute_batch(&format!(
-                    "BEGIN; {} PRAGMA user_version = {VERSION}; COMMIT;",
-                    include_str!("ledger/schema.sql")
-                ))
-                .map_err(failed(path, "make the tables of"))?,
-            _ => ledger.check_version()?,
-        }
-        Ok(ledger)
+            source,
+        })?;
+        Ok(Self { rows, path: path.into(), migrated, _copy: None })
     }
 
-    /// Opens a ledger to read it, while a run may be writing it; also one in a folder that cannot be written.
+    /// Opens a ledger to read it, while a run may be writing it, also where nothing can be written beside it. A ledger of an
+    /// older version stays what it is: what is read is a copy of this version.
     pub fn read(path: &Path) -> Result<Self, EvolveError> {
-        let (connection, copy) = read_only::open(path)?;
-        let ledger =
-            Self { connection, path: path.into(), group: Cell::new(Group::None), _lock: None, _copy: copy };
-        ledger.check_version()?;
-        Ok(ledger)
+        let committed = Marker::read(path);
+        let (connection, copy) = snapshot::open(path)?;
+        damage::check_commits(&connection, path, committed)?;
+        Ok(Self { rows: Rows::reading(connection), path: path.into(), migrated: None, _copy: copy })
+    }
+
+    /// A ledger of which some rows may still be read, and the copy of it that is read.
+    pub(crate) fn damaged(path: &Path) -> Result<(Connection, Option<TempDir>), EvolveError> {
+        snapshot::as_it_is(path)
+    }
+
+    /// Makes the tables, or those of this version, where no rows are missing.
+    fn prepare(
+        connection: &Connection,
+        path: &Path,
+        committed: Option<u64>,
+    ) -> Result<Option<Migrated>, EvolveError> {
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .map_err(failed(path, "open"))?;
+        damage::check_at_opening(connection, path)?;
+        let Some(found) = migrations::version(connection, path)? else {
+            // Before tables are made: what is put back must not meet a file of rows of other tables.
+            damage::check_count(0, path, committed)?;
+            migrations::create(connection).map_err(failed(path, "make the tables of"))?;
+            return Ok(None);
+        };
+        let migrated = migrations::migrate(connection, path, found, migrations::MIGRATIONS)?;
+        damage::check_tables(connection, path)?;
+        damage::check_commits(connection, path, committed)?;
+        Ok(migrated)
     }
 
     /// The file.
@@ -104,103 +108,79 @@ impl Ledger {
         &self.path
     }
 
+    /// What opening this ledger has made of an older one.
+    pub fn migrated(&self) -> Option<&Migrated> {
+        self.migrated.as_ref()
+    }
+
+    /// Whether a process writes the ledger of this name now.
+    pub(crate) fn in_use(path: &Path) -> Use {
+        Marker::in_use(path)
+    }
+
     /// Commits what is written so far.
     pub fn flush(&self) -> Result<(), EvolveError> {
-        if self.group.replace(Group::None) != Group::None {
-            self.connection.execute_batch("COMMIT").map_err(failed(&self.path, "write to"))?;
-        }
-        Ok(())
+        self.rows.flush().map_err(failed(&self.path, "write to"))
     }
 
     /// Writes `rows` so that all of them are there or none, with what was written since the last commit.
     pub(crate) fn together(&self, rows: impl FnOnce() -> Result<(), EvolveError>) -> Result<(), EvolveError> {
-        self.begin()?;
-        self.group.set(Group::Whole);
-        match rows() {
-            Ok(()) => self.flush(),
-            Err(error) => {
-                self.group.set(Group::None);
-                self.connection.execute_batch("ROLLBACK").map_err(failed(&self.path, "write to"))?;
-                Err(error)
-            }
-        }
+        self.rows.begin_whole().map_err(failed(&self.path, "write to"))?;
+        let written = rows();
+        let ended = if written.is_ok() { self.rows.flush() } else { self.rows.undo() };
+        // Why the rows could not be written comes before what undoing them failed with.
+        written.and(ended.map_err(failed(&self.path, "write to")))
     }
 
-    fn begin(&self) -> Result<(), EvolveError> {
-        if self.group.get() == Group::None {
-            self.connection.execute_batch("BEGIN").map_err(failed(&self.path, "write to"))?;
-            self.group.set(Group::Since(Instant::now()));
-        }
-        Ok(())
+    /// Lets `look` see one state of the ledger, whatever is written meanwhile.
+    pub(crate) fn at_one_time<T>(
+        &self,
+        look: impl FnOnce() -> Result<T, EvolveError>,
+    ) -> Result<T, EvolveError> {
+        let run = |sql: &str| self.rows.read(|connection| connection.execute_batch(sql));
+        run("BEGIN").map_err(failed(&self.path, "read"))?;
+        let seen = look();
+        run("COMMIT").map_err(failed(&self.path, "read"))?;
+        seen
     }
 
     /// Adds or changes rows.
     fn write(&self, sql: &str, values: impl Params) -> Result<(), EvolveError> {
-        self.begin()?;
-        self.connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(values))
-            .map_err(failed(&self.path, "write to"))?;
-        if matches!(self.group.get(), Group::Since(begun) if begun.elapsed() > GROUP) {
-            self.flush()?;
-        }
-        Ok(())
+        self.rows
+            .write(|connection| connection.prepare_cached(sql)?.execute(values).map(|_| ()))
+            .map_err(failed(&self.path, "write to"))
     }
 
     /// All rows of a query.
-    fn rows<T>(
+    pub(crate) fn rows<T>(
         &self,
         sql: &str,
         values: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, EvolveError> {
-        self.connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_map(values, read)?.collect())
+        self.rows
+            .read(|connection| connection.prepare_cached(sql)?.query_map(values, read)?.collect())
             .map_err(failed(&self.path, "read"))
     }
 
     /// The first column of the first row of a query.
-    fn value<T: FromSql>(&self, sql: &str, values: impl Params) -> Result<Option<T>, EvolveError> {
+    pub(crate) fn value<T: FromSql>(&self, sql: &str, values: impl Params) -> Result<Option<T>, EvolveError> {
         let mut rows = self.rows(sql, values, |row| row.get(0))?;
         Ok(if rows.is_empty() { None } else { Some(rows.swap_remove(0)) })
     }
 
-    fn version(&self) -> Result<i64, EvolveError> {
-        Ok(self.value("PRAGMA user_version", [])?.unwrap_or(0))
-    }
-
-    fn check_version(&self) -> Result<(), EvolveError> {
-        match self.version()? {
-            VERSION => Ok(()),
-            found => Err(EvolveError::LedgerVersion { path: self.path.clone(), found, expected: VERSION }),
-        }
+    /// What `read` makes of the connection.
+    pub(crate) fn query<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, EvolveError> {
+        self.rows.read(read).map_err(failed(&self.path, "read"))
     }
 }
 
-impl Drop for Ledger {
-    fn drop(&mut self) {
-        // What cannot be committed here is made again by the next session.
-        let _ = self.flush();
-    }
-}
-
-fn lock(path: &Path) -> Result<File, EvolveError> {
-    let file =
-        File::create(path).map_err(|source| EvolveError::Io { action: "open", path: path.into(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(EvolveError::InUse { path: path.into() }),
-        Err(TryLockError::Error(source)) => {
-            Err(EvolveError::Io { action: "lock", path: path.into(), source })
-        }
-    }
-}
-
-/// For `map_err` on what `SQLite` returns.
-fn failed(path: &Path, action: &'static str) -> impl FnOnce(rusqlite::Error) -> EvolveError {
-    let path = path.to_path_buf();
-    move |source| EvolveError::Ledger { action, path, source }
+/// Opens a file for reading alone.
+fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 /// JSON of a value that has been made here.
@@ -214,4 +194,74 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str, column: usize) -> rusql
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use rusqlite::Connection;
+
+    use super::Ledger;
+
+    /// Waits for what another thread does; fails a minute after it should have been done long ago.
+    fn eventually(is_so: impl Fn() -> bool) -> bool {
+        (0..6000).any(|_| {
+            let is_so = is_so();
+            if !is_so {
+                thread::sleep(Duration::from_millis(10));
+            }
+            is_so
+        })
+    }
+
+    #[test]
+    fn a_row_is_committed_though_none_follows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        let other = Connection::open(&path).unwrap();
+        let seen = |name: &str| -> i64 {
+            other.query_row("SELECT count(*) FROM meta WHERE name = ?1", [name], |row| row.get(0)).unwrap()
+        };
+        ledger.set_meta("one", "1").unwrap();
+        assert!(eventually(|| seen("one") == 1), "the row was never committed");
+        // And again: the thread goes on.
+        ledger.set_meta("two", "2").unwrap();
+        assert!(eventually(|| seen("two") == 1), "the second row was never committed");
+    }
+
+    #[test]
+    fn rows_that_belong_together_are_not_committed_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        let other = Connection::open(&path).unwrap();
+        let seen = || -> i64 { other.query_row("SELECT count(*) FROM meta", [], |row| row.get(0)).unwrap() };
+        ledger.set_meta("before", "0").unwrap();
+        assert!(eventually(|| seen() == 1));
+        let failed = ledger.together(|| {
+            ledger.set_meta("one", "1")?;
+            assert_eq!(seen(), 1);
+            Err(crate::error::EvolveError::InputChanged { path: path.clone() })
+        });
+        assert!(failed.is_err());
+        assert_eq!(ledger.meta("one").unwrap(), None, "a part of a failed group is there");
+        ledger.together(|| ledger.set_meta("two", "2")).unwrap();
+        assert_eq!(seen(), 2);
+    }
+
+    #[test]
+    fn rows_are_lost_aloud() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        ledger.set_meta("one", "1").unwrap();
+        // Whatever undoes the transaction, as a full disk does: a commit of nothing must not pass for one of the row.
+        let _ = ledger.query(|connection| connection.execute_batch("ROLLBACK"));
+        // The thread may have committed the row before, or find out now; either way no call is told that a lost row is there.
+        let told = ledger.flush().is_err();
+        let is_there = ledger.meta("one").unwrap().is_some();
+        assert!(told != is_there, "told {told}, there {is_there}");
+    }
 }

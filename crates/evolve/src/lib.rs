@@ -13,12 +13,14 @@
 
 mod base;
 mod budget;
+pub mod check;
 mod comparison;
 mod engines;
 mod error;
 mod export;
 mod files;
 pub mod ledger;
+mod leftovers;
 pub mod models;
 mod progress;
 mod recipe;

@@ -6,12 +6,15 @@ use std::{
     time::Instant,
 };
 
+use lancer_backend::Usage;
+
 use crate::{
     budget,
     engines::Engines,
     error::EvolveError,
     files::{self, sha_256},
     ledger::{Ledger, Timing},
+    leftovers,
     progress::Progress,
     recipe::Recipe,
     stage::Stage,
@@ -70,6 +73,7 @@ impl Run {
         }
         // The lock before the first file: two processes may be starting the same run.
         let ledger = Ledger::open(&folder.join(Self::LEDGER))?;
+        leftovers::remove(folder)?;
         files::write(&file, &recipe.to_toml())?;
         let run = Self { folder: folder.into(), recipe, ledger };
         run.check_inputs()?;
@@ -104,6 +108,9 @@ impl Run {
     /// next call goes on from there.
     pub fn execute(&self, engines: &mut dyn Engines, progress: &mut dyn Progress) -> Result<(), EvolveError> {
         self.recipe.check_learners(engines)?;
+        if let Some(migrated) = self.ledger.migrated() {
+            progress.note(&migrated.to_string());
+        }
         let mut session = Session::new(&self.recipe, &self.folder, &self.ledger, engines, progress);
         for iteration in 0..=self.recipe.iterations {
             if !budget::affords(&self.ledger, self.recipe.budget_tokens, iteration)? {
@@ -118,7 +125,9 @@ impl Run {
                 }
                 let since = Instant::now();
                 let result = stages::run(&mut session, iteration, stage);
-                let (usage, trained) = session.take_usage();
+                let trained = session.take_trained();
+                // The tokens that an engine read and wrote are in the ledger with the rows that they gave.
+                let usage = Usage::default();
                 let seconds = since.elapsed().as_secs_f64();
                 self.ledger.add_timing(&Timing { iteration, stage, seconds, usage, trained })?;
                 if result.is_ok() {

@@ -1,13 +1,14 @@
 //! The stages, each a function from the ledger to the ledger.
 //!
-//! A stage asks the ledger what is there, makes what is missing, and writes each row when it exists. It can be killed
-//! and run again at any point.
+//! A stage asks the ledger what is there and makes what is missing, in fixed groups of which each is written when it is whole
+//! ([`groups`]). It can be killed and run again at any point.
 
 mod annotate;
 mod calibrate;
 mod clean;
 mod evaluate;
 mod generate;
+mod groups;
 mod import;
 mod merge;
 mod preference;
@@ -16,17 +17,24 @@ mod review;
 mod sft;
 mod training;
 
+pub(crate) use self::generate::sample_key;
+
 use std::{
     mem,
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
     path::{Path, PathBuf},
 };
 
 use lancer_backend::{Backend, Seed, Usage};
 
-use self::recording::Recording;
+use self::{groups::Groups, recording::Recording};
 use crate::{
-    engines::Engines, error::EvolveError, ledger::Ledger, models, progress::Progress, recipe::Recipe,
+    engines::Engines,
+    error::EvolveError,
+    ledger::{Ledger, Timing},
+    models,
+    progress::Progress,
+    recipe::Recipe,
     stage::Stage,
 };
 
@@ -39,7 +47,6 @@ pub(crate) struct Session<'a> {
     progress: &'a mut dyn Progress,
     /// The model that is loaded to be run.
     loaded: Option<(u32, Box<dyn Backend>)>,
-    usage: Usage,
     trained: u64,
 }
 
@@ -60,12 +67,13 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32, stage: Stage) -> Re
     }
 }
 
-/// An error where the user has asked to stop.
+/// An error where the user has asked to stop. To be asked when what was made is in the ledger.
 fn interrupted(flow: ControlFlow<()>, iteration: u32, stage: Stage) -> Result<(), EvolveError> {
-    match flow {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(EvolveError::Interrupted { iteration, stage }),
-    }
+    interrupted_if(flow.is_break(), iteration, stage)
+}
+
+fn interrupted_if(is_asked: bool, iteration: u32, stage: Stage) -> Result<(), EvolveError> {
+    if is_asked { Err(EvolveError::Interrupted { iteration, stage }) } else { Ok(()) }
 }
 
 impl<'a> Session<'a> {
@@ -76,12 +84,12 @@ impl<'a> Session<'a> {
         engines: &'a mut dyn Engines,
         progress: &'a mut dyn Progress,
     ) -> Self {
-        Self { recipe, folder, ledger, engines, progress, loaded: None, usage: Usage::default(), trained: 0 }
+        Self { recipe, folder, ledger, engines, progress, loaded: None, trained: 0 }
     }
 
-    /// What was computed since the last call.
-    pub(crate) fn take_usage(&mut self) -> (Usage, u64) {
-        (mem::take(&mut self.usage), mem::take(&mut self.trained))
+    /// The tokens that were trained on since the last call.
+    pub(crate) fn take_trained(&mut self) -> u64 {
+        mem::take(&mut self.trained)
     }
 
     /// Tells the user something.
@@ -126,27 +134,51 @@ impl<'a> Session<'a> {
         if model == 0 { self.recipe.model.clone() } else { models::trainable(self.folder, model) }
     }
 
-    /// Does a piece of work on a loaded model, with a bar that counts from `done` to `total`.
+    /// Does the groups of work that are missing on a loaded model, with a bar that counts rows.
     ///
-    /// `work` gets the engine and a [`Recording`] that it passes what is made to.
-    fn work<E: Into<EvolveError>>(
+    /// `ask` gets the engine, the places of a group and a [`Recording`] that it passes the group's rows to; `write` puts a row
+    /// into the ledger. A group's rows and the tokens that they took are written together.
+    fn work<Row, E: Into<EvolveError>>(
         &mut self,
         (iteration, stage): (u32, Stage),
         model: u32,
-        (unit, done, total): (&'static str, usize, usize),
-        work: impl FnOnce(&mut dyn Backend, &mut Recording<'_>) -> Result<Usage, E>,
+        (unit, groups): (&'static str, &Groups),
+        mut ask: impl FnMut(&mut dyn Backend, Range<usize>, &mut Recording<'_, Row>) -> Result<Usage, E>,
+        write: impl Fn(&Ledger, &Row) -> Result<(), EvolveError>,
     ) -> Result<(), EvolveError> {
-        if done == total {
+        if groups.missing().next().is_none() {
             return Ok(());
         }
         self.load(model)?;
         let Some((_, backend)) = &mut self.loaded else { return Ok(()) };
-        self.progress.begin(iteration, stage, unit, done, total);
-        let mut recording = Recording::new(self.ledger, self.progress);
-        let result = work(backend.as_mut(), &mut recording);
-        let result = recording.outcome(result, iteration, stage);
+        self.progress.begin(iteration, stage, unit, groups.done(), groups.total());
+        let mut result = Ok(());
+        for group in groups.missing() {
+            // What the last group left in the engine is not there where a run goes on with this one.
+            backend.forget();
+            let whole = groups.rows_of(&group);
+            let mut recording = Recording::new(&mut *self.progress, whole);
+            let asked = ask(backend.as_mut(), group, &mut recording);
+            let (rows, interrupted) = recording.end();
+            result = match asked {
+                Ok(_) if rows.len() != whole => {
+                    Err(EvolveError::Unanswered { iteration, stage, given: rows.len(), asked: whole })
+                }
+                Ok(usage) => {
+                    self.ledger.together(|| {
+                        rows.iter().try_for_each(|row| write(self.ledger, row))?;
+                        self.ledger.add_timing(&Timing { iteration, stage, seconds: 0.0, usage, trained: 0 })
+                    })?;
+                    interrupted_if(interrupted, iteration, stage)
+                }
+                Err(_) if interrupted => interrupted_if(true, iteration, stage),
+                Err(error) => Err(error.into()),
+            };
+            if result.is_err() {
+                break;
+            }
+        }
         self.progress.end();
-        self.usage += result?;
-        Ok(())
+        result
     }
 }

@@ -11,8 +11,11 @@ mod scripted;
 use std::{env, ops::ControlFlow, path::Path, process::Command};
 
 use lancer_evolve::{Progress, Recipe, Run, Stage};
-use rusqlite::{Connection, types::Value};
-use scripted::{KILL_AFTER_EXPORT, ScriptedEngines, kill, recipe};
+use scripted::{
+    KILL_AFTER_EXPORT, ScriptedEngines, kill,
+    outcome::{assert_same, models, rows},
+    recipe,
+};
 
 const FOLDER: &str = "LANCER_TEST_RUN";
 const KILL: &str = "LANCER_TEST_KILL";
@@ -89,65 +92,12 @@ fn run(folder: &Path, kill: Option<&str>) -> bool {
     output.status.success()
 }
 
-/// Every row of every table but what depends on when a run was stopped.
-fn rows(folder: &Path) -> Vec<(String, Vec<Vec<String>>)> {
-    let ledger = Connection::open(folder.join(Run::LEDGER)).unwrap();
-    let mut tables =
-        ledger.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
-    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let rows_of = |table: &String| {
-        let mut statement = ledger.prepare(&format!("SELECT * FROM {table}")).unwrap();
-        let columns = statement.column_count();
-        let mut rows: Vec<Vec<String>> = statement
-            .query_map([], |row| {
-                (0..columns)
-                    .map(|column| row.get::<_, Value>(column).map(|value| format!("{value:?}")))
-                    .collect()
-            })
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        rows.sort();
-        rows
-    };
-    tables
-        .iter()
-        .filter(|&table| table != "timing")
-        .map(|table| {
-            let mut rows = rows_of(table);
-            // A folder's own path is part of its recipe.
-            let folder = folder.display().to_string();
-            rows.iter_mut().flatten().for_each(|value| *value = value.replace(&folder, "FOLDER"));
-            (table.clone(), rows)
-        })
-        .collect()
-}
-
-/// The files of the models that are kept.
-fn models(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.join("models")];
-    while let Some(within) = folders.pop() {
-        for entry in std::fs::read_dir(within).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().display().to_string();
-                found.push((name, std::fs::read(path).unwrap()));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 #[test]
 fn a_killed_run_ends_as_one_that_was_not() {
     let folder = tempfile::tempdir().unwrap();
     assert!(run(folder.path(), None));
-    let (expected, expected_models) = (rows(folder.path()), models(folder.path()));
-    let count = |name: &str| expected.iter().find(|(table, _)| table == name).unwrap().1.len();
+    let expected = (rows(folder.path()), models(folder.path()));
+    let count = |name: &str| expected.0.iter().find(|(table, _)| table == name).unwrap().1.len();
     for table in [
         "sample",
         "record",
@@ -182,10 +132,7 @@ fn a_killed_run_ends_as_one_that_was_not() {
         let folder = tempfile::tempdir().unwrap();
         assert!(!run(folder.path(), Some(&kill)), "not killed at {kill}");
         assert!(run(folder.path(), None), "after {kill}");
-        for ((table, found), (_, expected)) in rows(folder.path()).iter().zip(&expected) {
-            assert_eq!(found, expected, "{table} after a kill at {kill}");
-        }
-        assert!(models(folder.path()) == expected_models, "other models after a kill at {kill}");
+        assert_same(folder.path(), &expected, &format!("a kill at {kill}"));
     }
 }
 
@@ -194,17 +141,14 @@ fn a_killed_run_ends_as_one_that_was_not() {
 fn a_kill_after_a_model_was_written_loses_no_row() {
     let folder = tempfile::tempdir().unwrap();
     assert!(run(folder.path(), None));
-    let (expected, expected_models) = (rows(folder.path()), models(folder.path()));
+    let expected = (rows(folder.path()), models(folder.path()));
     for model in ["m1-sft", "m1", "m1.gguf", "m2-sft", "m2", "m2.gguf"] {
         let folder = tempfile::tempdir().unwrap();
         let mut child = child_in(folder.path());
         let output = child.env_remove(KILL).env(KILL_AFTER_EXPORT, model).output().unwrap();
         assert!(output.status.code().is_none(), "not killed after {model}");
         assert!(run(folder.path(), None), "after {model}");
-        for ((table, found), (_, expected)) in rows(folder.path()).iter().zip(&expected) {
-            assert_eq!(found, expected, "{table} after a kill after {model}");
-        }
-        assert!(models(folder.path()) == expected_models, "other models after a kill after {model}");
+        assert_same(folder.path(), &expected, &format!("a kill after {model}"));
     }
 }
 

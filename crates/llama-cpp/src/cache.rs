@@ -21,6 +21,12 @@ impl Cached {
     pub(crate) fn new(branches: usize, step_tokens: usize, cells: usize) -> Self {
         Self { trunk: Vec::new(), branches, step_tokens, cells }
     }
+
+    /// Empties the cache. Cells are then given out in the same order again, on which the order of sums depends.
+    pub(crate) fn clear(&mut self, context: &mut LlamaContext<'_>) {
+        context.clear_kv_cache();
+        self.trunk.clear();
+    }
 }
 
 /// A branch's sequence.
@@ -50,8 +56,7 @@ impl<'call, 'model> Cache<'call, 'model> {
     /// Ends a call. The trunk stays for the next one, unless this one failed half way.
     pub(crate) fn finish(self, succeeded: bool) -> Usage {
         if !succeeded {
-            self.context.clear_kv_cache();
-            self.cached.trunk.clear();
+            self.cached.clear(self.context);
         }
         self.usage
     }

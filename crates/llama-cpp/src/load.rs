@@ -154,6 +154,11 @@ impl Backend for LlamaCpp {
             score::score(cache, model, vocabulary, context_length, requests, sink)
         })
     }
+
+    fn forget(&mut self) {
+        let Self { loaded, cached, .. } = self;
+        loaded.with_dependent_mut(|_, context| cached.clear(context));
+    }
 }
 
 /// The library, initialised once for the process, its log kept off the terminal.

@@ -98,6 +98,10 @@ impl Backend for OnnxRuntime {
     ) -> Result<Usage, BackendError> {
         score::score(self, requests, sink)
     }
+
+    fn forget(&mut self) {
+        self.prompt.forget();
+    }
 }
 
 /// For `map_err` on what ONNX Runtime returns.

@@ -51,5 +51,5 @@ pub use self::{
     resolve::resolve,
     room::available,
     scratch::Scratch,
-    stale::clean,
+    stale::{clean, is_scratch},
 };

@@ -17,8 +17,8 @@ pub(crate) const READY: &str = ".ready";
 /// Within a scratch folder: what the output takes the place of.
 pub(crate) const REPLACED: &str = ".replaced";
 
-/// Whether a name is one of a scratch folder.
-pub(crate) fn is_scratch(name: &OsStr) -> bool {
+/// Whether a name is one of a scratch file or folder.
+pub fn is_scratch(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }
 

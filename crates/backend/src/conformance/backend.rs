@@ -25,6 +25,7 @@ pub const BACKEND: &[Case<Run>] = &[
     Case { name: "scores do not depend on their company", run: scores_alone_and_together },
     Case { name: "the end of the turn is scored last", run: end_of_turn },
     Case { name: "a cancelled call leaves the engine usable", run: cancelled },
+    Case { name: "what is forgotten changes no bit", run: forgotten },
     Case { name: "nothing asked, nothing given", run: nothing },
     Case { name: "an invalid request is named", run: invalid_requests },
     Case { name: "a prompt that is too long is named", run: too_long },
@@ -313,6 +314,45 @@ fn cancelled(engine: &mut dyn Backend) {
 
     let after = generate(engine, std::slice::from_ref(&request));
     assert_eq!(tokens(&before), tokens(&after), "other samples after a cancelled call");
+}
+
+fn forgotten(engine: &mut dyn Backend) {
+    let prompts = prompts();
+    let asked: Vec<ScoreRequest> = prompts
+        .iter()
+        .map(|prompt| ScoreRequest {
+            prompt: prompt.clone(),
+            continuations: vec![Continuation::open("Paris is a city."), Continuation::closed("Blue.")],
+        })
+        .collect();
+    let written: Vec<GenerateRequest> = prompts
+        .iter()
+        .map(|prompt| {
+            GenerateRequest::new(prompt.clone()).sampling(random()).samples(Seed(5), 3).max_tokens(12)
+        })
+        .collect();
+    let mut both = || {
+        engine.forget();
+        let scored = score(engine, &asked);
+        engine.forget();
+        let written = generate(engine, &written);
+        // What is read here begins like what comes next.
+        score(engine, &asked[1..2]);
+        (scored, written)
+    };
+    let (first, again) = (both(), both());
+    let scores = |scored: &[Vec<ScoredContinuation>]| -> Vec<Vec<u32>> {
+        scored.iter().flatten().map(|one| bits(&one.log_probs)).collect()
+    };
+    assert_eq!(scores(&first.0), scores(&again.0), "other scores once the last call is forgotten");
+    let samples = |written: &[Completion]| -> Vec<(Vec<TokenId>, Vec<u32>)> {
+        written.iter().map(|one| (one.tokens.clone(), bits(&one.log_probs))).collect()
+    };
+    assert_eq!(samples(&first.1), samples(&again.1), "other samples once the last call is forgotten");
+}
+
+fn bits(log_probs: &[f32]) -> Vec<u32> {
+    log_probs.iter().map(|log_prob| log_prob.to_bits()).collect()
 }
 
 fn nothing(engine: &mut dyn Backend) {

@@ -1,15 +1,25 @@
 -- The ledger of a run. Every row has a key made from what caused it, and is written when the thing exists.
--- Only `timing` depends on when and how often a run was interrupted.
+-- Only `timing` and `commits` depend on when and how often a run was interrupted.
+-- This is the newest version: a change comes with a file in migrations/ (see migrations.rs).
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- How often was committed, to see that no commit is missing; one row.
+CREATE TABLE commits (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    number INTEGER NOT NULL
+);
+
+INSERT INTO commits VALUES (1, 0);
+
 -- Stages that are finished.
 CREATE TABLE stage (
     iteration INTEGER NOT NULL,
     stage     TEXT NOT NULL,
+    sha256    TEXT,             -- of the stage's rows; absent where a lancer finished it that made none
     PRIMARY KEY (iteration, stage)
 ) WITHOUT ROWID;
 

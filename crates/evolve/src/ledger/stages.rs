@@ -44,8 +44,10 @@ impl Ledger {
             .map(Option::flatten)
     }
 
+    /// Marks a stage as finished, with the checksum of its rows.
     pub(crate) fn set_finished(&self, iteration: u32, stage: Stage) -> Result<(), EvolveError> {
-        self.write("INSERT OR IGNORE INTO stage VALUES (?1, ?2)", (iteration, stage.as_str()))
+        let seal = self.seal(iteration, stage)?;
+        self.write("INSERT OR IGNORE INTO stage VALUES (?1, ?2, ?3)", (iteration, stage.as_str(), seal))
     }
 
     pub(crate) fn add_timing(&self, more: &Timing) -> Result<(), EvolveError> {

@@ -4,8 +4,14 @@ use std::ops::ControlFlow;
 
 use lancer_review::{CalibrationProgress, Item, Mode, ModeSetting};
 
-use super::Session;
-use crate::{error::EvolveError, ledger::Record, progress::Progress, stage::Stage, summary::USEFUL_AUC};
+use super::{Session, interrupted_if};
+use crate::{
+    error::EvolveError,
+    ledger::{Record, Timing},
+    progress::Progress,
+    stage::Stage,
+    summary::USEFUL_AUC,
+};
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     if session.recipe.review.mode == ModeSetting::None {
@@ -17,19 +23,27 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let settings = session.recipe.review;
     let seed = session.seed(iteration, "calibrate");
     let ledger = session.ledger;
-    session.load(model)?;
-    if let Some((_, backend)) = &mut session.loaded {
+    let is_calibrated = ledger.calibration(iteration)?.is_some();
+    if !is_calibrated {
+        session.load(model)?;
+    }
+    if let Some((_, backend)) = session.loaded.as_mut().filter(|_| !is_calibrated) {
+        // Whatever came before, the reviewer is the same to the last bit, and so is what it took.
+        backend.forget();
         let mut bar =
             Bar { progress: session.progress, iteration, mode: None, reviewed: 0, interrupted: false };
         let result =
             lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |at| bar.at(at));
-        let interrupted = bar.end();
-        if interrupted {
-            return Err(EvolveError::Interrupted { iteration, stage: Stage::Calibrate });
+        let is_interrupted = bar.end();
+        if let Ok(calibrated) = &result {
+            let (stage, usage) = (Stage::Calibrate, calibrated.usage);
+            ledger.together(|| {
+                ledger.set_calibration(iteration, calibrated)?;
+                ledger.add_timing(&Timing { iteration, stage, seconds: 0.0, usage, trained: 0 })
+            })?;
         }
-        let calibrated = result?;
-        session.usage += calibrated.usage;
-        ledger.set_calibration(iteration, &calibrated)?;
+        interrupted_if(is_interrupted, iteration, Stage::Calibrate)?;
+        result?;
     }
     if let Some(calibrated) = ledger.calibration(iteration)? {
         let used: Mode = calibrated.reviewer.mode();

@@ -33,9 +33,6 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let evaluation = evaluation_texts(session.recipe)?;
     session.progress.begin(iteration, Stage::Clean, "records", 0, candidates.len());
     let dropped = lancer_data::clean(&candidates, &pool, &evaluation, &session.recipe.clean);
-    let flow = session.progress.advance(candidates.len(), 0);
-    session.progress.end();
-    interrupted(flow, iteration, Stage::Clean)?;
     ledger.together(|| {
         for (candidate, dropped) in candidates.iter().zip(dropped) {
             let (rule, resembles, detail) = match dropped {
@@ -51,5 +48,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             })?;
         }
         Ok(())
-    })
+    })?;
+    let flow = session.progress.advance(candidates.len(), 0);
+    session.progress.end();
+    interrupted(flow, iteration, Stage::Clean)
 }

@@ -6,8 +6,12 @@ use lancer_backend::Seed;
 use lancer_data::EvaluationTexts;
 use lancer_eval::{EvalSink, ItemResult, Task, TaskSpec};
 
-use super::{Recording, Session};
+use super::{Groups, Recording, Session};
 use crate::{comparison, error::EvolveError, ledger::EvaluationRow, recipe::Recipe, stage::Stage};
+
+/// Items that are asked together: enough that what their prompts begin with in common is read seldom, few enough that little is
+/// done again when a run is killed.
+const GROUP: usize = 64;
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let tasks = load(session)?;
@@ -15,19 +19,19 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         session.ledger.evaluations(iteration)?.into_iter().map(|row| (row.task, row.item)).collect();
     for task in &tasks {
         comparison::remember(session.ledger, task)?;
-        let missing: Vec<usize> =
-            (0..task.len()).filter(|&item| !answered.contains(&(task.name().to_owned(), item))).collect();
+        let groups =
+            Groups::new(task.len(), GROUP, 1, |item| answered.contains(&(task.name().to_owned(), item)));
         // The same seed for every model of every run: they are compared item by item.
         let seed = Seed(0).derive("evaluate");
-        let done = task.len() - missing.len();
         session.work(
             (iteration, Stage::Evaluate),
             iteration,
-            ("items", done, task.len()),
-            |backend, recording| {
-                let mut sink = Sink { recording, iteration, task: task.name() };
-                lancer_eval::evaluate(backend, task, &missing, seed, &mut sink)
+            ("items", &groups),
+            |backend, group, recording| {
+                let items: Vec<usize> = group.collect();
+                lancer_eval::evaluate(backend, task, &items, seed, &mut Sink { recording, task: task.name() })
             },
+            |ledger, row| ledger.add_evaluation(iteration, row),
         )?;
     }
     Ok(())
@@ -57,22 +61,19 @@ fn load(session: &Session<'_>) -> Result<Vec<Task>, EvolveError> {
 }
 
 struct Sink<'a, 'b> {
-    recording: &'a mut Recording<'b>,
-    iteration: u32,
+    recording: &'a mut Recording<'b, EvaluationRow>,
     task: &'a str,
 }
 
 impl EvalSink for Sink<'_, '_> {
     fn evaluated(&mut self, result: ItemResult) -> ControlFlow<()> {
-        let row = EvaluationRow {
+        self.recording.row(EvaluationRow {
             task: self.task.to_owned(),
             item: result.item,
             value: result.value,
             weight: result.weight,
             detail: crate::ledger::json(&result.detail),
-        };
-        let written = self.recording.ledger.add_evaluation(self.iteration, &row);
-        self.recording.unit(written)
+        })
     }
 
     fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {

@@ -8,10 +8,10 @@ use std::{
 use lancer_backend::Finish;
 use lancer_generate::{Job, Source, Writing, WritingSink, Written};
 
-use super::{Recording, Session};
+use super::{Groups, Recording, Session};
 use crate::{
     error::EvolveError,
-    ledger::{Origin, Record, Sample},
+    ledger::{Ledger, Origin, Record, Sample},
     recipe::{Expansion, draw},
     stage::Stage,
 };
@@ -51,6 +51,13 @@ fn source(record: &Record) -> Source {
     Source { key: record.key.clone(), prompt: record.prompt.clone(), response: record.response.clone() }
 }
 
+/// The key of a sample of this writing, by the writing's name; `None` where there is no such writing.
+pub(crate) fn sample_key(parent: &str, iteration: u32, writing: &str, number: usize) -> Option<String> {
+    let all = [Writing::NewPrompt, Writing::Response, Writing::WorseResponse];
+    let writing = all.into_iter().find(|one| one.as_str() == writing)?;
+    Some(key(parent, iteration, writing, number))
+}
+
 /// The key of a sample: what it was written from, the iteration, what it is and its number.
 fn key(parent: &str, iteration: u32, writing: Writing, number: usize) -> String {
     match writing {
@@ -60,6 +67,10 @@ fn key(parent: &str, iteration: u32, writing: Writing, number: usize) -> String 
         Writing::WorseResponse => format!("{parent}/{iteration}/w{number}"),
     }
 }
+
+/// Samples that are written together, more or less; see [`Groups`]. Since a group ends when its longest sample does, there are
+/// several times as many as an engine writes side by side.
+const GROUP: usize = 128;
 
 fn write(
     session: &mut Session<'_>,
@@ -71,17 +82,11 @@ fn write(
 ) -> Result<(), EvolveError> {
     let there: HashSet<String> =
         session.ledger.samples(iteration)?.into_iter().map(|sample| sample.key).collect();
-    let total = sources.len() * count;
-    let jobs: Vec<Job> = sources
-        .into_iter()
-        .map(|source| {
-            let samples =
-                (0..count).filter(|&number| !there.contains(&key(&source.key, iteration, writing, number)));
-            Job { samples: samples.collect(), source }
-        })
-        .filter(|job| !job.samples.is_empty())
-        .collect();
-    let missing: usize = jobs.iter().map(|job| job.samples.len()).sum();
+    let jobs: Vec<Job> = sources.into_iter().map(|source| Job::new(source, count)).collect();
+    let groups = Groups::new(jobs.len(), GROUP / count.max(1), count, |place| {
+        let parent = &jobs[place].source.key;
+        (0..count).all(|number| there.contains(&key(parent, iteration, writing, number)))
+    });
     let settings = session.recipe.generate;
     let (model, seed) = (session.ledger.start(iteration)?, session.seed(iteration, "generate"));
     let unit = match writing {
@@ -89,14 +94,21 @@ fn write(
         Writing::Response => "responses",
         Writing::WorseResponse => "worse responses",
     };
-    session.work((iteration, Stage::Generate), model, (unit, total - missing, total), |backend, recording| {
-        let mut sink = Sink { recording, iteration, writing, jobs: &jobs };
-        lancer_generate::write(backend, writing, &jobs, examples, &settings, seed, &mut sink)
-    })
+    session.work(
+        (iteration, Stage::Generate),
+        model,
+        (unit, &groups),
+        |backend, group, recording| {
+            let jobs = &jobs[group];
+            let mut sink = Sink { recording, iteration, writing, jobs };
+            lancer_generate::write(backend, writing, jobs, examples, &settings, seed, &mut sink)
+        },
+        Ledger::add_sample,
+    )
 }
 
 struct Sink<'a, 'b> {
-    recording: &'a mut Recording<'b>,
+    recording: &'a mut Recording<'b, Sample>,
     iteration: u32,
     writing: Writing,
     jobs: &'a [Job],
@@ -109,7 +121,7 @@ impl WritingSink for Sink<'_, '_> {
             Ok(text) => (text, None),
             Err(reason) => (written.raw, Some(reason.as_str().to_owned())),
         };
-        let row = Sample {
+        self.recording.row(Sample {
             key: key(parent, self.iteration, self.writing, written.sample),
             iteration: self.iteration,
             writing: self.writing.as_str().into(),
@@ -119,9 +131,7 @@ impl WritingSink for Sink<'_, '_> {
             unusable,
             tokens: written.tokens,
             finish: finish(written.finish).into(),
-        };
-        let kept = self.recording.ledger.add_sample(&row);
-        self.recording.unit(kept)
+        })
     }
 
     fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {

@@ -24,9 +24,6 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         (session.recipe.review.mode != ModeSetting::None).then_some(session.recipe.merge.threshold);
     let joining = joining(ledger, iteration, threshold)?;
     let (next, reason) = next_start(session, iteration)?;
-    let flow = session.progress.advance(1, 0);
-    session.progress.end();
-    interrupted(flow, iteration, Stage::Merge)?;
     ledger.together(|| {
         for record in &joining {
             ledger.add_to_pool(record, iteration + 1)?;
@@ -37,7 +34,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     for phase in [Phase::Sft, Phase::Preference] {
         files::remove(&models::checkpoints(session.folder, iteration, phase.as_str()))?;
     }
-    Ok(())
+    let flow = session.progress.advance(1, 0);
+    session.progress.end();
+    interrupted(flow, iteration, Stage::Merge)
 }
 
 /// Of each new prompt, the best response with a score of at least `threshold`; the first where nothing is reviewed.

@@ -1,37 +1,27 @@
-//! Writing rows while an engine works: it can only be told to stop, so what went wrong is kept here.
+//! Keeping a group's rows while an engine works: it can only be told to stop, so that it was is remembered here.
 
 use std::ops::ControlFlow;
 
-use lancer_backend::Usage;
+use crate::progress::Progress;
 
-use crate::{error::EvolveError, ledger::Ledger, progress::Progress, stage::Stage};
-
-/// Where the sinks of a stage write and show what is made.
-pub(crate) struct Recording<'a> {
-    pub(crate) ledger: &'a Ledger,
+/// Where the sinks of a stage put the rows of a group and show what is made.
+pub(crate) struct Recording<'a, Row> {
     progress: &'a mut dyn Progress,
-    ended: Option<Ended>,
+    rows: Vec<Row>,
+    /// How many rows make the group whole.
+    whole: usize,
+    interrupted: bool,
 }
 
-enum Ended {
-    Interrupted,
-    Failed(EvolveError),
-}
-
-impl<'a> Recording<'a> {
-    pub(crate) fn new(ledger: &'a Ledger, progress: &'a mut dyn Progress) -> Self {
-        Self { ledger, progress, ended: None }
+impl<'a, Row> Recording<'a, Row> {
+    pub(crate) fn new(progress: &'a mut dyn Progress, whole: usize) -> Self {
+        Self { progress, rows: Vec::with_capacity(whole), whole, interrupted: false }
     }
 
-    /// One unit was made and `written` to the ledger.
-    pub(crate) fn unit(&mut self, written: Result<(), EvolveError>) -> ControlFlow<()> {
-        match written {
-            Ok(()) => self.advance(1, 0),
-            Err(error) => {
-                self.ended = Some(Ended::Failed(error));
-                ControlFlow::Break(())
-            }
-        }
+    /// A row was made.
+    pub(crate) fn row(&mut self, row: Row) -> ControlFlow<()> {
+        self.rows.push(row);
+        self.advance(1, 0)
     }
 
     /// Tokens went through the model.
@@ -39,25 +29,18 @@ impl<'a> Recording<'a> {
         self.advance(0, tokens)
     }
 
-    /// The result of the work, given what the engine returned.
-    pub(crate) fn outcome<E: Into<EvolveError>>(
-        self,
-        result: Result<Usage, E>,
-        iteration: u32,
-        stage: Stage,
-    ) -> Result<Usage, EvolveError> {
-        match self.ended {
-            Some(Ended::Failed(error)) => Err(error),
-            Some(Ended::Interrupted) => Err(EvolveError::Interrupted { iteration, stage }),
-            None => result.map_err(Into::into),
-        }
+    /// The rows, and whether the user has asked to stop.
+    pub(crate) fn end(self) -> (Vec<Row>, bool) {
+        (self.rows, self.interrupted)
     }
 
     fn advance(&mut self, units: usize, tokens: usize) -> ControlFlow<()> {
-        let flow = self.progress.advance(units, tokens);
-        if flow.is_break() {
-            self.ended = Some(Ended::Interrupted);
+        self.interrupted |= self.progress.advance(units, tokens).is_break();
+        // Where all rows are there the engine ends by itself, and the group is kept.
+        if self.interrupted && self.rows.len() < self.whole {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
-        flow
     }
 }

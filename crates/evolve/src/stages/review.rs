@@ -4,10 +4,10 @@ use std::{collections::HashSet, ops::ControlFlow};
 
 use lancer_review::{Item, Outcome, Review, ReviewSink};
 
-use super::{Recording, Session, calibrate::item};
+use super::{Groups, Recording, Session, calibrate::item};
 use crate::{
     error::EvolveError,
-    ledger::{Record, ReviewRow},
+    ledger::{Ledger, Record, ReviewRow},
     stage::Stage,
 };
 
@@ -23,6 +23,9 @@ pub(crate) fn new_records(session: &mut Session<'_>, iteration: u32) -> Result<(
     review(session, iteration, Stage::ReviewNew, kept)
 }
 
+/// Pairs that are reviewed together; see [`Groups`].
+const GROUP: usize = 32;
+
 fn review(
     session: &mut Session<'_>,
     iteration: u32,
@@ -33,19 +36,24 @@ fn review(
     let model = session.ledger.start(iteration)?;
     let reviewed: HashSet<String> =
         session.ledger.reviews(iteration)?.into_iter().map(|row| row.record).collect();
-    let total = records.len();
-    let items: Vec<Item> =
-        records.into_iter().filter(|record| !reviewed.contains(&record.key)).map(item).collect();
-    let done = total - items.len();
+    let items: Vec<Item> = records.into_iter().map(item).collect();
+    let groups = Groups::new(items.len(), GROUP, 1, |place| reviewed.contains(&items[place].key));
     let seed = session.seed(iteration, "review");
-    session.work((iteration, stage), model, ("pairs", done, total), |backend, recording| {
-        let mut sink = Sink { recording, iteration, items: &items };
-        lancer_review::review(backend, &calibrated.reviewer, &items, seed, &mut sink)
-    })
+    session.work(
+        (iteration, stage),
+        model,
+        ("pairs", &groups),
+        |backend, group, recording| {
+            let items = &items[group];
+            let mut sink = Sink { recording, iteration, items };
+            lancer_review::review(backend, &calibrated.reviewer, items, seed, &mut sink)
+        },
+        Ledger::add_review,
+    )
 }
 
 struct Sink<'a, 'b> {
-    recording: &'a mut Recording<'b>,
+    recording: &'a mut Recording<'b, ReviewRow>,
     iteration: u32,
     items: &'a [Item],
 }
@@ -56,15 +64,13 @@ impl ReviewSink for Sink<'_, '_> {
             Outcome::Scored(score) => (Some(score.get()), None),
             Outcome::Unscored { reason } => (None, Some(reason)),
         };
-        let row = ReviewRow {
+        self.recording.row(ReviewRow {
             iteration: self.iteration,
             record: self.items[review.item].key.clone(),
             score,
             reason,
             detail: crate::ledger::json(&review.detail),
-        };
-        let written = self.recording.ledger.add_review(&row);
-        self.recording.unit(written)
+        })
     }
 
     fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {

@@ -28,6 +28,11 @@ impl ReadPrompt {
         Ok(Self { tokens: Vec::new(), cache: Cache::one(decoder.cache_memory())? })
     }
 
+    /// Forgets the sequence: the next one is read from its beginning.
+    pub(super) fn forget(&mut self) {
+        self.tokens.clear();
+    }
+
     /// Its cache, with one row.
     pub(super) fn cache(&self) -> &Cache {
         &self.cache
