@@ -4,6 +4,7 @@
 //!   weights by their Hugging Face names.
 //! * [`convert`] writes a model in the other form, [`write_model`] with other weights, such as trained ones.
 //! * [`gguf`] reads and writes llama.cpp's format; quantised weights are read as `f32`.
+//! * [`ContentHash`] names what a model is by the content of its files.
 //! * [`ChatTemplate`] renders a chat as its model was trained to read it.
 //!
 //! A file is not trusted: what it claims is held against its length before anything is allocated for it, and an error
@@ -29,6 +30,7 @@
 
 mod chat_template;
 mod config;
+mod content;
 mod convert;
 mod error;
 mod family;
@@ -46,6 +48,7 @@ mod tokenizer;
 
 pub use chat_template::{ChatTemplate, GenerationPrompt};
 pub use config::{Config, Head};
+pub use content::{ContentHash, ModelContent, NotAHash};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};
 pub use error::ModelError;
 pub use family::{Activation, Bias, BlockNorms, Design, EmbeddingScale, Family, HeadNorm, NormWeight};
