@@ -80,6 +80,6 @@ pub use personal::{
 };
 pub use polars;
 pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_frame};
-pub use read::{MAX_LINE_BYTES, each_pair, each_row, read_pairs, read_preferences, read_rows};
+pub use read::{MAX_LINE_BYTES, each_pair, each_row, files_of, read_pairs, read_preferences, read_rows};
 pub use record::{Message, Pair, Pairs, PreferencePair, PreferencePairs, Reject, Role, Row, Rows};
 pub use write::{RowWriter, is_scratch, write_rows};
