@@ -103,31 +103,14 @@ impl ModelContent {
     /// Hashes the files of the model at `path`: a GGUF file, a folder, or an `.onnx` file, which belongs to a folder.
     /// What else lies in the folder (a model card, a licence, a trainer's state) decides nothing and is left out.
     pub fn of(path: &Path) -> Result<Self, ModelError> {
-        let is_onnx = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
-        if path.is_dir() {
-            Self::of_folder(path)
-        } else if is_onnx && path.is_file() {
-            Self::of_folder(&folder_of(path))
-        } else {
-            Ok(Self::File(ContentHash::of_file(path)?))
+        match ModelFiles::of(path)? {
+            ModelFiles::File(path) => ContentHash::of_file(&path).map(Self::File),
+            ModelFiles::Folder(files) => files
+                .into_par_iter()
+                .map(|(name, path)| Ok((name, ContentHash::of_file(&path)?)))
+                .collect::<Result<_, ModelError>>()
+                .map(Self::Folder),
         }
-    }
-
-    fn of_folder(folder: &Path) -> Result<Self, ModelError> {
-        let mut files = deciding(folder)?;
-        let onnx = folder.join(ONNX);
-        if onnx.is_dir() {
-            files.extend(deciding(&onnx)?.into_iter().map(|(name, path)| (format!("{ONNX}/{name}"), path)));
-        }
-        if files.is_empty() {
-            let reason = "it has no file of a model: no config.json, no weights, no tokenizer".into();
-            return Err(ModelError::Config { path: folder.into(), reason });
-        }
-        let hashes = files
-            .into_par_iter()
-            .map(|(name, path)| Ok((name, ContentHash::of_file(&path)?)))
-            .collect::<Result<_, ModelError>>()?;
-        Ok(Self::Folder(hashes))
     }
 
     /// The whole as one hash: a GGUF file's own; for a folder, the hash of its files' names and hashes in the order of the
@@ -148,6 +131,47 @@ impl ModelContent {
     }
 }
 
+/// The files that decide what a model computes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelFiles {
+    /// A GGUF file, which has everything in it.
+    File(PathBuf),
+    /// A folder's files, by their names within it.
+    Folder(BTreeMap<String, PathBuf>),
+}
+
+impl ModelFiles {
+    /// The files of the model at `path`, as [`ModelContent::of`] takes them.
+    pub fn of(path: &Path) -> Result<Self, ModelError> {
+        let is_onnx = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
+        if path.is_dir() {
+            Self::of_folder(path)
+        } else if is_onnx && path.is_file() {
+            Self::of_folder(&folder_of(path))
+        } else {
+            Ok(Self::File(path.into()))
+        }
+    }
+
+    fn of_folder(folder: &Path) -> Result<Self, ModelError> {
+        let mut files = files_in(folder, decides)?;
+        let onnx = folder.join(ONNX);
+        if onnx.is_dir() {
+            let graphs = files_in(&onnx, decides)?;
+            files.extend(graphs.into_iter().map(|(name, path)| (format!("{ONNX}/{name}"), path)));
+        }
+        if !files.keys().any(|name| is_weights(name)) {
+            // A layout that only its engine knows: each file may decide.
+            files = files_in(folder, |name| !name.starts_with('.'))?;
+        }
+        if files.is_empty() {
+            let reason = "the folder is empty, where a model's files are looked for".into();
+            return Err(ModelError::Config { path: folder.into(), reason });
+        }
+        Ok(Self::Folder(files))
+    }
+}
+
 /// The subfolder in which a model's `.onnx` files may lie.
 const ONNX: &str = "onnx";
 
@@ -162,15 +186,15 @@ fn folder_of(file: &Path) -> PathBuf {
     }
 }
 
-/// The files in a folder that decide what its model computes, by name.
-fn deciding(folder: &Path) -> Result<BTreeMap<String, PathBuf>, ModelError> {
+/// The files in a folder whose names are wanted, by name.
+fn files_in(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, PathBuf>, ModelError> {
     let failed = |source| ModelError::Io { path: folder.into(), action: "read", source };
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         // In the Hugging Face cache a model's files are links, so the link's end counts.
-        if decides(&name) && entry.path().is_file() {
+        if wanted(&name) && entry.path().is_file() {
             files.insert(name, entry.path());
         }
     }
@@ -194,8 +218,13 @@ fn decides(name: &str) -> bool {
         "chat_template.json",
         "tokenizer.model",
     ];
-    const ENDINGS: [&str; 6] = [".safetensors", ".gguf", ".onnx", ".onnx_data", ".onnx.data", ".jinja"];
-    NAMES.contains(&name) || (!name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending)))
+    NAMES.contains(&name) || is_weights(name) || (!name.starts_with('.') && name.ends_with(".jinja"))
+}
+
+/// Whether a file of this name holds weights.
+fn is_weights(name: &str) -> bool {
+    const ENDINGS: [&str; 5] = [".safetensors", ".gguf", ".onnx", ".onnx_data", ".onnx.data"];
+    !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]
@@ -261,9 +290,15 @@ mod tests {
         let mut files = FILES.to_vec();
         files.extend([("README.md", "a card"), (".gitattributes", "*"), ("trainer_state.json", "{}")]);
         assert_eq!(hash(folder(&files).path()), hash(folder(&FILES).path()));
-        let nothing = folder(&[("README.md", "a card")]);
+    }
+
+    #[test]
+    fn in_a_layout_that_is_not_known_each_file_counts() {
+        let (one, other) = (folder(&[("table.bin", "one")]), folder(&[("table.bin", "other")]));
+        assert_ne!(hash(one.path()), hash(other.path()));
+        let nothing = folder(&[]);
         let error = ContentHash::of_model(nothing.path()).unwrap_err();
-        assert!(error.to_string().contains("no file of a model"), "{error}");
+        assert!(error.to_string().contains("is empty"), "{error}");
         assert!(ContentHash::of_model(&nothing.path().join("absent.gguf")).is_err());
     }
 
