@@ -6,8 +6,6 @@ use std::{
     path::Path,
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::error::EvolveError;
 
 /// Writes a text beside its place first, then moves it there.
@@ -32,12 +30,4 @@ pub(crate) fn remove(path: &Path) -> Result<(), EvolveError> {
         }
         _ => Ok(()),
     }
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-pub(crate) fn sha_256(path: &Path) -> Result<String, EvolveError> {
-    let failed = |source| EvolveError::Io { action: "read", path: path.into(), source };
-    let mut hasher = Sha256::new();
-    io::copy(&mut File::open(path).map_err(failed)?, &mut hasher).map_err(failed)?;
-    Ok(format!("{:x}", hasher.finalize()))
 }

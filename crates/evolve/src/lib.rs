@@ -18,6 +18,9 @@ mod engines;
 mod error;
 mod export;
 mod files;
+mod identity;
+mod inputs;
+mod laps;
 pub mod ledger;
 mod leftovers;
 pub mod models;
@@ -33,6 +36,7 @@ pub mod trials;
 pub use comparison::between;
 pub use engines::{Engines, RunnableModels};
 pub use error::EvolveError;
+pub use inputs::Change;
 pub use progress::Progress;
 pub use recipe::{
     EvaluateSettings, ExpandSettings, Expansion, Gate, MergeSettings, Method, PreferenceSettings, Recipe,

@@ -39,7 +39,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         let (train, held_out) = (examples(&train), examples(&held_out));
         let checkpoints = models::checkpoints(session.folder, iteration, Phase::Preference.as_str());
         let mut references = References::new(session.ledger, iteration)?;
-        let mut observer = Observer::new(session.ledger, session.progress, iteration, Phase::Preference);
+        let mut observer =
+            Observer::new(session.ledger, session.progress, &session.laps, iteration, Phase::Preference);
         let report = train_preference(
             learner.as_mut(),
             Split { train: &train, held_out: &held_out },
@@ -54,7 +55,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         if let Some(error) = references.failed {
             return Err(error);
         }
-        session.trained += outcome?;
+        outcome?;
     }
     session.progress.begin(iteration, Stage::Preference, "files", 0, 1 + usize::from(gguf.is_some()));
     export(learner.as_ref(), &trainable)?;

@@ -38,7 +38,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
     let (train, held_out) = (examples(&train), examples(&held_out));
     let checkpoints = models::checkpoints(session.folder, iteration, Phase::Sft.as_str());
-    let mut observer = Observer::new(session.ledger, session.progress, iteration, Phase::Sft);
+    let mut observer = Observer::new(session.ledger, session.progress, &session.laps, iteration, Phase::Sft);
     let report = train_sft(
         learner.as_mut(),
         Split { train: &train, held_out: &held_out },
@@ -47,7 +47,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         seed.derive("batches"),
         &mut observer,
     )?;
-    session.trained += observer.outcome(&report)?;
+    observer.outcome(&report)?;
     export(learner.as_ref(), &fine_tuned)
 }
 

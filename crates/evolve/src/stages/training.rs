@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
-use lancer_backend::{Learner, Message, WeightFormat};
+use lancer_backend::{Learner, Message, Usage, WeightFormat};
 use lancer_prefer::{
     EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, StepRecord, TrainingObserver, TrainingPlan,
     TrainingReport,
@@ -10,6 +10,7 @@ use lancer_prefer::{
 
 use crate::{
     error::EvolveError,
+    laps::Laps,
     ledger::{Ledger, Phase},
     progress::Progress,
     stage::Stage,
@@ -19,11 +20,11 @@ use crate::{
 pub(super) struct Observer<'a> {
     ledger: &'a Ledger,
     progress: &'a mut dyn Progress,
+    laps: &'a Laps,
     iteration: u32,
     phase: Phase,
     /// Tokens of the step that is being made, shown so far.
     shown: u64,
-    trained: u64,
     failed: Option<EvolveError>,
 }
 
@@ -31,10 +32,11 @@ impl<'a> Observer<'a> {
     pub(super) fn new(
         ledger: &'a Ledger,
         progress: &'a mut dyn Progress,
+        laps: &'a Laps,
         iteration: u32,
         phase: Phase,
     ) -> Self {
-        Self { ledger, progress, iteration, phase, shown: 0, trained: 0, failed: None }
+        Self { ledger, progress, laps, iteration, phase, shown: 0, failed: None }
     }
 
     fn stage(&self) -> Stage {
@@ -44,15 +46,15 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The number of tokens trained on, if the run was finished.
-    pub(super) fn outcome(self, report: &TrainingReport) -> Result<u64, EvolveError> {
+    /// An error unless the run was finished.
+    pub(super) fn outcome(self, report: &TrainingReport) -> Result<(), EvolveError> {
         self.progress.end();
         let stage = self.stage();
         if let Some(error) = self.failed {
             return Err(error);
         }
         match report.outcome {
-            Outcome::Finished => Ok(self.trained),
+            Outcome::Finished => Ok(()),
             Outcome::Interrupted { .. } => Err(EvolveError::Interrupted { iteration: self.iteration, stage }),
         }
     }
@@ -95,14 +97,16 @@ impl TrainingObserver for Observer<'_> {
     fn advanced(&mut self, _: u64, done: u64, _: u64) {
         let more = done.saturating_sub(self.shown);
         self.shown = done;
-        self.trained += more;
         // Whether to stop is asked after the step.
         let _ = self.progress.advance(0, more as usize);
     }
 
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
         self.shown = 0;
-        let written = self.ledger.add_step(self.iteration, self.phase, record);
+        // The time goes with the step that took it.
+        let written = self.ledger.add_step(self.iteration, self.phase, record).and_then(|()| {
+            self.ledger.add_timing((self.iteration, self.stage()), self.laps.lap(), Usage::default())
+        });
         self.keep(written)?;
         self.progress.advance(1, 0)
     }
