@@ -25,9 +25,12 @@ fn usable<T>(
     what: &str,
     bars: &Bars,
 ) -> Result<Vec<T>, Failure> {
-    let why = rejects
-        .first()
-        .map_or_else(String::new, |first| format!(", the first at {}: {}", first.place, first.reason));
+    let why = rejects.first().map_or_else(String::new, |first| {
+        // Where one file is read, its name has been said.
+        let file = first.file.as_deref().filter(|&file| file != path);
+        let file = file.map_or_else(String::new, |file| format!(" of {}", file.display()));
+        format!(", the first at {}{file}: {}", first.place, first.reason)
+    });
     if records.is_empty() {
         return Err(Failure::failed(format!("{} holds no usable {what}{why}", path.display())));
     }

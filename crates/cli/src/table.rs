@@ -56,6 +56,9 @@ fn text(summary: &Summary) -> String {
     if let Some(last) = summary.iterations.last() {
         text.push_str(&wrapped(&last.advice));
     }
+    if summary.iterations.iter().any(|iteration| iteration.rejected.is_some()) {
+        text.push_str(&wrapped(&format!("The model that the run has come to is M_{}.", summary.kept.model)));
+    }
     text.push('\n');
     for (name, value) in facts(summary) {
         let _ = writeln!(text, "{name:<11} {value}");
@@ -164,7 +167,11 @@ fn evaluation(summary: &Summary) -> Table {
             let comparison = &found.comparison;
             table.add_row([
                 std::mem::take(&mut below),
-                format!("M_{}", iteration.iteration),
+                format!(
+                    "M_{}{}",
+                    iteration.iteration,
+                    if iteration.rejected.is_some() { ", rejected" } else { "" }
+                ),
                 mean(&comparison.after),
                 notation.difference(&comparison.difference),
                 comparison.verdict.to_string(),
@@ -205,7 +212,9 @@ fn facts(summary: &Summary) -> Vec<(String, String)> {
             (format!("M_{number} folder"), &iteration.files.model),
             (format!("exports {number}"), &iteration.files.exports),
         ] {
-            facts.extend(path.as_ref().map(|path| (name, path.display().to_string())));
+            let rejected =
+                if iteration.rejected.is_some() && !name.starts_with("exports") { " (rejected)" } else { "" };
+            facts.extend(path.as_ref().map(|path| (name, format!("{}{rejected}", path.display()))));
         }
     }
     facts.push(("time".into(), duration(summary.seconds)));

@@ -13,9 +13,10 @@ use crate::SettingError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecontaminationSettings {
-    /// So many words in a row, letter case and punctuation aside, that are in an item too; 0 turns decontamination off.
+    /// So many words in a row, letter case and punctuation aside, that are in an item too, at most 10,000; 0 turns
+    /// decontamination off.
     pub words: usize,
-    /// A text of an item with fewer words than `words` counts as a whole, unless it has fewer than this. Prompts that are
+    /// A text of an item with fewer words than `words` counts as a whole, unless it has fewer than this, 1 to 10,000. Prompts that are
     /// all of a shorter text count nevertheless; answers do not, since "a quarter of an hour" is nobody's own.
     pub shortest: usize,
 }
@@ -26,14 +27,20 @@ impl Default for DecontaminationSettings {
     }
 }
 
+/// The longest run of words.
+const MOST_WORDS: usize = 10_000;
+
 impl DecontaminationSettings {
     /// Checks the ranges.
     pub fn validate(&self) -> Result<(), SettingError> {
-        if self.words > 0 && self.shortest == 0 {
-            return Err(SettingError {
-                setting: "shortest",
-                reason: "0 words are in every text; give at least 1".into(),
-            });
+        let invalid = |setting, reason| Err(SettingError { setting, reason });
+        if self.words > MOST_WORDS {
+            return invalid("words", format!("{} is not from 0 to {MOST_WORDS}", self.words));
+        }
+        if self.words > 0 && !(1..=MOST_WORDS).contains(&self.shortest) {
+            let reason =
+                format!("{} is not from 1 to {MOST_WORDS}; 0 words would be in every text", self.shortest);
+            return invalid("shortest", reason);
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ pub fn from_frame(frame: &DataFrame) -> Rows {
     for (place, row) in (1..).zip(objects(frame)) {
         match row {
             Ok(row) => rows.rows.push(row),
-            Err(reason) => rows.rejects.push(Reject { place, reason, text: String::new() }),
+            Err(reason) => rows.rejects.push(Reject { file: None, place, reason, text: String::new() }),
         }
     }
     rows

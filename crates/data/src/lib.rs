@@ -81,7 +81,9 @@ pub use personal::{
 };
 pub use polars;
 pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_frame};
-pub use read::{MAX_LINE_BYTES, each_pair, each_row, files_at, read_pairs, read_preferences, read_rows};
+pub use read::{
+    MAX_LINE_BYTES, each_pair, each_row, files_at, files_of, read_pairs, read_preferences, read_rows,
+};
 pub use record::{Message, Pair, Pairs, PreferencePair, PreferencePairs, Reject, Role, Row, Rows};
 pub use write::{RowWriter, write_rows, write_rows_to};
 

@@ -5,13 +5,13 @@ mod element;
 mod files;
 mod json_array;
 mod json_lines;
+mod keys;
 mod parquet;
 
 use std::{
-    collections::HashSet,
     fs::File,
     io::{self, BufRead},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde_json::{Map, Value};
@@ -24,8 +24,15 @@ use crate::{
     schema,
 };
 
-pub use files::files_at;
+pub use self::files::files_at;
+use self::keys::Keys;
 pub use json_lines::MAX_LINE_BYTES;
+
+/// The files that are read for a path, in the order in which they are read: the file itself, all of a folder with a known
+/// ending, those of a pattern, or the local copy of a file on the hub, which is fetched where it is absent.
+pub fn files_of(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    files_at(&hub::local(path)?)
+}
 
 /// The fields in which a pair can stand. Other columns of a Parquet file are not read.
 const PAIR_FIELDS: [&str; 12] = [
@@ -67,7 +74,9 @@ const PREFERENCE_FIELDS: [&str; 11] = [
 /// the answer after it are read. System text, in a turn or under `system`, stands before the prompt.
 ///
 /// A pair's key is the text or whole number under `key` or `id`; without one it is the file's name without its ending,
-/// `-`, and the line. What cannot be read, or has the key of an earlier pair, is a [`Reject`]. Empty lines are skipped.
+/// `-`, and the line. Where several files are read and another of them has the key too, since ids begin anew in each, the
+/// file's name and `:` come before it. What cannot be read, or has the key of an earlier pair of its file, is a [`Reject`].
+/// Empty lines are skipped.
 pub fn read_pairs(path: &Path) -> Result<Pairs, DataError> {
     let (pairs, rejects) = gathered(|sink| each_pair(path, sink))?;
     Ok(Pairs { pairs, rejects })
@@ -79,7 +88,7 @@ pub fn each_pair(
     path: &Path,
     sink: &mut dyn FnMut(Result<Pair, Reject>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    each_with_key(path, &PAIR_FIELDS, schema::pair, |pair| &pair.key, sink)
+    each_with_key(path, &PAIR_FIELDS, schema::pair, |pair| &mut pair.key, sink)
 }
 
 /// Reads preference pairs from what [`read_pairs`] reads.
@@ -88,8 +97,9 @@ pub fn each_pair(
 /// `instruction` or `conversations`; or two conversations that are the same up to their last turns, as turns or as the
 /// marked text of `hh-rlhf`. Keys and rejects are as [`read_pairs`] has them.
 pub fn read_preferences(path: &Path) -> Result<PreferencePairs, DataError> {
-    let (pairs, rejects) =
-        gathered(|sink| each_with_key(path, &PREFERENCE_FIELDS, schema::preference, |pair| &pair.key, sink))?;
+    let (pairs, rejects) = gathered(|sink| {
+        each_with_key(path, &PREFERENCE_FIELDS, schema::preference, |pair| &mut pair.key, sink)
+    })?;
     Ok(PreferencePairs { pairs, rejects })
 }
 
@@ -111,29 +121,34 @@ fn gathered<T>(
     Ok((records, rejects))
 }
 
-/// Hands every record to `sink` as what `of_row` makes of it; one whose key was there before is a reject.
+/// Hands every record to `sink` as what `of_row` makes of it; one whose key was there before in its file is a reject.
 fn each_with_key<T>(
     path: &Path,
     fields: &[&str],
     of_row: fn(Map<String, Value>, &str) -> Result<T, String>,
-    key: fn(&T) -> &str,
+    key: fn(&mut T) -> &mut String,
     sink: &mut Sink<'_, T>,
 ) -> Result<(), DataError> {
-    let mut keys = HashSet::new();
-    each_record(path, Some(fields), &mut |file, record| {
-        let made = match &record.row {
-            Ok(row) => of_row(row.clone(), &automatic_key(file, record.place)),
-            Err(reason) => Err(reason.clone()),
-        };
-        let made = made.and_then(|made| {
-            if keys.insert(key(&made).to_owned()) {
+    let files = files_of(path)?;
+    let mut keys = Keys::of(&files);
+    for (number, file) in files.iter().enumerate() {
+        each_record_of(file, Some(fields), &mut |record| {
+            let made = match &record.row {
+                Ok(row) => of_row(row.clone(), &automatic_key(file, record.place)),
+                Err(reason) => Err(reason.clone()),
+            };
+            let made = made.and_then(|mut made| {
+                let key = key(&mut made);
+                match keys.take(number, key) {
+                    Some(taken) => *key = taken,
+                    None => return Err(format!("an earlier pair has the key `{key}`")),
+                }
                 Ok(made)
-            } else {
-                Err(format!("an earlier pair has the key `{}`", key(&made)))
-            }
-        });
-        sink(made.map_err(|reason| record.reject(reason)))
-    })
+            });
+            sink(made.map_err(|reason| record.reject(file, reason)))
+        })?;
+    }
+    Ok(())
 }
 
 /// Reads any JSON objects, from what [`read_pairs`] reads.
@@ -151,41 +166,46 @@ pub fn each_row(
     path: &Path,
     sink: &mut dyn FnMut(Result<Row, Reject>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    each_record(path, None, &mut |file, record| match record.row {
-        Ok(fields) => sink(Ok(Row { automatic_key: automatic_key(file, record.place), fields })),
-        Err(ref reason) => sink(Err(record.reject(reason.clone()))),
-    })
+    for file in files_of(path)? {
+        each_record_of(&file, None, &mut |record| match record.row {
+            Ok(fields) => sink(Ok(Row { automatic_key: automatic_key(&file, record.place), fields })),
+            Err(ref reason) => sink(Err(record.reject(&file, reason.clone()))),
+        })?;
+    }
+    Ok(())
 }
 
 /// The file's name without its ending, and the line.
 fn automatic_key(file: &Path, place: u64) -> String {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut stem = name.as_str();
+    format!("{}-{place}", without_ending(&name))
+}
+
+/// A file's name without the endings that say what it holds.
+fn without_ending(name: &str) -> &str {
+    let mut stem = name;
     for ending in [".gz", ".zst", ".jsonl", ".json", ".csv", ".parquet"] {
         let start = stem.len().saturating_sub(ending.len());
         if stem.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(ending)) {
             stem = &stem[..start];
         }
     }
-    format!("{stem}-{place}")
+    stem
 }
 
-/// Hands every record of every file to `sink`, with its file.
-fn each_record(
-    path: &Path,
+/// Hands every record of a file to `sink`.
+fn each_record_of(
+    file: &Path,
     columns: Option<&[&str]>,
-    sink: &mut dyn FnMut(&Path, Record<'_>) -> Result<(), DataError>,
+    sink: &mut dyn FnMut(Record<'_>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    for file in files_at(&hub::local(path)?)? {
-        let mut result = Ok(());
-        records(&file, columns, &mut |record| {
-            if result.is_ok() {
-                result = sink(&file, record);
-            }
-        })?;
-        result?;
-    }
-    Ok(())
+    let mut result = Ok(());
+    records(file, columns, &mut |record| {
+        if result.is_ok() {
+            result = sink(record);
+        }
+    })?;
+    result
 }
 
 /// One line, array element or row.
@@ -199,12 +219,13 @@ struct Record<'a> {
 }
 
 impl Record<'_> {
-    fn reject(&self, reason: String) -> Reject {
+    fn reject(&self, file: &Path, reason: String) -> Reject {
         let text = match &self.row {
             Ok(row) if self.line.is_empty() => serde_json::to_string(row).unwrap_or_default(),
             _ => String::from_utf8_lossy(&self.line[..self.line.len().min(800)]).into_owned(),
         };
-        Reject { place: self.place, reason, text: text.chars().take(200).collect() }
+        let text = text.chars().take(200).collect();
+        Reject { file: Some(file.to_owned()), place: self.place, reason, text }
     }
 }
 

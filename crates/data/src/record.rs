@@ -1,5 +1,7 @@
 //! The records: a prompt with its response, and what could not be read as one.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -8,7 +10,7 @@ use crate::schema;
 /// One prompt and its response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
-    /// Its name, unique within a file. Empty only where a pair was made without one; it is then not written.
+    /// Its name, unique within what was read. Empty only where a pair was made without one; it is then not written.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
     /// What is asked.
@@ -31,7 +33,7 @@ impl Pair {
 /// A prompt with a better and a worse response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreferencePair {
-    /// Its name, unique within a file.
+    /// Its name, unique within what was read.
     pub key: String,
     /// The turns before the response; the last is the user's.
     pub prompt: Vec<Message>,
@@ -53,6 +55,9 @@ pub struct PreferencePairs {
 /// A line or row that is no record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
+    /// The file; none where a frame was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
     /// The line of a file of lines, otherwise the row or array element; the first is 1.
     pub place: u64,
     /// What is wrong with it.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use lancer_data::{
-    DataError, MAX_LINE_BYTES, Pair, Pairs, each_row, polars::prelude::ParquetWriter, read_pairs,
+    DataError, MAX_LINE_BYTES, Pair, Pairs, each_row, files_of, polars::prelude::ParquetWriter, read_pairs,
     read_preferences, read_rows,
 };
 use proptest::prelude::*;
@@ -195,6 +195,31 @@ fn a_malformed_line_does_not_end_the_reading() {
     }
     assert_eq!(read.rejects[0].text, format!("{{\"a\":{}", "[".repeat(195)));
     assert_eq!(read.rejects[2].text, "{\"prompt\":\"\u{fffd}\",\"response\":\"b\"}");
+}
+
+#[test]
+fn ids_that_begin_anew_in_each_file_are_no_duplicates() {
+    let folder = tempfile::tempdir().unwrap();
+    let line =
+        |id: u32, prompt: &str| format!("{{\"id\": {id}, \"prompt\": \"{prompt}\", \"response\": \"R.\"}}\n");
+    fs::write(folder.path().join("a.jsonl"), line(1, "One?") + &line(2, "Two?")).unwrap();
+    fs::write(folder.path().join("b.jsonl"), line(1, "Three?") + &line(3, "Four?") + &line(1, "Five?"))
+        .unwrap();
+    fs::create_dir(folder.path().join("more")).unwrap();
+    // Without ids, and of the same name as another file.
+    fs::write(folder.path().join("more/b.jsonl"), r#"{"prompt": "Six?", "response": "R."}"#).unwrap();
+    fs::write(folder.path().join("more/a.jsonl"), line(1, "Seven?")).unwrap();
+
+    let found = read_pairs(folder.path()).unwrap();
+    let keys = |pairs: &Pairs| pairs.pairs.iter().map(|pair| pair.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&found), ["1", "2", "b:1", "3"]);
+    assert_eq!(rejects(&found), [(3, "an earlier pair has the key `1`")]);
+    assert_eq!(found.rejects[0].file.as_deref(), Some(&*folder.path().join("b.jsonl")));
+
+    let pattern = folder.path().join("**/*.jsonl");
+    assert_eq!(files_of(&pattern).unwrap().len(), 4);
+    let found = read_pairs(&pattern).unwrap();
+    assert_eq!(keys(&found), ["1", "2", "b:1", "3", "more/a:1", "b-1"]);
 }
 
 #[test]

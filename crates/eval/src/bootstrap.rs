@@ -12,7 +12,7 @@ pub struct BootstrapSettings {
     pub resamples: usize,
     /// The share of resamples within the interval; above 0, below 1.
     pub confidence: f64,
-    /// The seed of the draws. The same seed gives the same interval.
+    /// The seed of the draws, below 2^63, which is as far as the numbers of TOML go. The same seed gives the same interval.
     pub seed: u64,
 }
 
@@ -31,6 +31,9 @@ impl BootstrapSettings {
         }
         if !(self.confidence > 0.0 && self.confidence < 1.0) {
             return Err(format!("confidence: {} is not above 0 and below 1", self.confidence));
+        }
+        if i64::try_from(self.seed).is_err() {
+            return Err(format!("seed: {} is not from 0 to {}", self.seed, i64::MAX));
         }
         Ok(())
     }

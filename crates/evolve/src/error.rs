@@ -11,7 +11,7 @@ use lancer_model::ModelError;
 use lancer_prefer::TrainingError;
 use lancer_review::ReviewError;
 
-use crate::stage::Stage;
+use crate::{inputs::Change, ledger::InputKind, stage::Stage};
 
 /// An error of a run. What was in the ledger stays there: the same command goes on from it.
 #[derive(Debug, thiserror::Error)]
@@ -67,11 +67,63 @@ pub enum EvolveError {
         /// Each setting that differs, as it was and as it is now.
         differences: String,
     },
-    /// The file of seeds or the model is not the one that the run was started with.
-    #[error("{path} has changed since the run was started; put it back, or start a new run")]
+    /// A file that the run reads is not what it was when the run was started.
+    #[error("{path} ({}) {change}; {used}; {}, or start a new run in another folder", .kind.title(), .change.remedy())]
     InputChanged {
         /// The file.
         path: PathBuf,
+        /// What it is to the run.
+        kind: InputKind,
+        /// How it differs.
+        change: Change,
+        /// Which stages have used it, in words.
+        used: String,
+    },
+    /// A model that the run has written is not there any more.
+    #[error(
+        "{path}, which this run has written and goes on from, is missing; put it back, or start a new run in another folder"
+    )]
+    ModelMissing {
+        /// The model.
+        path: PathBuf,
+    },
+    /// A model that the run has written is another one now.
+    #[error(
+        "{path} is not the model that this run has written: its SHA-256 is {found}, and was {expected}; put it back, or {remedy}"
+    )]
+    ModelChanged {
+        /// The model.
+        path: PathBuf,
+        /// Its hash when it was written.
+        expected: String,
+        /// Its hash now.
+        found: String,
+        /// What else can be done.
+        remedy: &'static str,
+    },
+    /// There are models or exports, but not the ledger of the run that made them.
+    #[error(
+        "{made} holds what an earlier run has made, but the ledger of that run is not at {ledger}; put the ledger back to go on with the run, or give another folder to start a new one"
+    )]
+    LedgerGone {
+        /// Where the ledger would be.
+        ledger: PathBuf,
+        /// The folder of models or of exports.
+        made: PathBuf,
+    },
+    /// A ledger lies beside what another run has made.
+    #[error(
+        "{ledger} belongs to the run {id}, but {place} says {found}; put together what belongs together, or give another folder to start a new run"
+    )]
+    OtherRun {
+        /// The ledger.
+        ledger: PathBuf,
+        /// The run that it belongs to.
+        id: String,
+        /// The file with the other name.
+        place: PathBuf,
+        /// The other name.
+        found: String,
     },
     /// Another process has the run open.
     #[error("another process is working on this run (it holds {path}); wait until it has ended, or stop it")]
@@ -135,6 +187,9 @@ pub enum EvolveError {
         /// Why the first of them was.
         first: String,
     },
+    /// A model's files could not be read.
+    #[error("the model's files")]
+    Model(#[from] ModelError),
     /// Data could not be read or written.
     #[error("data")]
     Data(#[from] DataError),
@@ -189,4 +244,11 @@ pub enum EvolveError {
         /// The stage.
         stage: Stage,
     },
+}
+
+impl EvolveError {
+    /// Whether a stage was stopped from outside, so that it could not be said whether its inputs can be used.
+    pub(crate) fn is_stop(&self) -> bool {
+        matches!(self, Self::Interrupted { .. } | Self::InputChanged { .. })
+    }
 }

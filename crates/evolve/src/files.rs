@@ -7,7 +7,6 @@ use std::{
 };
 
 use lancer_output::{Existing, Place};
-use sha2::{Digest, Sha256};
 
 use crate::{error::EvolveError, run::Run};
 
@@ -59,12 +58,4 @@ pub(crate) fn remove(path: &Path) -> Result<(), EvolveError> {
         }
         _ => Ok(()),
     }
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-pub(crate) fn sha_256(path: &Path) -> Result<String, EvolveError> {
-    let failed = |source| EvolveError::Io { action: "read", path: path.into(), source };
-    let mut hasher = Sha256::new();
-    io::copy(&mut File::open(path).map_err(failed)?, &mut hasher).map_err(failed)?;
-    Ok(format!("{:x}", hasher.finalize()))
 }

@@ -3,6 +3,7 @@
 mod connection;
 mod damage;
 mod evaluations;
+mod inputs;
 mod marker;
 mod migrations;
 mod records;
@@ -25,7 +26,8 @@ pub(crate) use self::{
     seal::UNSEALED,
 };
 pub use self::{
-    evaluations::EvaluationRow,
+    evaluations::{EvaluationRow, Rejection},
+    inputs::{InputKind, InputRow},
     migrations::Migrated,
     records::{Origin, Record, RejectRow, Sample, VerdictRow},
     reviews::ReviewRow,

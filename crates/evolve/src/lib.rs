@@ -19,6 +19,9 @@ mod engines;
 mod error;
 mod export;
 mod files;
+mod identity;
+mod inputs;
+mod laps;
 pub mod ledger;
 mod leftovers;
 pub mod models;
@@ -35,6 +38,7 @@ pub use base::training_base;
 pub use comparison::between;
 pub use engines::{Engines, RunnableModels};
 pub use error::EvolveError;
+pub use inputs::Change;
 pub use progress::Progress;
 pub use recipe::{
     EvaluateSettings, ExpandSettings, Expansion, Gate, MergeSettings, Method, PreferenceSettings, Recipe,

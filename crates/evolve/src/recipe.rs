@@ -25,17 +25,18 @@ use crate::{engines::Engines, error::EvolveError};
 pub struct Recipe {
     /// Which recipe of the literature this one begins from: its settings stand where the file has none of its own.
     pub recipe: Method,
-    /// Decides everything that is drawn at random.
+    /// Decides everything that is drawn at random; below 2^63, which is as far as the numbers of TOML go.
     pub seed: Seed,
-    /// Number of iterations, at least 1.
+    /// Number of iterations, 1 to 10,000.
     pub iterations: u32,
     /// Tokens that the run may generate and train on, evaluation apart: it ends before an iteration that would take it past
-    /// them, if that took as many as the one before. The first iteration is always made.
+    /// them, if that took as many as the one before. The first iteration is always made. At least 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_tokens: Option<u64>,
     /// The model to begin with: a GGUF file or a Hugging Face folder.
     pub model: PathBuf,
-    /// The seeds: pairs of a prompt and a response, `.jsonl`, `.json` or `.parquet`.
+    /// The seeds: pairs of a prompt and a response, from what `lancer_data::read_pairs` reads: a file, a folder, a pattern,
+    /// or a file on the Hugging Face hub.
     pub seeds: PathBuf,
     /// The engine that runs the models, by the name that the caller has for it; the caller's choice where it is absent. The
     /// loop does not read it.
@@ -70,18 +71,18 @@ pub struct Recipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpandSettings {
-    /// Pairs of the pool that are expanded in an iteration, drawn at random; all of them where it is absent.
+    /// Pairs of the pool that are expanded in an iteration, drawn at random, at least 1; all of them where it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sources: Option<usize>,
     /// What they are expanded to.
     pub to: Expansion,
     /// By score: pairs with a score above this get worse responses, the others new prompts. 0 to 10.
     pub worse_over: f64,
-    /// Worse responses to each pair above.
+    /// Worse responses to each pair above, 0 to 1,000.
     pub worse_responses: usize,
-    /// New prompts from each of the others.
+    /// New prompts from each of the others, 0 to 1,000.
     pub prompts: usize,
-    /// Responses to each new prompt.
+    /// Responses to each new prompt, 0 to 1,000.
     pub responses: usize,
 }
 
@@ -189,12 +190,34 @@ impl Recipe {
         let wrong = |field: &str, value: String, range: &str| {
             Err(EvolveError::Setting { field: field.into(), value, range: range.into() })
         };
-        if self.iterations == 0 {
-            return wrong("iterations", "0".into(), "at least 1");
+        let ExpandSettings { worse_responses, prompts, responses, sources, .. } = self.expand;
+        for (field, value, least, most) in [
+            ("seed", Some(self.seed.0), 0, i64::MAX as u64),
+            ("iterations", Some(self.iterations.into()), 1, 10_000),
+            ("budget_tokens", self.budget_tokens, 1, i64::MAX as u64),
+            ("expand.sources", sources.map(|sources| sources as u64), 1, i64::MAX as u64),
+            ("expand.worse_responses", Some(worse_responses as u64), 0, 1000),
+            ("expand.prompts", Some(prompts as u64), 0, 1000),
+            ("expand.responses", Some(responses as u64), 0, 1000),
+        ] {
+            if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+                return wrong(field, value.to_string(), &format!("from {least} to {most}"));
+            }
         }
         for (field, path) in [("model", &self.model), ("seeds", &self.seeds)] {
             if path.as_os_str().is_empty() {
                 return wrong(field, "not given".into(), "the path of a file");
+            }
+        }
+        let tasks = self.evaluate.tasks.iter().map(|path| ("evaluate.tasks", path));
+        for (field, path) in [("model", &self.model), ("seeds", &self.seeds)].into_iter().chain(tasks) {
+            if path.to_str().is_none() {
+                let shown = path.display().to_string();
+                return wrong(
+                    field,
+                    shown,
+                    "a path in UTF-8, since run.toml holds it: rename it, or link to it",
+                );
             }
         }
         for (field, score) in
@@ -241,12 +264,14 @@ impl Recipe {
         Ok(())
     }
 
-    /// Makes the paths of models, seeds and tasks absolute, those that are not being relative to `folder`.
+    /// Makes the paths of models, seeds and tasks absolute, those that are not being relative to `folder`. What is on a
+    /// server, as `hf://datasets/...`, stays as it is.
     #[must_use]
     pub fn resolved(mut self, folder: &Path) -> Self {
         let tasks = self.evaluate.tasks.iter_mut();
         for path in [&mut self.model, &mut self.seeds].into_iter().chain(tasks) {
-            if !path.as_os_str().is_empty() && path.is_relative() {
+            let on_server = path.to_string_lossy().contains("://");
+            if !path.as_os_str().is_empty() && path.is_relative() && !on_server {
                 *path = folder.join(&*path);
             }
         }

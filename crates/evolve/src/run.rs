@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Instant,
 };
 
 use lancer_backend::Usage;
@@ -12,9 +11,10 @@ use crate::{
     budget,
     engines::Engines,
     error::EvolveError,
-    files::{self, sha_256},
-    ledger::{Ledger, Timing},
+    files, identity,
+    inputs::{Inputs, Written},
     leftovers,
+    ledger::Ledger,
     progress::Progress,
     recipe::Recipe,
     stage::Stage,
@@ -43,7 +43,9 @@ impl Run {
     ///
     /// # Errors
     /// [`EvolveError::OtherRecipe`] where the run in the folder has other settings; the number of iterations alone may
-    /// grow, and an engine that was not named may be. [`EvolveError::InputChanged`] where the file of seeds or the model is not what it was.
+    /// grow, and an engine that was not named may be. [`EvolveError::InputChanged`] where a file of seeds, of the model or of
+    /// a task is not what it was. [`EvolveError::LedgerGone`] and [`EvolveError::OtherRun`] where the folder holds what
+    /// another run has made.
     pub fn open(folder: &Path, recipe: Recipe) -> Result<Self, EvolveError> {
         recipe.validate()?;
         files::check_run(folder)?;
@@ -71,13 +73,17 @@ impl Run {
                 });
             }
         }
+        identity::check_ledger(folder)?;
         // The lock before the first file: two processes may be starting the same run.
         let ledger = Ledger::open(&folder.join(Self::LEDGER))?;
         leftovers::remove(folder)?;
-        files::write(&file, &recipe.to_toml())?;
-        let run = Self { folder: folder.into(), recipe, ledger };
-        run.check_inputs()?;
-        Ok(run)
+        let id = identity::settle(folder, &ledger)?;
+        files::write(&file, &identity::recipe_file(&recipe, &id))?;
+        Written::new(folder, &ledger).keep_older()?;
+        Inputs::new(&recipe, &ledger).check_all()?;
+        ledger.set_meta("recipe", &recipe.to_toml())?;
+        ledger.flush()?;
+        Ok(Self { folder: folder.into(), recipe, ledger })
     }
 
     /// The recipe of the run in a folder; `None` where there is no run.
@@ -111,27 +117,35 @@ impl Run {
         if let Some(migrated) = self.ledger.migrated() {
             progress.note(&migrated.to_string());
         }
-        let mut session = Session::new(&self.recipe, &self.folder, &self.ledger, engines, progress);
+        let written = Written::new(&self.folder, &self.ledger);
+        let form = written.form()?;
+        let mut session = Session::new(&self.recipe, &self.folder, &self.ledger, form, engines, progress);
+        self.note_version(&mut session)?;
         for iteration in 0..=self.recipe.iterations {
             if !budget::affords(&self.ledger, self.recipe.budget_tokens, iteration)? {
                 session.note(&format!("the budget of tokens has no room for iteration {iteration}"));
                 budget::set_last_iteration(&self.ledger, iteration - 1)?;
                 break;
             }
-            let all: &[Stage] = if iteration == 0 { &Stage::BEFORE } else { &Stage::ITERATION };
-            for &stage in all {
+            for &stage in Stage::of(iteration) {
                 if self.ledger.is_finished(iteration, stage)? {
                     continue;
                 }
-                let since = Instant::now();
+                session.laps.lap();
                 let result = stages::run(&mut session, iteration, stage);
-                let trained = session.take_trained();
-                // The tokens that an engine read and wrote are in the ledger with the rows that they gave.
-                let usage = Usage::default();
-                let seconds = since.elapsed().as_secs_f64();
-                self.ledger.add_timing(&Timing { iteration, stage, seconds, usage, trained })?;
+                // The rest of the time; all else is in the ledger with the rows that took it.
+                self.ledger.add_timing((iteration, stage), session.laps.lap(), Usage::default())?;
                 if result.is_ok() {
-                    self.ledger.set_finished(iteration, stage)?;
+                    let models = written.of_stage(iteration, stage)?;
+                    self.ledger.together(|| {
+                        written.keep(&models, iteration, stage)?;
+                        self.ledger.set_finished(iteration, stage)
+                    })?;
+                }
+                if let Err(error) = &result
+                    && !error.is_stop()
+                {
+                    Inputs::new(&self.recipe, &self.ledger).forget_unused()?;
                 }
                 self.ledger.flush()?;
                 result?;
@@ -140,19 +154,22 @@ impl Run {
         self.ledger.flush()
     }
 
-    /// Remembers what the inputs are, or checks that they are still the same.
-    fn check_inputs(&self) -> Result<(), EvolveError> {
-        for (name, path) in [("seeds_sha256", &self.recipe.seeds), ("model_sha256", &self.recipe.model)] {
-            // Of a model's folder, the weights' description and the tokenizer stand for the whole.
-            let path = if path.is_dir() { &path.join("config.json") } else { path };
-            let found = sha_256(path)?;
-            match self.ledger.meta(name)? {
-                None => self.ledger.set_meta(name, &found)?,
-                Some(known) if known == found => {}
-                Some(_) => return Err(EvolveError::InputChanged { path: path.clone() }),
+    /// Keeps which version of lancer works on the run, and says where that is not the one that started it.
+    fn note_version(&self, session: &mut Session<'_>) -> Result<(), EvolveError> {
+        let this = env!("CARGO_PKG_VERSION");
+        match self.ledger.meta(VERSION)? {
+            None => self.ledger.set_meta(VERSION, this),
+            Some(first) if first == this => Ok(()),
+            Some(first) => {
+                session.note(&format!(
+                    "lancer {first} started this run and lancer {this} goes on with it: where their numbers differ, models of \
+                     the two are not compared fairly; start a new run where that matters"
+                ));
+                self.ledger.set_meta(&format!("{VERSION} {this}"), "goes on with the run")
             }
         }
-        self.ledger.set_meta("recipe", &self.recipe.to_toml())?;
-        self.ledger.flush()
     }
 }
+
+/// Under this name stands the version of lancer that started the run, among the facts of the run.
+const VERSION: &str = "lancer";

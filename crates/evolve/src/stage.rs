@@ -50,6 +50,11 @@ impl Stage {
         Self::Merge,
     ];
 
+    /// The stages of an iteration, of which 0 is what comes before the first.
+    pub fn of(iteration: u32) -> &'static [Self] {
+        if iteration == 0 { &Self::BEFORE } else { &Self::ITERATION }
+    }
+
     /// The stage's name in the ledger.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 
 mod annotate;
 mod calibrate;
+mod check;
 mod clean;
 mod evaluate;
 mod generate;
@@ -29,9 +30,10 @@ use lancer_backend::{Backend, Seed, Usage};
 
 use self::{groups::Groups, recording::Recording};
 use crate::{
-    engines::Engines,
+    engines::{Engines, RunnableModels},
     error::EvolveError,
-    ledger::{Ledger, Timing},
+    laps::Laps,
+    ledger::Ledger,
     models,
     progress::Progress,
     recipe::Recipe,
@@ -45,13 +47,17 @@ pub(crate) struct Session<'a> {
     ledger: &'a Ledger,
     engines: &'a mut dyn Engines,
     progress: &'a mut dyn Progress,
+    /// In which form models are run; none until the first is there.
+    form: Option<RunnableModels>,
     /// The model that is loaded to be run.
     loaded: Option<(u32, Box<dyn Backend>)>,
-    trained: u64,
+    /// Counts the time of the stage.
+    pub(crate) laps: Laps,
 }
 
-/// Runs one stage to its end.
+/// Runs one stage to its end, on what its inputs have been from the beginning on.
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32, stage: Stage) -> Result<(), EvolveError> {
+    check::run(session, iteration, stage)?;
     match stage {
         Stage::Import => import::run(session),
         Stage::Calibrate => calibrate::run(session, iteration),
@@ -81,15 +87,11 @@ impl<'a> Session<'a> {
         recipe: &'a Recipe,
         folder: &'a Path,
         ledger: &'a Ledger,
+        form: Option<RunnableModels>,
         engines: &'a mut dyn Engines,
         progress: &'a mut dyn Progress,
     ) -> Self {
-        Self { recipe, folder, ledger, engines, progress, loaded: None, trained: 0 }
-    }
-
-    /// The tokens that were trained on since the last call.
-    pub(crate) fn take_trained(&mut self) -> u64 {
-        mem::take(&mut self.trained)
+        Self { recipe, folder, ledger, form, engines, progress, loaded: None, laps: Laps::new() }
     }
 
     /// Tells the user something.
@@ -121,7 +123,7 @@ impl<'a> Session<'a> {
     /// The GGUF file from which a model is run; none in a run that began without one for its first model. All models of a run
     /// are run in one form, whatever engine goes on with it, so that they can be compared.
     fn gguf(&self, model: u32) -> Option<PathBuf> {
-        models::gguf(self.folder, 0).exists().then(|| models::gguf(self.folder, model))
+        (self.form == Some(RunnableModels::Gguf)).then(|| models::gguf(self.folder, model))
     }
 
     /// Makes room for training.
@@ -167,7 +169,7 @@ impl<'a> Session<'a> {
                 Ok(usage) => {
                     self.ledger.together(|| {
                         rows.iter().try_for_each(|row| write(self.ledger, row))?;
-                        self.ledger.add_timing(&Timing { iteration, stage, seconds: 0.0, usage, trained: 0 })
+                        self.ledger.add_timing((iteration, stage), self.laps.lap(), usage)
                     })?;
                     interrupted_if(interrupted, iteration, stage)
                 }

@@ -4,6 +4,7 @@ mod evaluation;
 mod funnel;
 #[cfg(test)]
 pub(crate) mod hand_filled;
+mod kept;
 mod notation;
 mod scores;
 mod sentence;
@@ -26,6 +27,7 @@ pub use self::{
         AnnotateCounts, AtLeast, CleanCounts, Counts, Funnel, FunnelRow, GenerateCounts, PoolCounts,
         ReviewCounts, WrittenCounts,
     },
+    kept::KeptModel,
     notation::Notation,
     scores::{ScoreStatistics, Scores},
     stages::StageSummary,
@@ -35,7 +37,7 @@ pub use self::{
 use crate::{
     budget,
     error::EvolveError,
-    ledger::{Ledger, Phase},
+    ledger::{Ledger, Phase, Rejection},
     models,
     recipe::Recipe,
     stage::Stage,
@@ -48,7 +50,7 @@ pub struct Summary {
     pub folder: PathBuf,
     /// Seeds that were read.
     pub seeds: usize,
-    /// Lines of the seed file that were not usable, by reason.
+    /// Lines of the files of seeds that were not usable, by reason.
     pub rejected: Counts,
     /// What came before the first iteration: the import of model and seeds, and the evaluation of `M_0`.
     pub before: Vec<StageSummary>,
@@ -58,6 +60,8 @@ pub struct Summary {
     pub baseline: Vec<TaskEstimate>,
     /// Number of iterations that the run is to have; fewer than its recipe says where its budget of tokens ended it.
     pub planned: u32,
+    /// The model that the run has come to.
+    pub kept: KeptModel,
     /// Each iteration that has begun.
     pub iterations: Vec<IterationSummary>,
     /// Wall-clock seconds of all stages together.
@@ -73,6 +77,8 @@ pub struct IterationSummary {
     pub started_from: u32,
     /// The first stage that is not finished; `None` where the iteration is whole.
     pub unfinished: Option<Stage>,
+    /// Why the gate rejected the model, and which is kept instead; `None` where it did not.
+    pub rejected: Option<Rejection>,
     /// Whether the model is better than `M_0`, taking all tasks together.
     pub outcome: Outcome,
     /// The mean gain over all tasks, in standard deviations of the items' values; see `lancer_eval::overall_gain`.
@@ -135,6 +141,7 @@ impl Summary {
             confidence: bootstrap.confidence,
             baseline: evaluation::estimates(ledger, 0, bootstrap)?,
             planned: budget::last_iteration(ledger)?.unwrap_or(recipe.iterations),
+            kept: KeptModel::of(ledger, &iterations)?,
             iterations,
             seconds: timings.iter().map(|timing| timing.seconds).sum(),
         })
@@ -162,6 +169,7 @@ impl IterationSummary {
         let is_evaluated = unfinished.is_none_or(|stage| stage > Stage::Evaluate);
         let gain = gain.filter(|_| is_evaluated);
         let outcome = Outcome::of(gain.as_ref(), &tasks);
+        let rejected = ledger.rejection(iteration)?;
         let calibration = ledger.calibration(iteration)?;
         let separations = calibration.map(|calibration| calibration.separations).unwrap_or_default();
         Ok(Self {
@@ -176,7 +184,8 @@ impl IterationSummary {
                 (outcome, gain.as_ref()),
                 &tasks,
                 bootstrap.confidence,
-            ),
+            ) + &rejected.as_ref().map(sentence::rejection).unwrap_or_default(),
+            rejected,
             advice: outcome.advice(&tasks, &separations),
             funnel: Funnel::of(ledger, recipe, iteration)?,
             separations,

@@ -63,15 +63,15 @@ pub struct GenerateSettings {
     pub temperature: f32,
     /// Nucleus sampling keeps this share of the probability; above 0, at most 1.
     pub top_p: f32,
-    /// The longest new prompt, in tokens; at least 1. A longer one is cut off and unusable.
+    /// The longest new prompt, in tokens; 1 to 1,000,000. A longer one is cut off and unusable.
     pub max_prompt_tokens: usize,
-    /// The longest response, in tokens; at least 1. A longer one is cut off and unusable.
+    /// The longest response, in tokens; 1 to 1,000,000. A longer one is cut off and unusable.
     pub max_response_tokens: usize,
     /// How a new prompt is asked for.
     pub prompt_style: PromptStyle,
     /// Number of example prompts besides the source's, at most 16; fewer where there are not so many.
     pub examples: usize,
-    /// The longest example, in characters; at least 1. Longer prompts are not taken as examples, and of a longer source
+    /// The longest example, in characters; 1 to 1,000,000. Longer prompts are not taken as examples, and of a longer source
     /// only so much is shown among them.
     pub max_example_chars: usize,
     /// How a response is asked for. Worse responses are asked for in the same way, save instructed ones.
@@ -118,14 +118,16 @@ impl GenerateSettings {
 
     /// Checks the ranges.
     pub fn validate(&self) -> Result<(), SettingError> {
-        let at_least_1 = "at least 1";
+        let length = |field, length: usize| {
+            require((1..=1_000_000).contains(&length), field, length, "from 1 to 1000000")
+        };
         let heat = |temperature: f32| temperature > 0.0 && temperature <= 5.0;
         require(heat(self.temperature), "temperature", self.temperature, "above 0 and at most 5")?;
         require(self.top_p > 0.0 && self.top_p <= 1.0, "top_p", self.top_p, "above 0 and at most 1")?;
-        require(self.max_prompt_tokens >= 1, "max_prompt_tokens", self.max_prompt_tokens, at_least_1)?;
-        require(self.max_response_tokens >= 1, "max_response_tokens", self.max_response_tokens, at_least_1)?;
+        length("max_prompt_tokens", self.max_prompt_tokens)?;
+        length("max_response_tokens", self.max_response_tokens)?;
         require(self.examples <= 16, "examples", self.examples, "at most 16")?;
-        require(self.max_example_chars >= 1, "max_example_chars", self.max_example_chars, at_least_1)?;
+        length("max_example_chars", self.max_example_chars)?;
         require(
             heat(self.worse_temperature),
             "worse_temperature",

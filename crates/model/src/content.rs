@@ -103,13 +103,53 @@ impl ModelContent {
     /// Hashes the files of the model at `path`: a GGUF file, a folder, or an `.onnx` file, which belongs to a folder.
     /// What else lies in the folder (a model card, a licence, a trainer's state) decides nothing and is left out.
     pub fn of(path: &Path) -> Result<Self, ModelError> {
+        match ModelFiles::of(path)? {
+            ModelFiles::File(path) => ContentHash::of_file(&path).map(Self::File),
+            ModelFiles::Folder(files) => files
+                .into_par_iter()
+                .map(|(name, path)| Ok((name, ContentHash::of_file(&path)?)))
+                .collect::<Result<_, ModelError>>()
+                .map(Self::Folder),
+        }
+    }
+
+    /// The whole as one hash: a GGUF file's own; for a folder, the hash of its files' names and hashes in the order of the
+    /// names.
+    pub fn hash(&self) -> ContentHash {
+        match self {
+            Self::File(hash) => *hash,
+            Self::Folder(files) => {
+                let mut hasher = Sha256::new();
+                for (name, hash) in files {
+                    hasher.update((name.len() as u64).to_le_bytes());
+                    hasher.update(name.as_bytes());
+                    hasher.update(hash.0);
+                }
+                ContentHash(hasher.finalize().into())
+            }
+        }
+    }
+}
+
+/// The files that decide what a model computes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelFiles {
+    /// A GGUF file, which has everything in it.
+    File(PathBuf),
+    /// A folder's files, by their names within it.
+    Folder(BTreeMap<String, PathBuf>),
+}
+
+impl ModelFiles {
+    /// The files of the model at `path`, as [`ModelContent::of`] takes them.
+    pub fn of(path: &Path) -> Result<Self, ModelError> {
         let is_onnx = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
         if path.is_dir() {
             Self::of_folder(path)
         } else if is_onnx && path.is_file() {
             Self::of_folder(&folder_of(path))
         } else {
-            Ok(Self::File(ContentHash::of_file(path)?))
+            Ok(Self::File(path.into()))
         }
     }
 
@@ -128,28 +168,7 @@ impl ModelContent {
             let reason = "the folder is empty, where a model's files are looked for".into();
             return Err(ModelError::Config { path: folder.into(), reason });
         }
-        let hashes = files
-            .into_par_iter()
-            .map(|(name, path)| Ok((name, ContentHash::of_file(&path)?)))
-            .collect::<Result<_, ModelError>>()?;
-        Ok(Self::Folder(hashes))
-    }
-
-    /// The whole as one hash: a GGUF file's own; for a folder, the hash of its files' names and hashes in the order of the
-    /// names.
-    pub fn hash(&self) -> ContentHash {
-        match self {
-            Self::File(hash) => *hash,
-            Self::Folder(files) => {
-                let mut hasher = Sha256::new();
-                for (name, hash) in files {
-                    hasher.update((name.len() as u64).to_le_bytes());
-                    hasher.update(name.as_bytes());
-                    hasher.update(hash.0);
-                }
-                ContentHash(hasher.finalize().into())
-            }
-        }
+        Ok(Self::Folder(files))
     }
 }
 

@@ -48,7 +48,7 @@ mod tokenizer;
 
 pub use chat_template::{ChatTemplate, GenerationPrompt};
 pub use config::{Config, Head};
-pub use content::{ContentHash, ModelContent, NotAHash};
+pub use content::{ContentHash, ModelContent, ModelFiles, NotAHash};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};
 pub use error::ModelError;
 pub use family::{Activation, Bias, BlockNorms, Design, EmbeddingScale, Family, HeadNorm, NormWeight};

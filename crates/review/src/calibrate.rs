@@ -22,8 +22,6 @@ pub struct Calibrated {
     pub reviewer: Reviewer,
     /// How well each measured mode tells seeds from damaged seeds; the chosen one first.
     pub separations: Vec<Separation>,
-    /// What it took.
-    pub usage: Usage,
 }
 
 /// How far a calibration is.
@@ -52,16 +50,19 @@ const TRIAL_DAMAGE: [Damage; 2] = [Damage::Mismatched, Damage::Shuffled];
 /// Seeds count as good pairs, each with another's response or its own damaged ([`Damage`]) as bad ones. The likelihood
 /// review is fitted on at most `calibration_seeds` of them and its figures are cross-validated by seed. The rubric and the
 /// expected review are measured on `trial_seeds`, the rubric with one short sample a pair, and only on as many pairs as it
-/// takes to see that none can be read. Which seeds these are depends on their keys and on `seed`, not on their order.
+/// takes to see that none can be read. Where there are too few seeds to fit the likelihood review, the other two are left to
+/// [`ModeSetting::Auto`]. Which seeds these are depends on their keys and on `seed`, not on their order.
 ///
 /// Seeds that are bad themselves blur the calibration; it is meant for a pool that is good for the most part.
+///
+/// What it took comes beside the reviewer and is no part of it: that depends on what the engine has read before.
 pub fn calibrate(
     backend: &mut dyn Backend,
     seeds: &[Item],
     settings: &ReviewSettings,
     seed: Seed,
     progress: &mut dyn FnMut(CalibrationProgress) -> ControlFlow<()>,
-) -> Result<Calibrated, ReviewError> {
+) -> Result<(Calibrated, Usage), ReviewError> {
     settings.validate()?;
     require(settings.mode != ModeSetting::None, "mode", "none", "a mode of review where there is to be one")?;
     let seeds = choose(seeds, settings.calibration_seeds.max(settings.trial_seeds), seed);
@@ -70,9 +71,12 @@ pub fn calibrate(
     let setting = settings.mode;
     if matches!(setting, ModeSetting::Auto | ModeSetting::Likelihood) {
         let seeds = &seeds[..seeds.len().min(settings.calibration_seeds)];
-        let (calibration, separation) =
-            calibrate_likelihood(backend, seeds, settings.folds, seed, &mut usage, progress)?;
-        measured.push((Reviewer::Likelihood(calibration), separation));
+        match calibrate_likelihood(backend, seeds, settings.folds, seed, &mut usage, progress) {
+            Ok((calibration, separation)) => measured.push((Reviewer::Likelihood(calibration), separation)),
+            // The other two need no fit.
+            Err(ReviewError::TooFewSeeds { .. }) if setting == ModeSetting::Auto => {}
+            Err(error) => return Err(error),
+        }
     }
     let trial = &seeds[..seeds.len().min(settings.trial_seeds)];
     if matches!(setting, ModeSetting::Auto | ModeSetting::Expected) {
@@ -95,7 +99,7 @@ pub fn calibrate(
     measured.sort_by(|one, two| two.1.auc.total_cmp(&one.1.auc));
     let reviewer = measured.first().map_or(Reviewer::Expected, |(reviewer, _)| *reviewer);
     let separations = measured.into_iter().map(|(_, separation)| separation).collect();
-    Ok(Calibrated { reviewer, separations, usage })
+    Ok((Calibrated { reviewer, separations }, usage))
 }
 
 /// At most `count` seeds that can be shown to a model, chosen by key.

@@ -55,7 +55,7 @@ pub struct RubricSettings {
     pub temperature: f32,
     /// Above 0, at most 1.
     pub top_p: f32,
-    /// The longest review, in tokens; at least 8.
+    /// The longest review, in tokens; 8 to 1,000,000.
     pub max_tokens: usize,
     /// How often the samples that cannot be read are drawn again under other seeds; at most 100.
     pub retries: usize,
@@ -79,15 +79,15 @@ pub struct ReviewSettings {
     pub temperature: f32,
     /// Rubric: above 0, at most 1.
     pub top_p: f32,
-    /// Rubric: the longest review, in tokens; at least 8.
+    /// Rubric: the longest review, in tokens; 8 to 1,000,000.
     pub max_tokens: usize,
     /// Rubric: how often the samples that cannot be read are drawn again under other seeds; at most 100.
     pub retries: usize,
-    /// Seeds that the likelihood review is calibrated on; at least 4.
+    /// Seeds that the likelihood review is calibrated on; 4 to 1,000,000.
     pub calibration_seeds: usize,
-    /// Seeds that the rubric and the expected review are measured on; at least 2.
+    /// Seeds that the rubric and the expected review are measured on; 2 to 1,000,000.
     pub trial_seeds: usize,
-    /// Parts of the cross-validation; at least 2.
+    /// Parts of the cross-validation; 2 to 1,000.
     pub folds: usize,
 }
 
@@ -123,9 +123,15 @@ impl ReviewSettings {
     /// Checks the ranges.
     pub fn validate(&self) -> Result<(), SettingError> {
         self.rubric().validate()?;
-        require(self.calibration_seeds >= 4, "calibration_seeds", self.calibration_seeds, "at least 4")?;
-        require(self.trial_seeds >= 2, "trial_seeds", self.trial_seeds, "at least 2")?;
-        require(self.folds >= 2, "folds", self.folds, "at least 2")
+        let Self { calibration_seeds, trial_seeds, folds, .. } = *self;
+        require(
+            (4..=1_000_000).contains(&calibration_seeds),
+            "calibration_seeds",
+            calibration_seeds,
+            "from 4 to 1000000",
+        )?;
+        require((2..=1_000_000).contains(&trial_seeds), "trial_seeds", trial_seeds, "from 2 to 1000000")?;
+        require((2..=1000).contains(&folds), "folds", folds, "from 2 to 1000")
     }
 }
 
@@ -141,7 +147,8 @@ impl RubricSettings {
             "above 0 and at most 10",
         )?;
         require(self.top_p > 0.0 && self.top_p <= 1.0, "top_p", self.top_p, "above 0 and at most 1")?;
-        require(self.max_tokens >= 8, "max_tokens", self.max_tokens, "at least 8")?;
+        let max_tokens = self.max_tokens;
+        require((8..=1_000_000).contains(&max_tokens), "max_tokens", max_tokens, "from 8 to 1000000")?;
         require(self.retries <= 100, "retries", self.retries, "at most 100")
     }
 }

@@ -54,7 +54,7 @@ fn go_on(_: lancer_review::CalibrationProgress) -> ControlFlow<()> {
 
 fn calibrated(engine: &mut ScriptedBackend, mode: ModeSetting) -> Calibrated {
     let settings = ReviewSettings { mode, ..ReviewSettings::default() };
-    calibrate(engine, &seeds(20), &settings, Seed(3), &mut go_on).expect("the script does not fail")
+    calibrate(engine, &seeds(20), &settings, Seed(3), &mut go_on).expect("the script does not fail").0
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn auto_takes_the_mode_that_tells_seeds_from_damaged_ones() {
 fn the_order_of_the_seeds_changes_nothing() {
     let settings =
         ReviewSettings { mode: ModeSetting::Likelihood, calibration_seeds: 8, ..Default::default() };
-    let one = calibrate(&mut knowing(), &seeds(20), &settings, Seed(3), &mut go_on).unwrap();
+    let one = calibrate(&mut knowing(), &seeds(20), &settings, Seed(3), &mut go_on).unwrap().0;
     let reversed: Vec<Item> = seeds(20).into_iter().rev().collect();
-    let two = calibrate(&mut knowing(), &reversed, &settings, Seed(3), &mut go_on).unwrap();
+    let two = calibrate(&mut knowing(), &reversed, &settings, Seed(3), &mut go_on).unwrap().0;
     assert_eq!(one, two);
     assert_eq!(one.separations[0].seeds, 8);
 }
@@ -201,6 +201,16 @@ fn too_few_seeds_are_an_error_that_says_so() {
     let settings = ReviewSettings { mode: ModeSetting::Likelihood, ..Default::default() };
     let error = calibrate(&mut knowing(), &seeds(3), &settings, Seed(1), &mut go_on).unwrap_err();
     assert!(matches!(error, ReviewError::TooFewSeeds { usable: 3, needed: 4 }), "{error}");
+}
+
+#[test]
+fn auto_does_without_the_likelihood_where_there_are_too_few_seeds_for_it() {
+    let settings = ReviewSettings::default();
+    let (calibrated, _) = calibrate(&mut judging(), &seeds(3), &settings, Seed(1), &mut go_on).unwrap();
+    let modes: Vec<Mode> = calibrated.separations.iter().map(|one| one.mode).collect();
+    assert_eq!(modes.len(), 2);
+    assert!(!modes.contains(&Mode::Likelihood), "{modes:?}");
+    assert_eq!(calibrated.reviewer.mode(), modes[0]);
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn compared(arguments: &Arguments, Row { automatic_key, fields }: Row) -> Result
     let reject = |reason: String, fields: &Map<String, Value>| {
         let text = serde_json::to_string(fields).unwrap_or_default();
         let place = automatic_key.rsplit_once('-').and_then(|(_, place)| place.parse().ok()).unwrap_or(0);
-        Reject { place, reason, text: text.chars().take(200).collect() }
+        Reject { file: None, place, reason, text: text.chars().take(200).collect() }
     };
     let score = match arguments.best.as_deref().map(|name| (name, fields.get(name))) {
         None | Some((_, None | Some(Value::Null))) => None,

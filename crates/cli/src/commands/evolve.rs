@@ -38,8 +38,8 @@ pub(crate) struct Arguments {
     /// how far the runs are apart.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// End with exit code 3 unless the last model is better than the first: the interval of the gain over all tasks is
-    /// above zero, and no task is worse.
+    /// End with exit code 3 unless the model that is kept is better than the first: the interval of the gain over all tasks
+    /// is above zero, and no task is worse.
     #[arg(long)]
     require_gain: bool,
     #[command(flatten)]
@@ -52,7 +52,8 @@ pub(crate) struct RecipeOptions {
     /// A TOML file with settings; what it leaves out has its default. See below for all of them.
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Pairs of a prompt and a response to begin with: .jsonl, .json or .parquet, in any of the usual layouts.
+    /// Pairs of a prompt and a response to begin with: .jsonl, .json, .csv or .parquet, in any of the usual layouts; a folder
+    /// of them, a pattern such as 'data/*.jsonl', or hf://datasets/OWNER/NAME/PATH.
     #[arg(long, value_name = "FILE")]
     seeds: Option<PathBuf>,
     /// A task to evaluate each model on, a TOML file; may be repeated. Replaces the recipe's.
@@ -62,7 +63,7 @@ pub(crate) struct RecipeOptions {
     #[arg(long, value_name = "N")]
     pub(crate) iterations: Option<u32>,
     /// Decides everything that is drawn at random.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
     /// How pairs are reviewed.
     #[arg(long, value_enum)]
@@ -110,12 +111,11 @@ fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         table::print(summary);
         outln!("report      {}", report.display());
     });
-    let last = summary.iterations.last();
-    match last.map(|iteration| iteration.outcome) {
-        Some(Outcome::Better) => Ok(()),
-        _ if !arguments.require_gain => Ok(()),
-        _ => Err(Failure::NoGain(last.map(|iteration| iteration.advice.clone()).unwrap_or_default())),
+    if !arguments.require_gain || summary.kept.outcome == Outcome::Better {
+        return Ok(());
     }
+    let last = summary.iterations.last();
+    Err(Failure::NoGain(last.map(|iteration| iteration.advice.clone()).unwrap_or_default()))
 }
 
 fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
@@ -191,18 +191,23 @@ impl RecipeOptions {
         }
         let here = env::current_dir()?;
         let recipe = recipe.resolved(&here);
-        for path in [&recipe.model, &recipe.seeds].into_iter().chain(&recipe.evaluate.tasks) {
-            if !path.exists() {
-                return Err(EvolveError::Io {
-                    action: "find",
-                    path: path.clone(),
-                    source: std::io::ErrorKind::NotFound.into(),
-                }
-                .into());
-            }
-        }
+        // One that leads to no file says so here, before anything else is done.
+        lancer_data::files_of(&recipe.seeds)?
+            .iter()
+            .chain([&recipe.model])
+            .chain(&recipe.evaluate.tasks)
+            .try_for_each(|path| existing(path))?;
         Ok(recipe)
     }
+}
+
+/// An error where there is nothing at a path.
+fn existing(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let (path, source) = (path.to_owned(), std::io::ErrorKind::NotFound.into());
+    Err(EvolveError::Io { action: "find", path, source }.into())
 }
 
 /// All settings with their defaults, for help texts.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use lancer_backend::Usage;
 use lancer_review::{Calibrated, Detail, Item, Outcome, Review, ReviewError, ReviewSettings, ReviewSink};
 use serde::Serialize;
 
@@ -61,6 +62,8 @@ struct Report {
     calibration_seconds: f64,
     /// Wall time of the review, without loading the model and without the calibration.
     seconds: f64,
+    /// What the calibration took.
+    calibration_usage: Usage,
     calibration: Calibrated,
 }
 
@@ -85,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let calibrated =
         lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |_| bars.add(0, 0));
     bars.stop();
-    let calibration = calibrated.map_err(failure)?;
+    let (calibration, calibration_usage) = calibrated.map_err(failure)?;
     let (calibration_seconds, clock) = (clock.elapsed().as_secs_f64(), Instant::now());
     bars.start("review".into(), "pairs", 0, items.len());
     let mut sink = Sink { bars: &mut bars, reviews: vec![None; items.len()] };
@@ -108,6 +111,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         mean_score: (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64),
         calibration_seconds,
         seconds,
+        calibration_usage,
         calibration,
     };
     output.print(&report, |report| {

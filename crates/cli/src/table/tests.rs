@@ -4,8 +4,8 @@ use lancer_eval::{BootstrapSettings, Metric, compare};
 use lancer_evolve::{
     Stage,
     summary::{
-        AnnotateCounts, AtLeast, CleanCounts, Counts, Funnel, GenerateCounts, IterationFiles, Outcome,
-        PoolCounts, ReviewCounts, Scores, TaskSummary,
+        AnnotateCounts, AtLeast, CleanCounts, Counts, Funnel, GenerateCounts, IterationFiles, KeptModel,
+        Outcome, PoolCounts, ReviewCounts, Scores, TaskSummary,
     },
 };
 
@@ -46,10 +46,17 @@ fn summary() -> Summary {
             estimate: comparison.before,
         }],
         planned: 1,
+        kept: KeptModel {
+            model: 1,
+            outcome: Outcome::Better,
+            gain: Some(comparison.difference),
+            files: IterationFiles::default(),
+        },
         iterations: vec![IterationSummary {
             iteration: 1,
             started_from: 0,
             unfinished: None,
+            rejected: None,
             outcome: Outcome::Better,
             gain: Some(comparison.difference),
             conclusion: "word ".repeat(60),

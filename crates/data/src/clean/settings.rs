@@ -8,12 +8,12 @@ use crate::{SettingError, rouge::Definition};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CleanSettings {
-    /// A new prompt has at least so many words. Words are what white space separates, so these limits say little of
+    /// A new prompt has at least so many words; 0 to 1,000,000. Words are what white space separates, so these limits say little of
     /// languages that are written without it.
     pub min_prompt_words: usize,
-    /// A response has at least so many words; see `short_responses`.
+    /// A response has at least so many words, 0 to 1,000,000; see `short_responses`.
     pub min_response_words: usize,
-    /// A response has at most so many words; not below `min_response_words`.
+    /// A response has at most so many words; not below `min_response_words`, at most 1,000,000.
     pub max_response_words: usize,
     /// Where `min_response_words` does not hold.
     pub short_responses: ShortResponses,
@@ -65,6 +65,9 @@ impl Default for CleanSettings {
     }
 }
 
+/// The largest limit in words.
+const MOST_WORDS: usize = 1_000_000;
+
 impl CleanSettings {
     /// Checks the ranges.
     pub fn validate(&self) -> Result<(), SettingError> {
@@ -72,9 +75,17 @@ impl CleanSettings {
         if !(0.0..=1.0).contains(&self.threshold) {
             return invalid("threshold", format!("{} is not between 0 and 1", self.threshold));
         }
-        if self.max_response_words < self.min_response_words.max(1) {
-            let least = self.min_response_words.max(1);
-            return invalid("max_response_words", format!("{} is below {least}", self.max_response_words));
+        for (setting, words) in
+            [("min_prompt_words", self.min_prompt_words), ("min_response_words", self.min_response_words)]
+        {
+            if words > MOST_WORDS {
+                return invalid(setting, format!("{words} is not from 0 to {MOST_WORDS}"));
+            }
+        }
+        let least = self.min_response_words.max(1);
+        if !(least..=MOST_WORDS).contains(&self.max_response_words) {
+            let reason = format!("{} is not from {least} to {MOST_WORDS}", self.max_response_words);
+            return invalid("max_response_words", reason);
         }
         if self.forbidden.iter().any(|word| word.trim().is_empty()) {
             return invalid("forbidden", "one of the words is empty; leave it out".into());

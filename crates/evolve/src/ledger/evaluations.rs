@@ -20,6 +20,15 @@ pub struct EvaluationRow {
     pub detail: String,
 }
 
+/// A model is not taken further.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rejection {
+    /// The number of the model that is kept instead.
+    pub kept: u32,
+    /// Why.
+    pub reason: String,
+}
+
 impl Ledger {
     pub(crate) fn add_evaluation(&self, iteration: u32, row: &EvaluationRow) -> Result<(), EvolveError> {
         self.write(
@@ -55,5 +64,23 @@ impl Ledger {
         Ok(self
             .value("SELECT model FROM start WHERE iteration = ?1", [iteration])?
             .unwrap_or(iteration.saturating_sub(1)))
+    }
+
+    /// The number of the model that the run has come to: that from which the iteration after the last finished one starts.
+    pub fn kept(&self) -> Result<u32, EvolveError> {
+        match self.finished_iterations()? {
+            None => Ok(0),
+            Some(last) => self.start(last + 1),
+        }
+    }
+
+    /// Why the gate rejected the model of an iteration, and the model that is kept instead; `None` where it did not.
+    pub fn rejection(&self, iteration: u32) -> Result<Option<Rejection>, EvolveError> {
+        let rows = self.rows(
+            "SELECT model, reason FROM start WHERE iteration = ?1 AND model <> ?2",
+            (iteration + 1, iteration),
+            |row| Ok(Rejection { kept: row.get(0)?, reason: row.get(1)? }),
+        )?;
+        Ok(rows.into_iter().next())
     }
 }

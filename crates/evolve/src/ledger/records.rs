@@ -96,9 +96,11 @@ pub struct VerdictRow {
     pub detail: Option<String>,
 }
 
-/// A line of the seed file that could not be used.
+/// A line of a file of seeds that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RejectRow {
+    /// The file.
+    pub file: String,
     /// Line or row, from 1.
     pub place: u64,
     /// Why.
@@ -125,13 +127,16 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
 
 impl Ledger {
     pub(crate) fn add_reject(&self, row: &RejectRow) -> Result<(), EvolveError> {
-        self.write("INSERT OR REPLACE INTO reject VALUES (?1, ?2, ?3)", (row.place, &row.reason, &row.text))
+        self.write(
+            "INSERT OR REPLACE INTO reject VALUES (?1, ?2, ?3, ?4)",
+            (&row.file, row.place, &row.reason, &row.text),
+        )
     }
 
-    /// Lines of the seed file that could not be used.
+    /// Lines of the files of seeds that could not be used.
     pub fn rejects(&self) -> Result<Vec<RejectRow>, EvolveError> {
-        self.rows("SELECT place, reason, text FROM reject ORDER BY place", [], |row| {
-            Ok(RejectRow { place: row.get(0)?, reason: row.get(1)?, text: row.get(2)? })
+        self.rows("SELECT file, place, reason, text FROM reject ORDER BY file, place", [], |row| {
+            Ok(RejectRow { file: row.get(0)?, place: row.get(1)?, reason: row.get(2)?, text: row.get(3)? })
         })
     }
 

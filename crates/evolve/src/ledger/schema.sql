@@ -1,5 +1,6 @@
 -- The ledger of a run. Every row has a key made from what caused it, and is written when the thing exists.
--- Only `timing` and `commits` depend on when and how often a run was interrupted.
+-- Only `timing`, `hashed` and `commits` depend on when and how often a run was interrupted; and the name `run` in `meta` is drawn at
+-- random for each run.
 -- This is the newest version: a change comes with a file in migrations/ (see migrations.rs).
 
 CREATE TABLE meta (
@@ -15,6 +16,35 @@ CREATE TABLE commits (
 
 INSERT INTO commits VALUES (1, 0);
 
+-- The files from which everything follows, each as it was when the run first knew it. A run whose files are others does not go
+-- on.
+CREATE TABLE input (
+    kind      TEXT NOT NULL,    -- seeds, model, task, task_data
+    owner     TEXT NOT NULL,    -- what the recipe calls it: the path of the seeds, of the model or of the task file
+    place     INTEGER NOT NULL, -- its place among the files of its owner, in the order in which they are read
+    path      TEXT NOT NULL,
+    bytes     INTEGER NOT NULL,
+    sha256    TEXT NOT NULL,
+    iteration INTEGER NOT NULL, -- the stage from which on it is known: the first one, but in runs of older versions
+    stage     TEXT NOT NULL,
+    PRIMARY KEY (kind, owner, place)
+) WITHOUT ROWID;
+
+-- The models that the run has written, each by its content when the stage that wrote it was finished.
+CREATE TABLE model (
+    name      TEXT PRIMARY KEY, -- within models/: m0.gguf, m1.gguf, m1; and m1-sft, which is removed when its iteration ends
+    sha256    TEXT NOT NULL,    -- of a folder, over the names and hashes of its files
+    iteration INTEGER NOT NULL,
+    stage     TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- What a file was when it was hashed, so that one that has not been touched since is not read again.
+CREATE TABLE hashed (
+    path   TEXT PRIMARY KEY,
+    state  TEXT NOT NULL,       -- size, times of change, place on the disk
+    sha256 TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- Stages that are finished.
 CREATE TABLE stage (
     iteration INTEGER NOT NULL,
@@ -23,7 +53,7 @@ CREATE TABLE stage (
     PRIMARY KEY (iteration, stage)
 ) WITHOUT ROWID;
 
--- What a stage took, over all sessions together.
+-- What a stage took, over all sessions together. What it trained on is in `step`.
 CREATE TABLE timing (
     iteration INTEGER NOT NULL,
     stage     TEXT NOT NULL,
@@ -31,16 +61,17 @@ CREATE TABLE timing (
     read      INTEGER NOT NULL, -- tokens that were read
     reused    INTEGER NOT NULL, -- prompt tokens that did not have to be computed again
     generated INTEGER NOT NULL, -- tokens that were written
-    trained   INTEGER NOT NULL, -- tokens that were trained on, prompts included
     PRIMARY KEY (iteration, stage)
 ) WITHOUT ROWID;
 
--- Lines of the seed file that could not be used.
+-- Lines of the files of seeds that could not be used.
 CREATE TABLE reject (
-    place  INTEGER PRIMARY KEY, -- line or row, from 1
+    file   TEXT NOT NULL,
+    place  INTEGER NOT NULL,    -- line or row, from 1
     reason TEXT NOT NULL,
-    text   TEXT NOT NULL
-);
+    text   TEXT NOT NULL,
+    PRIMARY KEY (file, place)
+) WITHOUT ROWID;
 
 -- Pairs of a prompt and a response: the seeds (iteration 0), and what was written and is usable.
 CREATE TABLE record (

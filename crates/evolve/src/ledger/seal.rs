@@ -49,7 +49,7 @@ const SEALED: [(Stage, &[(&str, &str)]); 11] = [
 ];
 
 /// The tables whose rows belong to no stage, or change after it.
-pub(crate) const UNSEALED: [&str; 4] = ["commits", "meta", "stage", "timing"];
+pub(crate) const UNSEALED: [&str; 7] = ["commits", "hashed", "input", "meta", "model", "stage", "timing"];
 
 impl Ledger {
     /// The checksum of a stage's rows as they are now.

@@ -5,10 +5,11 @@ use std::{fs, path::Path};
 use toml::{Table, Value};
 
 use super::{Method, Recipe, with_changes};
-use crate::error::EvolveError;
+use crate::{error::EvolveError, identity::NAME};
 
 impl Recipe {
-    /// Reads a TOML file; what it leaves out has its default.
+    /// Reads a TOML file; what it leaves out has its default. The `run` of a run's own file, which says whose it is, is no
+    /// setting and is passed over.
     ///
     /// # Errors
     /// [`EvolveError::Recipe`] with the line and the field, and what the field may be.
@@ -23,7 +24,10 @@ impl Recipe {
 
     /// The recipe that a text in TOML changes the default into.
     fn parse(text: &str) -> Result<Self, String> {
-        let given: Table = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut given: Table = toml::from_str(text).map_err(|error| error.to_string())?;
+        if given.get(NAME).is_some_and(Value::is_str) {
+            given.remove(NAME);
+        }
         // A section that is given in part keeps this recipe's defaults for the rest, not those of its type: fine-tuning and
         // preference training have one type and other learning rates.
         let method = given.get("recipe").cloned().map(Value::try_into::<Method>).transpose();
@@ -32,7 +36,7 @@ impl Recipe {
         merge(&mut table, method.unwrap_or_default().table());
         merge(&mut table, given);
         // What is wrong is looked for in the text itself first, where the error can show the line.
-        table.try_into().map_err(|error: toml::de::Error| match toml::from_str::<Self>(text) {
+        table.try_into().map_err(|error: toml::de::Error| match toml::from_str::<Self>(&without_name(text)) {
             Err(in_text) => in_text.to_string(),
             Ok(_) => error.message().to_owned(),
         })
@@ -87,6 +91,12 @@ impl Method {
         table.insert("recipe".into(), Value::String(self.name().into()));
         table
     }
+}
+
+/// The text without the line of the run's name, which becomes an empty one, so that all others keep their numbers.
+fn without_name(text: &str) -> String {
+    let is_name = |line: &str| line.split_once('=').is_some_and(|(name, _)| name.trim() == NAME);
+    text.lines().map(|line| if is_name(line) { "\n".to_owned() } else { format!("{line}\n") }).collect()
 }
 
 /// Puts `given` over `table`, section by section.
@@ -147,6 +157,10 @@ mod tests {
         let recipe = Recipe::default();
         assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe);
         assert_eq!(Recipe::parse("").unwrap(), recipe);
+        let of_a_run = crate::identity::recipe_file(&recipe, "0a1b");
+        assert_eq!(Recipe::parse(&of_a_run).unwrap(), recipe);
+        let error = Recipe::parse(&of_a_run.replace("format", "formet")).unwrap_err();
+        assert!(error.contains("formet") && error.contains("line"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,8 @@ function drawHeader() {
   document.getElementById("state").textContent = state + next;
   document.getElementById("conclusions").append(
     ...iterations.map((iteration) => el("p", { class: "conclusion" }, withModels(iteration.conclusion))),
-    last ? el("p", { class: "conclusion" }, last.advice) : "");
+    last ? el("p", { class: "conclusion" }, last.advice) : "",
+    iterations.some((iteration) => iteration.rejected) ? el("p", { class: "conclusion" }, withModels(`The model that the run has come to is M_${summary.kept.model}.`)) : "");
   document.getElementById("confidence").textContent = `${fixed(100 * summary.confidence, 0)} %`;
 
   const figure = (title, value, note) => el("div", {}, el("dt", {}, title), el("dd", {}, value, note && el("small", {}, note)));
@@ -56,7 +57,7 @@ const VERDICTS = { better: "better", worse: "worse", not_told_apart: "not told a
 function drawEvaluation() {
   const tasks = summary.baseline.map((baseline) => {
     const compared = iterations.flatMap((iteration) =>
-      iteration.tasks.filter((task) => task.task === baseline.task).map((task) => ({ number: iteration.iteration, ...task.comparison })));
+      iteration.tasks.filter((task) => task.task === baseline.task).map((task) => ({ number: iteration.iteration, rejected: iteration.rejected, ...task.comparison })));
     return taskTable(baseline, compared);
   });
   body("evaluation").append(...(tasks.length ? tasks : [nothing("No task was evaluated.")]));
@@ -76,7 +77,7 @@ function taskTable(baseline, compared) {
     cells);
   const rows = [
     row(model(0), baseline.estimate, "before", [el("td"), el("td"), el("td"), el("td")]),
-    ...compared.map((one) => row(model(one.number), one.after, one.verdict, [
+    ...compared.map((one) => row([model(one.number), one.rejected && ", rejected"], one.after, one.verdict, [
       el("td", { class: "drawn" }, interval(one.difference, differences, one.verdict, 0)),
       el("td", { class: "number" }, el("b", {}, difference(one.difference.mean))),
       el("td", { class: "number muted" }, `${difference(one.difference.low)} to ${difference(one.difference.high)}`),
@@ -110,8 +111,8 @@ function drawFunnel() {
       rows.map((row) => funnelRow(row, barOf(row, iteration.funnel), widest))));
   });
   if (data.rejects.length > 0) {
-    host.append(el("details", {}, el("summary", {}, `Lines of the seed file that were not usable: ${count(data.rejects.length)}`),
-      table([["line", "number"], "reason", "text"], data.rejects.map((reject) => [count(reject.place), reject.reason, el("code", {}, reject.text)]))));
+    host.append(el("details", {}, el("summary", {}, `Lines of the files of seeds that were not usable: ${count(data.rejects.length)}`),
+      table(["file", ["line", "number"], "reason", "text"], data.rejects.map((reject) => [reject.file, count(reject.place), reject.reason, el("code", {}, reject.text)]))));
   }
 }
 

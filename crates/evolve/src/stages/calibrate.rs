@@ -7,7 +7,7 @@ use lancer_review::{CalibrationProgress, Item, Mode, ModeSetting};
 use super::{Session, interrupted_if};
 use crate::{
     error::EvolveError,
-    ledger::{Record, Timing},
+    ledger::Record,
     progress::Progress,
     stage::Stage,
     summary::USEFUL_AUC,
@@ -35,11 +35,10 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         let result =
             lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |at| bar.at(at));
         let is_interrupted = bar.end();
-        if let Ok(calibrated) = &result {
-            let (stage, usage) = (Stage::Calibrate, calibrated.usage);
+        if let Ok((calibrated, usage)) = &result {
             ledger.together(|| {
                 ledger.set_calibration(iteration, calibrated)?;
-                ledger.add_timing(&Timing { iteration, stage, seconds: 0.0, usage, trained: 0 })
+                ledger.add_timing((iteration, Stage::Calibrate), session.laps.lap(), *usage)
             })?;
         }
         interrupted_if(is_interrupted, iteration, Stage::Calibrate)?;

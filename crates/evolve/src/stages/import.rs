@@ -7,6 +7,7 @@ use crate::{
     engines::RunnableModels,
     error::EvolveError,
     files,
+    inputs::Written,
     ledger::{Origin, Record, RejectRow, VerdictRow},
     models,
     progress::Progress,
@@ -32,7 +33,12 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
     let rejects: Vec<RejectRow> = read
         .rejects
         .into_iter()
-        .map(|reject| RejectRow { place: reject.place, reason: reject.reason, text: reject.text })
+        .map(|reject| RejectRow {
+            file: reject.file.as_deref().unwrap_or(&recipe.seeds).display().to_string(),
+            place: reject.place,
+            reason: reject.reason,
+            text: reject.text,
+        })
         .collect();
     if !rejects.is_empty() {
         lancer_data::write_rows(&session.folder.join("rejects.jsonl"), &rejects)?;
@@ -52,10 +58,11 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
             ledger.add_reject(row)?;
         }
         for (pair, found) in read.pairs.into_iter().zip(&found) {
+            let key = seed_key(&pair.key);
             match found {
-                None => ledger.add_to_pool(&pair.key, 1)?,
+                None => ledger.add_to_pool(&key, 1)?,
                 Some(found) => ledger.add_verdict(&VerdictRow {
-                    record: pair.key.clone(),
+                    record: key.clone(),
                     iteration: 0,
                     rule: Some(Rule::Contaminated.as_str().into()),
                     resembles: None,
@@ -63,8 +70,8 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
                 })?,
             }
             ledger.add_record(&Record {
-                seed: pair.key.clone(),
-                key: pair.key,
+                seed: key.clone(),
+                key,
                 iteration: 0,
                 origin: Origin::Seed,
                 source: None,
@@ -81,6 +88,12 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
     import_model(session)
 }
 
+/// The key of a seed: its own, with `/` and `>`, which stand between the parts of all keys that the run makes, written as `%2F`
+/// and `%3E`. So no id in the data, such as one that an earlier run has exported, can be the key of something that this run makes.
+fn seed_key(id: &str) -> String {
+    id.replace('%', "%25").replace('/', "%2F").replace('>', "%3E")
+}
+
 /// Says how many seeds are left out, since they hold items of evaluation tasks.
 fn note_contaminated(progress: &mut dyn Progress, pairs: &[Pair], found: &[Option<Contamination>]) {
     let mut contaminated = pairs.iter().zip(found).filter_map(|(pair, found)| Some((pair, found.as_ref()?)));
@@ -93,11 +106,19 @@ fn note_contaminated(progress: &mut dyn Progress, pairs: &[Pair], found: &[Optio
     }
 }
 
+/// Settles in which form the run's models are run.
 fn import_model(session: &mut Session<'_>) -> Result<(), EvolveError> {
-    let to = models::gguf(session.folder, 0);
-    if to.exists() || session.engines.runs() == RunnableModels::Trainable {
-        return Ok(());
+    let form = session.engines.runs();
+    if form == RunnableModels::Gguf {
+        write_first_model(session)?;
     }
+    session.form = Some(form);
+    Written::new(session.folder, session.ledger).set_form(form)
+}
+
+/// Writes the user's model as the GGUF file from which it is run.
+pub(super) fn write_first_model(session: &mut Session<'_>) -> Result<(), EvolveError> {
+    let to = models::gguf(session.folder, 0);
     let from = session.recipe.model.clone();
     files::whole(&to, |scratch| {
         session.engines.import(&from, scratch, session.recipe.format).map_err(|source| EvolveError::Import {

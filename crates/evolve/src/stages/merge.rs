@@ -76,9 +76,12 @@ fn next_start(session: &Session<'_>, iteration: u32) -> Result<(u32, String), Ev
     Ok(if worse > 0 && better == 0 {
         (
             before,
-            format!("model {iteration} is worse than model {before} on {worse} tasks and better on none"),
+            format!(
+                "M_{iteration} is worse than M_{before} on {worse} of {} tasks and better on none",
+                compared.len()
+            ),
         )
     } else {
-        (iteration, format!("model {iteration} is better on {better} tasks and worse on {worse}"))
+        (iteration, format!("M_{iteration} is better than M_{before} on {better} tasks and worse on {worse}"))
     })
 }

@@ -42,7 +42,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         let base = training_base(&start, &settings.learner)?;
         let checkpoints = models::checkpoints(session.folder, iteration, Phase::Preference.as_str());
         let mut references = References::new(session.ledger, iteration)?;
-        let mut observer = Observer::new(session.ledger, session.progress, iteration, Phase::Preference);
+        let mut observer =
+            Observer::new(session.ledger, session.progress, &session.laps, iteration, Phase::Preference);
         let report = train_preference(
             learner.as_mut(),
             Split { train: &train, held_out: &held_out },
@@ -57,7 +58,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         if let Some(error) = references.failed {
             return Err(error);
         }
-        session.trained += outcome?.unwrap_or_default();
+        outcome?;
     }
     session.progress.begin(iteration, Stage::Preference, "files", 0, 1 + usize::from(gguf.is_some()));
     export(learner.as_ref(), &trainable, WeightFormat::F32)?;

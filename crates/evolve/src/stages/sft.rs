@@ -7,7 +7,7 @@ use lancer_prefer::{Candidate, CheckpointPolicy, Draw, SftExample, Split, draw, 
 
 use super::{
     Session,
-    training::{Observer, export, prompt},
+    training::{Observer, Trained, export, prompt},
 };
 use crate::{
     base::training_base,
@@ -48,7 +48,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let (train, held_out) = (examples(&train), examples(&held_out));
     let base = training_base(&start, &settings.learner)?;
     let checkpoints = models::checkpoints(session.folder, iteration, Phase::Sft.as_str());
-    let mut observer = Observer::new(session.ledger, session.progress, iteration, Phase::Sft);
+    let mut observer = Observer::new(session.ledger, session.progress, &session.laps, iteration, Phase::Sft);
     let report = train_sft(
         learner.as_mut(),
         Split { train: &train, held_out: &held_out },
@@ -57,8 +57,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         seed.derive("batches"),
         &mut observer,
     );
-    let Some(trained) = observer.outcome(report)? else { return Ok(()) };
-    session.trained += trained;
+    if observer.outcome(report)? == Trained::Nothing {
+        return Ok(());
+    }
     export(learner.as_ref(), &fine_tuned, WeightFormat::F32)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
-use lancer_backend::{Learner, Message, WeightFormat};
+use lancer_backend::{Learner, Message, Usage, WeightFormat};
 use lancer_prefer::{
     Checkpoint, EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, SetAside, StepRecord,
     TrainingError, TrainingObserver, TrainingPlan, TrainingReport,
@@ -11,20 +11,30 @@ use lancer_prefer::{
 use crate::{
     error::EvolveError,
     files,
+    laps::Laps,
     ledger::{Ledger, Phase},
     progress::Progress,
     stage::Stage,
 };
 
+/// What a phase of training came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trained {
+    /// It made its steps.
+    Finished,
+    /// There was no example to train on.
+    Nothing,
+}
+
 /// Writes steps into the ledger and shows them.
 pub(super) struct Observer<'a> {
     ledger: &'a Ledger,
     progress: &'a mut dyn Progress,
+    laps: &'a Laps,
     iteration: u32,
     phase: Phase,
     /// Tokens of the step that is being made, shown so far.
     shown: u64,
-    trained: u64,
     failed: Option<EvolveError>,
 }
 
@@ -32,10 +42,11 @@ impl<'a> Observer<'a> {
     pub(super) fn new(
         ledger: &'a Ledger,
         progress: &'a mut dyn Progress,
+        laps: &'a Laps,
         iteration: u32,
         phase: Phase,
     ) -> Self {
-        Self { ledger, progress, iteration, phase, shown: 0, trained: 0, failed: None }
+        Self { ledger, progress, laps, iteration, phase, shown: 0, failed: None }
     }
 
     fn stage(&self) -> Stage {
@@ -45,12 +56,12 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The number of tokens trained on, if the run was finished; `None` where there was no example to train on, which is
-    /// noted: the phase is skipped. The rows are committed, so that no model is written before them.
+    /// Whether anything was trained on, if the run was finished; where there was no example to train on, that is noted: the
+    /// phase is skipped. The rows are committed, so that no model is written before them.
     pub(super) fn outcome(
         self,
         report: Result<TrainingReport, TrainingError>,
-    ) -> Result<Option<u64>, EvolveError> {
+    ) -> Result<Trained, EvolveError> {
         self.progress.end();
         let stage = self.stage();
         if let Some(error) = self.failed {
@@ -60,10 +71,10 @@ impl<'a> Observer<'a> {
         match report {
             Err(error @ TrainingError::NoExamples { .. }) => {
                 self.progress.note(&format!("{stage} is skipped: {error}"));
-                Ok(None)
+                Ok(Trained::Nothing)
             }
             Err(error) => Err(error.into()),
-            Ok(TrainingReport { outcome: Outcome::Finished, .. }) => Ok(Some(self.trained)),
+            Ok(TrainingReport { outcome: Outcome::Finished, .. }) => Ok(Trained::Finished),
             Ok(TrainingReport { outcome: Outcome::Interrupted { .. }, .. }) => {
                 Err(EvolveError::Interrupted { iteration: self.iteration, stage })
             }
@@ -117,8 +128,10 @@ impl TrainingObserver for Observer<'_> {
 
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
         self.shown = 0;
-        self.trained += record.tokens;
-        let written = self.ledger.add_step(self.iteration, self.phase, record);
+        // The time goes with the step that took it.
+        let written = self.ledger.add_step(self.iteration, self.phase, record).and_then(|()| {
+            self.ledger.add_timing((self.iteration, self.stage()), self.laps.lap(), Usage::default())
+        });
         self.keep(written)?;
         self.progress.advance(1, 0)
     }

@@ -9,7 +9,7 @@ use crate::{
     comparison::metric_name,
     ledger::{
         EvaluationRow, Ledger, Origin, PairRow, Phase, Record, RejectRow, ReviewRow, Sample, SftKind, SftRow,
-        StepRow, Timing, VerdictRow,
+        StepRow, VerdictRow,
     },
     stage::Stage,
 };
@@ -55,7 +55,7 @@ pub(crate) fn whole() -> HandFilled {
 
 impl HandFilled {
     fn finish(&self, iteration: u32, stage: Stage, seconds: f64, usage: Usage) {
-        self.ledger.add_timing(&Timing { iteration, stage, seconds, usage, trained: 0 }).unwrap();
+        self.ledger.add_timing((iteration, stage), seconds, usage).unwrap();
         self.ledger.set_finished(iteration, stage).unwrap();
     }
 
@@ -105,7 +105,8 @@ impl HandFilled {
             self.record(key, 0, Origin::Seed, key);
             self.ledger.add_to_pool(key, 1).unwrap();
         }
-        let reject = RejectRow { place: 3, reason: "no prompt".into(), text: "{}".into() };
+        let reject =
+            RejectRow { file: "seeds.jsonl".into(), place: 3, reason: "no prompt".into(), text: "{}".into() };
         self.ledger.add_reject(&reject).unwrap();
         self.finish(0, Stage::Import, 1.0, Usage::default());
         for (key, score) in [("a", Some(8.0)), ("b", Some(5.0)), ("c", None), ("d", Some(2.0))] {
@@ -254,9 +255,5 @@ impl HandFilled {
 }
 
 fn calibrated(separation: Separation) -> lancer_review::Calibrated {
-    lancer_review::Calibrated {
-        reviewer: lancer_review::Reviewer::Expected,
-        separations: vec![separation],
-        usage: Usage::default(),
-    }
+    lancer_review::Calibrated { reviewer: lancer_review::Reviewer::Expected, separations: vec![separation] }
 }

@@ -3,7 +3,7 @@
 use lancer_eval::{Comparison, Estimate, Verdict};
 
 use super::{Notation, Outcome, TaskSummary};
-use crate::stage::Stage;
+use crate::{ledger::Rejection, stage::Stage};
 
 /// Whether the model of an iteration is better, worse or not told apart from `M_0`, on which tasks, by how much.
 /// `confidence` is that of the intervals.
@@ -39,6 +39,11 @@ pub(super) fn conclusion(
         None => format!("So far M_{iteration} is, against M_0, {parts}."),
         Some(gain) => format!("M_{iteration} {} {parts}.", overall(outcome, gain, confidence)),
     }
+}
+
+/// What follows where the gate rejected the model.
+pub(super) fn rejection(Rejection { kept, reason }: &Rejection) -> String {
+    format!(" It is rejected, and M_{kept} is kept: {reason}.")
 }
 
 /// The outcome, with the gain over all tasks.

@@ -32,9 +32,11 @@ pub struct Cost {
 pub struct TrialOutcome {
     /// The seed.
     pub seed: u64,
+    /// The number of the model that it has come to: the last that its gate did not reject.
+    pub model: u32,
     /// What it took.
     pub cost: Cost,
-    /// The mean gain of its last model over all tasks, in standard deviations; `None` without tasks.
+    /// The mean gain of that model over all tasks, in standard deviations; `None` without tasks.
     pub gain: Option<Estimate>,
 }
 
@@ -66,7 +68,7 @@ impl Spread {
 pub struct TaskStanding {
     /// The task.
     pub task: String,
-    /// `M_0` against the last models, each item's value being the mean over the trials.
+    /// `M_0` against the models that are kept, each item's value being the mean over the trials.
     pub comparison: Comparison,
     /// Each trial's difference from `M_0`.
     pub spread: Spread,
@@ -125,9 +127,10 @@ fn standing(name: &str, trials: &[&Trial]) -> Result<Standing, EvolveError> {
     for trial in trials {
         let ledger = Ledger::read(&trial.folder.join(Run::LEDGER))?;
         let last = ledger.finished_iterations()?.unwrap_or(0);
-        let tasks = comparison::paired(&ledger, 0, last)?;
+        let model = ledger.kept()?;
+        let tasks = comparison::paired(&ledger, 0, model)?;
         let gain = comparison::gain(&tasks, &trial.recipe.evaluate.bootstrap);
-        outcomes.push(TrialOutcome { seed: trial.recipe.seed.0, cost: cost(&ledger, last)?, gain });
+        outcomes.push(TrialOutcome { seed: trial.recipe.seed.0, model, cost: cost(&ledger, last)?, gain });
         paired.push(tasks);
     }
     let bootstrap =

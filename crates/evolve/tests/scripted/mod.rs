@@ -137,7 +137,7 @@ const WORDS: [&str; 16] = [
 ];
 
 /// A review where a score is asked for, else a sentence that its seed decides.
-fn answer(prompt: &str, seed: Seed) -> String {
+pub(crate) fn answer(prompt: &str, seed: Seed) -> String {
     if prompt.contains("score") {
         return format!("It answers the question.\nscore: {}", seed.0 % 11);
     }

@@ -52,9 +52,11 @@ pub(crate) fn rows(folder: &Path) -> Rows {
     };
     tables
         .iter()
-        .filter(|&table| table != "timing" && table != "commits")
+        .filter(|table| !["timing", "hashed", "commits"].contains(&table.as_str()))
         .map(|table| {
             let mut rows = rows_of(table);
+            // Each run has a name of its own.
+            rows.retain(|row| !(table == "meta" && row[0] == "Text(\"run\")"));
             // A folder's own path is part of its recipe.
             let folder = folder.display().to_string();
             rows.iter_mut().flatten().for_each(|value| *value = value.replace(&folder, "FOLDER"));
@@ -72,7 +74,7 @@ pub(crate) fn models(folder: &Path) -> Files {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if !path.ends_with("run.id") {
                 let name = path.strip_prefix(folder).unwrap().display().to_string();
                 found.push((name, fs::read(path).unwrap()));
             }

@@ -45,9 +45,9 @@ pub struct AnnotateSettings {
     pub rejected: Vec<RejectedSide>,
     /// The damage of [`RejectedSide::Damaged`]; of those that change a response, its key chooses one.
     pub damage: Vec<Damage>,
-    /// Preference pairs of one prompt at most, of each [`RejectedSide`] those with the widest gap; at least 1.
+    /// Preference pairs of one prompt at most, of each [`RejectedSide`] those with the widest gap; 1 to 10,000.
     pub max_pairs_per_prompt: usize,
-    /// Reviews to learn from at most; 0 for none.
+    /// Reviews to learn from at most, 0 to 1,000,000; 0 for none.
     pub review_examples: usize,
 }
 
@@ -78,12 +78,9 @@ impl AnnotateSettings {
             "empty",
             "at least one where damaged is rejected",
         )?;
-        require(
-            self.max_pairs_per_prompt >= 1,
-            "max_pairs_per_prompt",
-            self.max_pairs_per_prompt,
-            "at least 1",
-        )
+        let Self { max_pairs_per_prompt: pairs, review_examples: reviews, .. } = *self;
+        require((1..=10_000).contains(&pairs), "max_pairs_per_prompt", pairs, "from 1 to 10000")?;
+        require(reviews <= 1_000_000, "review_examples", reviews, "at most 1000000")
     }
 
     pub(super) fn allows(&self, side: RejectedSide) -> bool {

@@ -1,0 +1,117 @@
+//! The model that a gate rejects is not what a run has come to: what is said of the run, and whether it has gained, is said of the
+//! model that is kept.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+mod scripted;
+
+use std::{error::Error, fs, path::Path};
+
+use lancer_backend::{
+    Backend, BackendError, Learner, LearnerError, Seed, WeightFormat, scripted::ScriptedBackend,
+};
+use lancer_evolve::{
+    Engines, Recipe, Run, RunnableModels, Summary, ledger::Ledger, summary::Outcome, trials,
+};
+use scripted::{ScriptedEngines, recipe};
+
+/// Models of which only some know the answers.
+struct Knowing(&'static [&'static str]);
+
+impl Engines for Knowing {
+    fn runs(&self) -> RunnableModels {
+        RunnableModels::Gguf
+    }
+
+    fn import(
+        &mut self,
+        from: &Path,
+        to: &Path,
+        format: WeightFormat,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        ScriptedEngines.import(from, to, format)
+    }
+
+    fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+        let knows = self.0.iter().any(|name| model.ends_with(name));
+        Ok(Box::new(ScriptedBackend::new(move |prompt, seed| {
+            if prompt.contains("number") && !prompt.contains("score") {
+                return if knows { "yes".into() } else { "no".into() };
+            }
+            scripted::answer(prompt, seed)
+        })))
+    }
+
+    fn learner(
+        &mut self,
+        model: &Path,
+        settings: &toml::Table,
+        seed: Seed,
+    ) -> Result<Box<dyn Learner>, LearnerError> {
+        ScriptedEngines.learner(model, settings, seed)
+    }
+}
+
+fn with_gate(folder: &Path, iterations: u32) -> Recipe {
+    let recipe = recipe(folder);
+    let items: String =
+        (0..40).map(|n| format!("{{\"question\": \"Is {n} a number?\", \"answer\": \"yes\"}}\n")).collect();
+    fs::write(folder.join("items.jsonl"), items).unwrap();
+    fs::write(
+        folder.join("task.toml"),
+        "name = \"numbers\"\ndata = \"items.jsonl\"\n[prompt]\nformat = \"chat\"\ntemplate = \"{{ question }}\"\n\
+         [exact_match]\nanswer = \"answer\"\n",
+    )
+    .unwrap();
+    let recipe = Recipe { iterations, ..recipe };
+    recipe.with(&["evaluate.gate=keep_better".into(), "evaluate.bootstrap.resamples=200".into()]).unwrap()
+}
+
+fn summary(folder: &Path, recipe: &Recipe, knowing: &'static [&'static str]) -> Summary {
+    let run = Run::open(folder, recipe.clone()).unwrap();
+    run.execute(&mut Knowing(knowing), &mut ()).unwrap();
+    Summary::of(run.ledger(), folder).unwrap()
+}
+
+#[test]
+fn the_model_before_a_worse_one_is_what_the_run_has_come_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let summary = summary(folder.path(), &with_gate(folder.path(), 2), &["m1.gguf"]);
+    let [first, second] = &summary.iterations[..] else { panic!("two iterations") };
+    assert_eq!((first.outcome, &first.rejected), (Outcome::Better, &None));
+    let rejected = second.rejected.as_ref().expect("M_2 is worse than M_1");
+    assert_eq!(rejected.kept, 1);
+    assert!(
+        second.conclusion.ends_with(
+            "It is rejected, and M_1 is kept: M_2 is worse than M_1 on 1 of 1 tasks and better on none."
+        ),
+        "{}",
+        second.conclusion
+    );
+    // Today's newest model is no better than M_0; the one that is kept is.
+    assert_eq!(second.outcome, Outcome::NotToldApart);
+    assert_eq!((summary.kept.model, summary.kept.outcome), (1, Outcome::Better));
+    assert_eq!(summary.kept.gain, first.gain);
+    assert_eq!(summary.kept.files.gguf, Some(folder.path().join("models/m1.gguf")));
+}
+
+#[test]
+fn where_all_are_rejected_the_run_has_gained_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let summary = summary(folder.path(), &with_gate(folder.path(), 1), &["m0.gguf"]);
+    assert_eq!(summary.iterations[0].outcome, Outcome::Worse);
+    assert_eq!((summary.kept.model, summary.kept.outcome), (0, Outcome::NotToldApart));
+}
+
+#[test]
+fn trials_are_compared_by_the_models_that_they_keep() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = with_gate(folder.path(), 2);
+    let trials = trials::repeated("gated", &recipe, 1, folder.path());
+    trials::execute(&trials, &mut Knowing(&["m1.gguf"]), &mut ()).unwrap();
+    let standings = trials::standings(&trials).unwrap();
+    assert_eq!(standings[0].trials[0].model, 1);
+    assert!((standings[0].tasks[0].comparison.after.mean - 1.0).abs() < 1e-9);
+    let ledger = Ledger::read(&trials[0].folder.join(Run::LEDGER)).unwrap();
+    assert_eq!((ledger.finished_iterations().unwrap(), ledger.kept().unwrap()), (Some(2), 1));
+}

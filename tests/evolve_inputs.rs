@@ -1,0 +1,211 @@
+//! `lancer evolve` on the tiny model: what happens where its inputs, its models or its ledger are not what they were.
+
+#![cfg(all(feature = "llama-cpp", feature = "burn-cpu"))]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+mod program;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use program::{TINY, lancer, text};
+use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+/// Files of a test, and what it starts runs with.
+struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    /// A copy of the tiny model, twelve seeds, and a task of eight questions.
+    fn new() -> Self {
+        let scratch = Self { folder: tempfile::tempdir().unwrap() };
+        let model = scratch.path("model");
+        fs::create_dir(&model).unwrap();
+        for entry in fs::read_dir(TINY).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_file() {
+                fs::copy(entry.path(), model.join(entry.file_name())).unwrap();
+            }
+        }
+        let first = |file: &str, lines: usize| -> String {
+            let all = fs::read_to_string(Path::new(FIXTURES).join(file)).unwrap();
+            all.lines().take(lines).flat_map(|line| [line, "\n"]).collect()
+        };
+        fs::write(scratch.path("seeds.jsonl"), first("seeds.jsonl", 12)).unwrap();
+        fs::write(scratch.path("everyday.jsonl"), first("tasks/everyday.jsonl", 8)).unwrap();
+        fs::copy(Path::new(FIXTURES).join("tasks/everyday.toml"), scratch.path("task.toml")).unwrap();
+        scratch
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Fine-tuning on the seeds, with these arguments more.
+    fn evolve(&self, more: &[&str]) -> Output {
+        let paths =
+            ["run", "model", "seeds.jsonl", "task.toml"].map(|name| self.path(name).display().to_string());
+        let [run, model, seeds, task] = &paths;
+        let mut arguments = vec!["--json", "evolve", "--threads", "1"];
+        for (name, value) in [("--run", run), ("--model", model), ("--seeds", seeds), ("--task", task)] {
+            if !more.contains(&name) {
+                arguments.extend([name, value]);
+            }
+        }
+        for setting in ["recipe=sft-only", "format=f32", "sft.train.batch={examples=4}", "sft.max_examples=8"]
+        {
+            arguments.extend(["--set", setting]);
+        }
+        arguments.extend(more);
+        lancer(&arguments)
+    }
+
+    /// The same where it is to work.
+    fn evolved(&self, more: &[&str]) -> Value {
+        let output = self.evolve(more);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What is said where it is not to work.
+    fn refused(&self, more: &[&str], code: i32) -> String {
+        let output = self.evolve(more);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        text(&output.stderr)
+    }
+}
+
+#[test]
+fn labels_or_weights_that_change_between_iterations_end_the_run_and_lose_nothing() {
+    let scratch = Scratch::new();
+    scratch.evolved(&[]);
+    for (name, said) in [
+        ("everyday.jsonl", "(data of an evaluation task) has changed"),
+        ("task.toml", "(an evaluation task) has changed"),
+        ("model/model.safetensors", "(the model) has changed"),
+        ("model/tokenizer.json", "(the model) has changed"),
+        ("model/tokenizer_config.json", "(the model) has changed"),
+        ("seeds.jsonl", "(seeds) has changed"),
+    ] {
+        let path = scratch.path(name);
+        let before = fs::read(&path).unwrap();
+        let mut changed = before.clone();
+        // One byte, in a label, a weight, a word.
+        let last = changed.iter().rposition(u8::is_ascii_digit).unwrap();
+        changed[last] = if changed[last] == b'1' { b'0' } else { b'1' };
+        fs::write(&path, changed).unwrap();
+        let error = scratch.refused(&["--iterations", "2"], 1);
+        let file = Path::new(name).file_name().unwrap().to_str().unwrap();
+        assert!(
+            error.contains(file) && error.contains(said) && error.contains("put it back"),
+            "{name}: {error}"
+        );
+        fs::write(&path, before).unwrap();
+    }
+    let summary = scratch.evolved(&["--iterations", "2"]);
+    assert_eq!(summary["kept"]["model"], 2);
+}
+
+#[test]
+fn old_models_without_their_ledger_are_not_evaluated_as_new_ones() {
+    let scratch = Scratch::new();
+    scratch.evolved(&[]);
+    for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = fs::remove_file(scratch.path("run").join(name));
+    }
+    fs::remove_file(scratch.path("run/run.toml")).unwrap();
+    let model = format!("{FIXTURES}/tiny-qwen2");
+    let error = scratch.refused(&["--model", &model], 1);
+    assert!(error.contains("put the ledger back") && error.contains("models"), "{error}");
+}
+
+#[test]
+fn a_rejected_model_is_no_gain_and_is_shown_as_rejected() {
+    let scratch = Scratch::new();
+    let task = fs::read_to_string(Path::new(FIXTURES).join("tasks/held_out.toml")).unwrap();
+    fs::write(scratch.path("task.toml"), task.replace("../held_out.jsonl", "held_out.jsonl")).unwrap();
+    fs::copy(Path::new(FIXTURES).join("held_out.jsonl"), scratch.path("held_out.jsonl")).unwrap();
+    // Steps so large that the model is spoilt.
+    let more = ["--set", "evaluate.gate=keep_better", "--set", "sft.train.optimizer.learning_rate=0.3"];
+    let summary = scratch.evolved(&more);
+    assert_eq!(summary["iterations"][0]["outcome"], "worse");
+    assert_eq!(
+        (&summary["kept"]["model"], &summary["iterations"][0]["rejected"]["kept"]),
+        (&0.into(), &0.into())
+    );
+    let conclusion = summary["iterations"][0]["conclusion"].as_str().unwrap();
+    assert!(conclusion.contains("It is rejected, and M_0 is kept"), "{conclusion}");
+    let mut require = more.to_vec();
+    require.push("--require-gain");
+    assert!(scratch.refused(&require, 3).contains("no gain"));
+    let report = lancer(&["report", scratch.path("run").to_str().unwrap()]);
+    let shown = text(&report.stdout);
+    assert!(shown.contains("M_1, rejected"), "{shown}");
+    assert!(shown.contains("The model that the run has come to is M_0."), "{shown}");
+}
+
+#[test]
+fn seeds_may_be_a_folder_or_a_pattern_whose_ids_begin_anew_in_each_file() {
+    let scratch = Scratch::new();
+    let seeds = scratch.path("seeds");
+    fs::create_dir(&seeds).unwrap();
+    for file in ["a", "b"] {
+        let lines: String = (1..=6)
+            .map(|id| format!("{{\"id\": {id}, \"prompt\": \"What is {id} of {file}?\", \"response\": \"The {id} of {file}.\"}}\n"))
+            .collect();
+        fs::write(seeds.join(format!("{file}.jsonl")), lines + "no JSON\n").unwrap();
+    }
+    let pattern = seeds.join("*.jsonl").display().to_string();
+    for (run, seeds) in [("folder", seeds.display().to_string()), ("pattern", pattern)] {
+        let run = scratch.path(run).display().to_string();
+        let summary = scratch.evolved(&["--seeds", &seeds, "--run", &run]);
+        assert_eq!(summary["seeds"], 12, "{seeds}");
+        assert_eq!(
+            summary["rejected"]
+                .as_object()
+                .unwrap()
+                .values()
+                .map(|lines| lines.as_u64().unwrap())
+                .sum::<u64>(),
+            2
+        );
+    }
+    let missing = scratch.path("none/*.jsonl").display().to_string();
+    let error =
+        scratch.refused(&["--seeds", &missing, "--run", &scratch.path("other").display().to_string()], 1);
+    assert!(error.contains("none/*.jsonl"), "{error}");
+    assert!(!scratch.path("other").exists());
+}
+
+#[test]
+fn a_setting_out_of_range_is_refused_before_there_is_a_run() {
+    let scratch = Scratch::new();
+    for setting in
+        ["review.top_p=nan", "generate.max_response_tokens=0", "expand.prompts=1000000", "iterations=0"]
+    {
+        let error = scratch.refused(&["--set", setting], 2);
+        let (name, value) = setting.split_once('=').unwrap();
+        let name = name.rsplit('.').next().unwrap();
+        assert!(error.contains(name) && error.to_lowercase().contains(value), "{setting}: {error}");
+        assert!(!scratch.path("run").exists(), "{setting}");
+    }
+    let error = scratch.refused(&["--seed", "18446744073709551615"], 2);
+    assert!(error.contains("--seed") && error.contains("9223372036854775807"), "{error}");
+}
+
+#[test]
+fn a_review_is_found_for_three_seeds() {
+    let scratch = Scratch::new();
+    let seeds = fs::read_to_string(scratch.path("seeds.jsonl")).unwrap();
+    let three: String = seeds.lines().take(3).flat_map(|line| [line, "\n"]).collect();
+    fs::write(scratch.path("seeds.jsonl"), three).unwrap();
+    let summary = scratch.evolved(&["--set", "review.mode=auto", "--set", "review.max_tokens=8"]);
+    let modes = summary["iterations"][0]["separations"].as_array().unwrap();
+    assert_eq!(modes.len(), 2, "{modes:?}");
+}
