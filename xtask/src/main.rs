@@ -8,6 +8,7 @@ mod onnxruntime;
 mod process;
 mod setup;
 mod test;
+mod torture;
 mod vulkan;
 mod webgpu;
 
@@ -22,6 +23,8 @@ Commands:
   setup    get the build tools that are missing (cmake, libclang), ONNX Runtime and the default model;
            `eval \"$(cargo xtask setup)\"` lets plain cargo build and test everything too
   test     run every check: formatting, clippy, tests, doc tests
+  torture  runs with everything that can go wrong, each drawn from a seed: `cargo xtask torture --runs N --seed S`;
+           `--binary` kills the program itself; docs/torture.md says more
   bench    measure, against other tools where there are some: `cargo xtask bench data`, `engines`, `generate`, `growth`
            (training, by length, batch and model), `review` (of one engine after `--backend NAME`), `train`, `turns`
            (ONNX Runtime in lancer and in Python), `variants` (of training); all take `--rounds N`
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Some("setup") => setup::run(),
         Some("evolve") => evolve::run(&arguments[1..]),
         Some("test") => test::run(),
+        Some("torture") => torture::run(&arguments[1..]),
         Some("bench") => bench::run(&arguments[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
