@@ -187,7 +187,7 @@ impl Learner for TinyLearner {
 
     fn save_checkpoint(&self, folder: &Path) -> Result<(), LearnerError> {
         let fault = self.engine.at(EnginePoint::Checkpoint, &self.steps.to_string());
-        let unfinished = PathBuf::from(format!("{}.unfinished", folder.display()));
+        let unfinished = beside(folder);
         let moments = self.first_moment.iter().chain(&self.second_moment);
         let optimizer: Vec<u8> = self
             .steps
@@ -196,18 +196,14 @@ impl Learner for TinyLearner {
             .chain(moments.flat_map(|moment| moment.to_le_bytes()))
             .collect();
         let write = || {
-            if unfinished.exists() {
-                fs::remove_dir_all(&unfinished)?;
-            }
+            remove(&unfinished)?;
             fs::create_dir_all(&unfinished)?;
             write(&unfinished.join(WEIGHTS), &self.weights_as_bytes())?;
             if fault.is_some() {
                 return Err(io::Error::other("the engine is out of memory"));
             }
             write(&unfinished.join(OPTIMIZER), &optimizer)?;
-            if folder.exists() {
-                fs::remove_dir_all(folder)?;
-            }
+            remove(folder)?;
             fs::rename(&unfinished, folder)
         };
         write().map_err(|error| checkpoint(folder, "cannot write it", error))
@@ -239,14 +235,39 @@ impl Learner for TinyLearner {
         let fault = self.engine.at(EnginePoint::Export, &path.display().to_string());
         let bytes = self.weights_as_bytes();
         let is_file = path.extension().is_some_and(|ending| ending == "gguf");
+        let unfinished = beside(path);
         let export = || {
-            if is_file {
-                return write_model(path, &bytes, fault.is_some());
+            remove(&unfinished)?;
+            let file = if is_file {
+                unfinished.clone()
+            } else {
+                fs::create_dir_all(&unfinished)?;
+                unfinished.join(WEIGHTS)
+            };
+            if fault.is_some() {
+                write(&file, &bytes[..bytes.len() / 3])?;
+                return Err(io::Error::other("the engine is out of memory"));
             }
-            fs::create_dir_all(path)?;
-            write_model(&path.join(WEIGHTS), &bytes, fault.is_some())
+            write(&file, &bytes)?;
+            remove(path)?;
+            fs::rename(&unfinished, path)
         };
         export().map_err(|error| failed(error.into()))
+    }
+}
+
+/// The name under which a file or a folder is written before it is whole.
+fn beside(path: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.unfinished", path.display()))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else if path.exists() {
+        fs::remove_file(path)
+    } else {
+        Ok(())
     }
 }
 
@@ -255,16 +276,6 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-/// Writes a file in its place. An engine need not do better: whoever asks for a model sees to it that a part is not taken for
-/// the whole.
-fn write_model(path: &Path, bytes: &[u8], is_cut: bool) -> io::Result<()> {
-    if is_cut {
-        write(path, &bytes[..bytes.len() / 3])?;
-        return Err(io::Error::other("the engine is out of memory"));
-    }
-    write(path, bytes)
 }
 
 fn checkpoint(folder: &Path, action: &str, error: io::Error) -> LearnerError {
