@@ -13,8 +13,8 @@ pub(crate) type Tables = BTreeMap<String, BTreeSet<Vec<String>>>;
 
 const FILE: &str = "ledger.sqlite";
 
-/// The only table that depends on when and how often a run was stopped.
-pub(crate) const TIME: &str = "timing";
+/// The tables that depend on when and how often a run was stopped.
+pub(crate) const OF_TIME: [&str; 2] = ["timing", "commits"];
 
 /// The rows of the ledger of a run. It is copied first, so that looking changes nothing; a run without one has no rows.
 ///

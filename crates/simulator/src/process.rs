@@ -3,9 +3,8 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -44,7 +43,7 @@ impl Life {
             thread::sleep(Duration::from_micros(500));
         };
         let errors = String::from_utf8_lossy(&fs::read(&self.errors)?).into_owned();
-        Ok(match (status.code(), status.signal()) {
+        Ok(match (status.code(), signal(status)) {
             (Some(0), _) => Ending::Finished,
             (Some(130), _) => Ending::Interrupted,
             (Some(101), _) => Ending::Panicked(errors),
@@ -78,4 +77,15 @@ impl Life {
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         self.child.kill()
     }
+}
+
+/// The signal that ended a process.
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<i32> {
+    None
 }

@@ -1,6 +1,6 @@
 //! The filter that hands system calls to the handler, as a program for the kernel's packet filter.
 
-use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
+use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
 
 use super::raw;
 
@@ -11,10 +11,9 @@ const ARCHITECTURE: u32 = 0xc000_003e;
 const NUMBER: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
 const POINTER: u32 = 8;
-const ARGUMENTS: u32 = 16;
 
-/// Calls that are handed over whatever their arguments are.
-const TRAPPED: [i64; 31] = [
+/// Calls that are handed over.
+const TRAPPED: [i64; 29] = [
     libc::SYS_read,
     libc::SYS_pread64,
     libc::SYS_write,
@@ -44,18 +43,19 @@ const TRAPPED: [i64; 31] = [
     libc::SYS_copy_file_range,
     libc::SYS_sendfile,
     libc::SYS_getrandom,
-    libc::SYS_nanosleep,
-    libc::SYS_clock_nanosleep,
 ];
 
+/// Calls that are handed over where time is the plan's: those by which a thread waits, and wakes others.
+const WAITING: [i64; 3] = [libc::SYS_futex, libc::SYS_nanosleep, libc::SYS_clock_nanosleep];
+
 /// Installs the filter for this thread and those that it will start.
-pub(super) fn install() {
-    let mut program = program();
+pub(super) fn install(is_virtual: bool) {
+    let mut program = program(is_virtual);
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: both calls change what this process may do and nothing in its memory; the kernel copies the program.
     let installed = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) == 0
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1_u64, 0_u64, 0_u64, 0_u64) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, u64::from(libc::SECCOMP_MODE_FILTER), &raw const filter) == 0
     };
     if !installed {
         eprintln!("error: this system does not let a program filter its own system calls");
@@ -76,7 +76,7 @@ fn load(at: u32) -> sock_filter {
     statement(BPF_LD | BPF_W | BPF_ABS, at)
 }
 
-fn program() -> Vec<sock_filter> {
+fn program(is_virtual: bool) -> Vec<sock_filter> {
     let allow = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW);
     let trap = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_TRAP);
     let passed = raw::passed();
@@ -95,21 +95,11 @@ fn program() -> Vec<sock_filter> {
     for number in TRAPPED {
         program.extend([branch(number as u32, 0, 1), trap]);
     }
-    // Of waiting on a word of memory, only what ends at a time: FUTEX_WAIT_BITSET (9) with a time.
-    let time = ARGUMENTS + 3 * 8;
-    program.extend([
-        branch(libc::SYS_futex as u32, 1, 0),
-        allow,
-        load(ARGUMENTS + 8),
-        statement(BPF_ALU | BPF_AND | BPF_K, 0x7f),
-        branch(libc::FUTEX_WAIT_BITSET as u32, 1, 0),
-        allow,
-        load(time),
-        branch(0, 0, 2),
-        load(time + 4),
-        branch(0, 1, 0),
-        trap,
-        allow,
-    ]);
+    if is_virtual {
+        for number in WAITING {
+            program.extend([branch(number as u32, 0, 1), trap]);
+        }
+    }
+    program.push(allow);
     program
 }

@@ -21,7 +21,7 @@ pub(super) fn install() {
         libc::sigfillset(&raw mut action.sa_mask);
         libc::sigaction(libc::SIGSYS, &raw const action, std::ptr::null_mut());
     }
-    filter::install();
+    filter::install(state::get().is_some_and(|state| state.is_virtual));
 }
 
 /// Makes the call that the filter stopped, or something else in its place, and puts the result where the program finds it.
@@ -49,7 +49,7 @@ extern "C" fn handle(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc
 fn answer(number: i64, arguments: [u64; 6]) -> i64 {
     let Some(state) = state::get() else { return raw::call(number, arguments) };
     match number {
-        libc::SYS_futex | libc::SYS_nanosleep | libc::SYS_clock_nanosleep => clock::sleep(number, arguments),
+        libc::SYS_futex | libc::SYS_nanosleep | libc::SYS_clock_nanosleep => clock::wait(number, arguments),
         libc::SYS_getrandom => random(state, number, arguments),
         // Callers then copy by reading and writing, which is seen.
         libc::SYS_copy_file_range | libc::SYS_sendfile => -i64::from(libc::ENOSYS),

@@ -134,7 +134,8 @@ pub(super) fn advises(text: &str) -> bool {
 
 /// No row of before is gone or another.
 pub(super) fn nothing_lost(before: &Before, after: &Tables) -> Result<(), Broken> {
-    for (name, rows) in before.rows.iter().filter(|(name, _)| *name != ledger::TIME && *name != "meta") {
+    let may_change = |name: &str| name == "meta" || ledger::OF_TIME.contains(&name);
+    for (name, rows) in before.rows.iter().filter(|(name, _)| !may_change(name)) {
         let found = after.get(name);
         let lost = rows.iter().find(|row| !found.is_some_and(|found| found.contains(*row)));
         if let Some(row) = lost {
