@@ -12,6 +12,7 @@ mod release;
 mod setup;
 mod skipped;
 mod test;
+mod torture;
 mod vulkan;
 mod webgpu;
 
@@ -31,6 +32,8 @@ Commands:
   release  whether every crate could be published: `cargo xtask release --dry-run` (with `--verify` it builds each package)
   dist     an archive and a Python wheel that run on any x86-64-v3 or aarch64 machine, in the target folder's `dist`;
            `--prebuilt PATH` packs a binary that exists
+  torture  runs with everything that can go wrong, each drawn from a seed: `cargo xtask torture --runs N --seed S`;
+           `--binary` kills the program itself; docs/torture.md says more
   bench    measure, against other tools where there are some: `cargo xtask bench data`, `engines`, `generate`, `growth`
            (training, by length, batch and model), `review` (of one engine after `--backend NAME`), `train`, `turns`
            (ONNX Runtime in lancer and in Python), `variants` (of training); all take `--rounds N`
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(&arguments[1..]),
         Some("release") => release::run(&arguments[1..]),
         Some("dist") => dist::run(&arguments[1..]),
+        Some("torture") => torture::run(&arguments[1..]),
         Some("bench") => bench::run(&arguments[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
