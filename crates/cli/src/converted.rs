@@ -18,10 +18,7 @@ use lancer_backend::BackendError;
 use lancer_output::{Existing, Place};
 
 use self::source::Source;
-pub(crate) use self::{
-    entry::{Cleared, Entry},
-    folder::CacheFolder,
-};
+pub(crate) use self::{entry::Cleared, folder::CacheFolder};
 
 /// Changed when what is made of a model is made otherwise.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");

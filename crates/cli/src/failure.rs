@@ -3,6 +3,7 @@
 use std::{error::Error, process::ExitCode};
 
 use lancer_evolve::EvolveError;
+use lancer_output::OutputError;
 
 use crate::interrupt;
 
@@ -62,6 +63,24 @@ impl From<EvolveError> for Failure {
             | EvolveError::Setting { .. }
             | EvolveError::OtherRecipe { .. } => Self::Usage(error.into()),
             error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        match error {
+            OutputError::Io { .. }
+            | OutputError::NotWritable { .. }
+            | OutputError::NoRoom { .. }
+            | OutputError::Kept { .. } => Self::Failed(error.into()),
+            OutputError::Exists { .. }
+            | OutputError::Foreign { .. }
+            | OutputError::Changed { .. }
+            | OutputError::NotAFile { .. }
+            | OutputError::NotAFolder { .. }
+            | OutputError::Blocked { .. }
+            | OutputError::Input { .. } => Self::Usage(error.into()),
         }
     }
 }

@@ -82,10 +82,13 @@ pub(crate) fn check() -> Result<(), Failure> {
 /// Ends the program. What is not finished is removed.
 fn end() -> ! {
     lancer_output::abandon_all();
-    if WORK.load(Ordering::SeqCst) == Work::Plain as u8 {
+    let work = WORK.load(Ordering::SeqCst);
+    if work == Work::Plain as u8 {
         errln!("interrupted; nothing was written");
-    } else {
+    } else if work == Work::OfRun as u8 {
         errln!("interrupted; the same command goes on from here");
+    } else {
+        errln!("interrupted");
     }
     exit()
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use lancer_output::{Existing, OutputError, Place, check_apart};
+use lancer_output::{Existing, Place, check_apart};
 
 use crate::failure::Failure;
 
@@ -64,22 +64,4 @@ fn check_inputs(output: &Path, inputs: &[&Path]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-impl From<OutputError> for Failure {
-    fn from(error: OutputError) -> Self {
-        match error {
-            OutputError::Io { .. }
-            | OutputError::NotWritable { .. }
-            | OutputError::NoRoom { .. }
-            | OutputError::Kept { .. } => Self::Failed(error.into()),
-            OutputError::Exists { .. }
-            | OutputError::Foreign { .. }
-            | OutputError::Changed { .. }
-            | OutputError::NotAFile { .. }
-            | OutputError::NotAFolder { .. }
-            | OutputError::Blocked { .. }
-            | OutputError::Input { .. } => Self::Usage(error.into()),
-        }
-    }
 }
