@@ -24,17 +24,24 @@ pub struct Draw {
     pub held_out: Vec<usize>,
 }
 
+/// The places of at most `limit` keys, drawn by a random number from each key, in ascending order.
+pub fn draw_keys<'a>(keys: impl Iterator<Item = &'a str>, limit: Option<usize>, seed: Seed) -> Vec<usize> {
+    let mut order: Vec<(Seed, usize)> =
+        keys.enumerate().map(|(place, key)| (seed.derive(key), place)).collect();
+    order.sort_unstable();
+    order.truncate(limit.unwrap_or(usize::MAX));
+    let mut taken: Vec<usize> = order.into_iter().map(|(_, place)| place).collect();
+    taken.sort_unstable();
+    taken
+}
+
 /// Draws at most `limit` examples, and of those a share to hold out.
 ///
 /// An example is taken by a random number from its own key, so that one more example changes nothing about the others. What
 /// is held out are all taken examples of some prompts: in the order of a random number from each prompt, those that fit
 /// into the share; where none fits, the prompt with the fewest examples. With one prompt alone nothing is held out.
 pub fn draw(candidates: &[Candidate<'_>], limit: Option<usize>, held_out: f64, seed: Seed) -> Draw {
-    let mut taken: Vec<usize> = (0..candidates.len()).collect();
-    taken.sort_by_key(|&place| seed.derive(candidates[place].key));
-    taken.truncate(limit.unwrap_or(usize::MAX));
-    taken.sort_unstable();
-
+    let mut taken = draw_keys(candidates.iter().map(|candidate| candidate.key), limit, seed);
     let room = (taken.len() as f64 * held_out.clamp(0.0, 1.0)) as usize;
     let room = room.min(taken.len().saturating_sub(1));
     let mut by_prompt: HashMap<String, Vec<usize>> = HashMap::new();

@@ -67,7 +67,7 @@ mod watch;
 pub use batches::{epoch_batches, run_batches, within_tokens};
 pub use checkpoint::{Checkpoint, CheckpointPolicy};
 pub use description::Base;
-pub use draw::{Candidate, Draw, check_held_out, draw};
+pub use draw::{Candidate, Draw, check_held_out, draw, draw_keys};
 pub use error::{SettingError, TrainingError};
 pub use example::{PreferenceExample, SftExample, Split};
 pub use observer::TrainingObserver;

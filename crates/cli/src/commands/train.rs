@@ -382,6 +382,7 @@ impl TrainingObserver for Observer<'_> {
         self.bars.say(&format!("held-out loss {:.4} after {} steps", record.loss, record.step));
         self.bars.add(0, 0)
     }
+
     fn set_aside(&mut self, example: &SetAside) -> ControlFlow<()> {
         let SetAside { key, step, reason } = example;
         self.bars.say(&format!("note: {key} is set aside at step {step}: {reason}"));

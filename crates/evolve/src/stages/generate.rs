@@ -7,12 +7,13 @@ use std::{
 
 use lancer_backend::Finish;
 use lancer_generate::{Job, Source, Writing, WritingSink, Written};
+use lancer_prefer::draw_keys;
 
 use super::{Groups, Recording, Session};
 use crate::{
     error::EvolveError,
     ledger::{Ledger, Origin, Record, Sample},
-    recipe::{Expansion, draw},
+    recipe::Expansion,
     stage::Stage,
 };
 
@@ -23,8 +24,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let scores = session.ledger.reviews(iteration)?;
     let scores: HashMap<&str, Option<f64>> =
         scores.iter().map(|row| (row.record.as_str(), row.score)).collect();
-    let keys: Vec<&str> = pool.iter().map(|record| record.key.as_str()).collect();
-    let (taken, _) = draw(&keys, expand.sources, 0.0, session.seed(iteration, "expand"));
+    let keys = pool.iter().map(|record| record.key.as_str());
+    let taken = draw_keys(keys, expand.sources, session.seed(iteration, "expand"));
     let taken = taken.into_iter().map(|place| &pool[place]);
     // Those that get worse responses, and those that get new prompts.
     let (good, weak): (Vec<&Record>, Vec<&Record>) = match expand.to {
