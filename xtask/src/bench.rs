@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements against other tools.
 
+mod attacks;
 mod data;
 mod engines;
 mod generate;
@@ -20,6 +21,8 @@ const ROUNDS: usize = 5;
 
 /// What is measured.
 enum Benchmark {
+    /// How far texts that try to set their own score move it.
+    Attacks,
     /// Near copies, near-duplicates and scores of `lancer-data`.
     Data,
     /// Engines side by side.
@@ -40,10 +43,11 @@ enum Benchmark {
 
 impl Benchmark {
     /// Their names, as they are asked for.
-    const NAMES: &str = "data, engines, generate, growth, review, train, turns, variants";
+    const NAMES: &str = "attacks, data, engines, generate, growth, review, train, turns, variants";
 
     fn named(name: &str) -> Option<Self> {
         match name {
+            "attacks" => Some(Self::Attacks),
             "data" => Some(Self::Data),
             "engines" => Some(Self::Engines),
             "generate" => Some(Self::Generate),
@@ -64,6 +68,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     })?;
     let arguments = &arguments[1..];
     match benchmark {
+        Benchmark::Attacks => attacks::run(arguments),
         Benchmark::Data => data::run(rounds(arguments)?),
         Benchmark::Engines => engines::run(rounds(arguments)?),
         Benchmark::Generate => generate::run(rounds(arguments)?),

@@ -1,7 +1,8 @@
 //! Text of others inside a chat prompt is data: what looks like a special token is broken up before a model reads it.
 
-/// Special tokens of common models that neither stand in `<|...|>` nor have an underscore in angle brackets.
-const NAMED: [&str; 20] = [
+/// Special tokens of common models that neither stand in `<|...|>` nor have an underscore in angle brackets, and how those
+/// of a family begin.
+const NAMED: [&str; 57] = [
     "<s>",
     "</s>",
     "<bos>",
@@ -22,6 +23,48 @@ const NAMED: [&str; 20] = [
     "[PAD]",
     "[MASK]",
     "[UNK]",
+    // GLM.
+    "[gMASK]",
+    "[sMASK]",
+    "<sop>",
+    "<eop>",
+    "<eod>",
+    // EXAONE.
+    "[|assistant|]",
+    "[|user|]",
+    "[|system|]",
+    "[|tool|]",
+    "[|endofturn|]",
+    // MiniMax.
+    "]~b]",
+    "]~!b[",
+    "[e~[",
+    "]!p~[",
+    "]!d~[",
+    // Mistral.
+    "[AVAILABLE_TOOLS]",
+    "[/AVAILABLE_TOOLS]",
+    "[TOOL_CALLS]",
+    "[TOOL_RESULTS]",
+    "[/TOOL_RESULTS]",
+    "[TOOL_CONTENT]",
+    "[SYSTEM_PROMPT]",
+    "[/SYSTEM_PROMPT]",
+    "[THINK]",
+    "[/THINK]",
+    "[ARGS]",
+    "[CALL_ID]",
+    "[IMG]",
+    "[IMG_BREAK]",
+    "[IMG_END]",
+    "[PREFIX]",
+    "[MIDDLE]",
+    "[SUFFIX]",
+    // Gemma, Seed, Falcon.
+    "<unused",
+    "<seed:",
+    ">>QUESTION<<",
+    ">>ANSWER<<",
 ];
 
 /// `text` with a space inside everything that looks like a special token: `<|im_end|>` becomes `< |im_end| >`.
@@ -34,8 +77,9 @@ pub fn break_special_tokens(text: &str) -> String {
     let mut text =
         text.replace("<|", "< |").replace("|>", "| >").replace("<｜", "< ｜").replace("｜>", "｜ >");
     for name in NAMED {
-        if text.contains(name) {
-            let (first, rest) = name.split_at(1);
+        let (first, rest) = name.split_at(1);
+        // Again where two of them share a character, as in `]~b]~b]`.
+        while text.contains(name) {
             text = text.replace(name, &format!("{first} {rest}"));
         }
     }
@@ -75,6 +119,10 @@ mod tests {
         assert_eq!(break_special_tokens("a<|im_end|>\nb"), "a< |im_end| >\nb");
         assert_eq!(break_special_tokens("<start_of_turn>user</s>"), "< start_of_turn>user< /s>");
         assert_eq!(break_special_tokens("[INST] <file_sep>"), "[ INST] < file_sep>");
+        assert_eq!(
+            break_special_tokens("[|endofturn|] ]~b]ai <unused7>"),
+            "[ |endofturn|] ] ~b]ai < unused7>"
+        );
         for plain in ["<div class=\"a_b\">x</div>", "a < b_c > d", "x |= y", "if a<b_c { }", "<b>bold</b>"] {
             assert_eq!(break_special_tokens(plain), plain);
         }
@@ -84,7 +132,7 @@ mod tests {
         #[test]
         fn nothing_that_looks_like_a_special_token_is_left(
             parts in prop::collection::vec(
-                prop::sample::select(vec!["<", ">", "|", "<|", "|>", "s", "/", "im_end", "[", "INST]", " ", "\n", "<s>", "ü"]), 0..12),
+                prop::sample::select(vec!["<", ">", "|", "<|", "|>", "s", "/", "im_end", "[", "INST]", "]", "~", "b", "e", "!", " ", "\n", "<s>", "ü"]), 0..12),
         ) {
             let out = break_special_tokens(&parts.concat());
             for token in NAMED.iter().chain(&["<|", "|>", "<im_end>", "</im_end>"]) {

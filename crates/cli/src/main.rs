@@ -32,7 +32,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::cache;
 use crate::{
     commands::{
-        check, clean, compare, completions, convert, dedup, eval, evolve, generate, man, report, review, train,
+        check, clean, compare, completions, convert, dedup, eval, evolve, generate, man, report, review,
+        train,
     },
     failure::Failure,
     large_pages::LargePagesOption,

@@ -6,8 +6,8 @@ use lancer_backend::{BackendError, LearnerError};
 use lancer_data::DataError;
 use lancer_eval::EvalError;
 use lancer_generate::GenerateError;
-use lancer_output::OutputError;
 use lancer_model::ModelError;
+use lancer_output::OutputError;
 use lancer_prefer::TrainingError;
 use lancer_review::ReviewError;
 

@@ -13,6 +13,7 @@ use crate::{
     review,
     reviewable::Reviewable,
     separation::Judged,
+    shown::Shown,
 };
 
 /// The reviewer of a run, and the figures behind it. To be kept with the run, so that it goes on with the same one.
@@ -152,9 +153,14 @@ fn calibrate_likelihood(
     progress: &mut dyn FnMut(CalibrationProgress) -> ControlFlow<()>,
 ) -> Result<(Calibration, Separation), ReviewError> {
     let pairs = known_pairs(seeds, seeds, &Damage::ALL, seed);
-    let reviewable: Vec<Reviewable<'_>> =
-        pairs.iter().enumerate().map(|(index, pair)| Reviewable { index, item: &pair.item }).collect();
-    let total = pairs.len();
+    let shown: Vec<Shown> = pairs.iter().map(|pair| Shown::of(&pair.item)).collect();
+    let reviewable: Vec<Reviewable<'_>> = shown
+        .iter()
+        .enumerate()
+        .filter(|(_, shown)| shown.empty_part().is_none())
+        .map(|(index, shown)| Reviewable { index, item: &shown.item })
+        .collect();
+    let total = reviewable.len();
     let mut labelled: Vec<(Option<Damage>, Labelled)> = Vec::new();
     let mut reviewed = 0;
     *usage += measure(backend, &reviewable, &mut |event| {

@@ -43,6 +43,7 @@ mod rubric;
 mod score;
 mod separation;
 mod settings;
+mod shown;
 mod stored;
 
 pub use annotate::{
@@ -53,7 +54,7 @@ pub use calibrate::{Calibrated, CalibrationProgress, calibrate};
 pub use damage::{Damage, damage};
 pub use error::{ReviewError, ScoreOutOfRange, SettingError};
 pub use likelihood::{Calibration, Features};
-pub use review::{Detail, Item, Outcome, Review, ReviewSink, SampleReview};
+pub use review::{Detail, Item, KeptDetail, Outcome, Review, ReviewSink, SampleReview};
 pub use reviewer::{Reviewer, review};
 pub use score::Score;
 pub use separation::Separation;

@@ -15,25 +15,29 @@ pub(crate) use calibration::{Labelled, cross_validate};
 pub use features::Features;
 pub(crate) use measure::{Event, measure};
 
-use crate::{Detail, Item, Outcome, Review, ReviewError, ReviewSink, reviewable::Reviewable};
+use crate::{Detail, Outcome, Review, ReviewError, ReviewSink, reviewable::Reviewable, shown::Shown};
 
 /// Scores each item by its log-probabilities.
 pub(crate) fn review(
     backend: &mut dyn Backend,
     calibration: &Calibration,
-    items: &[Item],
+    shown: &[Shown],
     sink: &mut dyn ReviewSink,
 ) -> Result<Usage, ReviewError> {
-    let reviewable = Reviewable::of(items, sink)?;
+    let reviewable = Reviewable::of(shown, sink)?;
     measure(backend, &reviewable, &mut |event| match event {
         Event::Advanced(tokens) => sink.advanced(tokens),
-        Event::TooLong(item, reason) => {
-            sink.reviewed(Review { item, outcome: Outcome::Unscored { reason }, detail: Detail::None })
-        }
+        Event::TooLong(item, reason) => sink.reviewed(Review {
+            item,
+            outcome: Outcome::Unscored { reason },
+            detail: Detail::None,
+            left_out: Vec::new(),
+        }),
         Event::Measured(item, features) => sink.reviewed(Review {
             item,
             outcome: Outcome::Scored(calibration.score(&features)),
             detail: Detail::Likelihoods(features),
+            left_out: Vec::new(),
         }),
     })
 }

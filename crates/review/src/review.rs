@@ -26,6 +26,24 @@ pub struct Review {
     pub outcome: Outcome,
     /// What the score was made from.
     pub detail: Detail,
+    /// The sentences of the pair that the model was not shown, since they are written for its reviewer.
+    pub left_out: Vec<String>,
+}
+
+impl Review {
+    /// What a run keeps of how a score came about, beside the score.
+    pub fn kept_detail(&self) -> KeptDetail<'_> {
+        KeptDetail { detail: &self.detail, left_out: &self.left_out }
+    }
+}
+
+/// What a score was made from and what of the pair it was made without.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct KeptDetail<'a> {
+    #[serde(flatten)]
+    detail: &'a Detail,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    left_out: &'a [String],
 }
 
 /// The score, or why there is none.

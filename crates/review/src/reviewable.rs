@@ -1,8 +1,8 @@
 //! Items that a model can be shown.
 
-use crate::{Detail, Item, Outcome, Review, ReviewError, ReviewSink};
+use crate::{Detail, Item, Outcome, Review, ReviewError, ReviewSink, shown::Shown};
 
-/// An item with a prompt and a response.
+/// An item with a prompt and a response, as a model is shown it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reviewable<'a> {
     /// Its index in the call.
@@ -12,15 +12,20 @@ pub(crate) struct Reviewable<'a> {
 
 impl<'a> Reviewable<'a> {
     /// The items that have a prompt and a response; the others go to the sink without a score.
-    pub(crate) fn of(items: &'a [Item], sink: &mut dyn ReviewSink) -> Result<Vec<Self>, ReviewError> {
+    pub(crate) fn of(shown: &'a [Shown], sink: &mut dyn ReviewSink) -> Result<Vec<Self>, ReviewError> {
         let mut reviewable = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            if item.prompt.trim().is_empty() {
-                unscored(index, "the prompt is empty".into(), sink)?;
-            } else if item.response.trim().is_empty() {
-                unscored(index, "the response is empty".into(), sink)?;
-            } else {
-                reviewable.push(Self { index, item });
+        for (index, shown) in shown.iter().enumerate() {
+            match shown.empty_part() {
+                None => reviewable.push(Self { index, item: &shown.item }),
+                Some(part) if shown.left_out.is_empty() => {
+                    unscored(index, format!("the {part} is empty"), sink)?;
+                }
+                Some(part) => {
+                    let reason = format!(
+                        "nothing is left of the {part} without the sentences that are written for its reviewer"
+                    );
+                    unscored(index, reason, sink)?;
+                }
             }
         }
         Ok(reviewable)
@@ -36,6 +41,11 @@ pub(crate) fn too_long(tokens: usize, context_length: usize) -> String {
 
 /// Gives the sink an item without a score.
 pub(crate) fn unscored(index: usize, reason: String, sink: &mut dyn ReviewSink) -> Result<(), ReviewError> {
-    let review = Review { item: index, outcome: Outcome::Unscored { reason }, detail: Detail::None };
+    let review = Review {
+        item: index,
+        outcome: Outcome::Unscored { reason },
+        detail: Detail::None,
+        left_out: Vec::new(),
+    };
     if sink.reviewed(review).is_break() { Err(ReviewError::Cancelled) } else { Ok(()) }
 }

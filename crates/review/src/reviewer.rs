@@ -1,9 +1,14 @@
 //! Reviewing in one of three modes.
 
+use std::ops::ControlFlow;
+
 use lancer_backend::{Backend, Seed, Usage};
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, Item, Mode, ReviewError, ReviewSink, RubricSettings, likelihood, rubric};
+use crate::{
+    Calibration, Item, Mode, Review, ReviewError, ReviewSink, RubricSettings, likelihood, rubric,
+    shown::Shown,
+};
 
 /// A way to review, with all that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -34,9 +39,10 @@ impl Reviewer {
 /// rounding): the seeds of its samples are derived from its key. An item that cannot be reviewed (an empty text, longer
 /// than the context, reviews that cannot be read) is [`Outcome::Unscored`](crate::Outcome::Unscored) with a reason.
 ///
-/// Prompts and responses are data: they are quoted, special tokens in them are broken up, and a written score counts only
-/// where the text under review does not name it. A model can still be talked into a score by what it reads; `likelihood`
-/// asks the model nothing, so there is nothing to be talked into.
+/// Prompts and responses are data. The model is not shown sentences that name a score or speak to a reviewer
+/// ([`Review::left_out`]), nor characters that cannot be seen; what it is shown is quoted, special tokens are broken up,
+/// and a written score counts only where what was shown does not name it. A model can still be talked into a score by
+/// words that are not known here: docs/reviews.md says by how much.
 pub fn review(
     backend: &mut dyn Backend,
     reviewer: &Reviewer,
@@ -44,9 +50,28 @@ pub fn review(
     seed: Seed,
     sink: &mut dyn ReviewSink,
 ) -> Result<Usage, ReviewError> {
+    let shown: Vec<Shown> = items.iter().map(Shown::of).collect();
+    let sink = &mut TellsLeftOut { shown: &shown, sink };
     match reviewer {
-        Reviewer::Rubric(settings) => rubric::sample::review(backend, settings, items, seed, sink),
-        Reviewer::Expected => rubric::expected::review(backend, items, sink),
-        Reviewer::Likelihood(calibration) => likelihood::review(backend, calibration, items, sink),
+        Reviewer::Rubric(settings) => rubric::sample::review(backend, settings, &shown, seed, sink),
+        Reviewer::Expected => rubric::expected::review(backend, &shown, sink),
+        Reviewer::Likelihood(calibration) => likelihood::review(backend, calibration, &shown, sink),
+    }
+}
+
+/// Adds to each review what the model was not shown.
+struct TellsLeftOut<'a> {
+    shown: &'a [Shown],
+    sink: &'a mut dyn ReviewSink,
+}
+
+impl ReviewSink for TellsLeftOut<'_> {
+    fn reviewed(&mut self, review: Review) -> ControlFlow<()> {
+        let left_out = self.shown[review.item].left_out.clone();
+        self.sink.reviewed(Review { left_out, ..review })
+    }
+
+    fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
+        self.sink.advanced(tokens)
     }
 }

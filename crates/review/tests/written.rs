@@ -210,7 +210,9 @@ fn an_attack_does_not_hinder_an_honest_reviewer() {
     for attack in ATTACKS {
         let mut engine =
             ScriptedBackend::new(|_, _| "It asks for a score instead of answering.\nscore: 2".into());
-        let reviews = reviews(&mut engine, &rubric(), &[item("a", "What is the capital of France?", attack)]);
+        let response = format!("It is Paris.\n{attack}");
+        let reviews =
+            reviews(&mut engine, &rubric(), &[item("a", "What is the capital of France?", &response)]);
         assert_eq!(score(&reviews[0]), Some(2.0), "{attack:?}");
     }
 }

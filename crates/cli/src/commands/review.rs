@@ -144,9 +144,9 @@ fn row<'a>(item: &'a Item, review: &Review) -> Row<'a> {
         Outcome::Scored(score) => (Some(score.get()), None),
         Outcome::Unscored { reason } => (None, Some(reason.clone())),
     };
-    let detail = match &review.detail {
-        Detail::None => String::new(),
-        detail => serde_json::to_string(detail).unwrap_or_default(),
+    let detail = match (&review.detail, review.left_out.is_empty()) {
+        (Detail::None, true) => String::new(),
+        _ => serde_json::to_string(&review.kept_detail()).unwrap_or_default(),
     };
     Row { key: &item.key, prompt: &item.prompt, response: &item.response, score, reason, detail }
 }

@@ -129,6 +129,11 @@ function reviewDetail(text) {
   } catch {
     return el("pre", {}, text);
   }
+  const leftOut = detail?.left_out ?? [];
+  return [leftOut.map((sentence) => quote("not shown to the reviewer", sentence)), scoredBy(detail)];
+}
+
+function scoredBy(detail) {
   if (detail?.likelihoods) {
     return el("dl", { class: "pairs" }, Object.entries(detail.likelihoods).map(([name, value]) =>
       el("div", {}, el("dt", {}, plain(name)), el("dd", {}, typeof value === "number" ? fixed(value, 3) : JSON.stringify(value)))));
@@ -140,7 +145,7 @@ function reviewDetail(text) {
     return el("dl", { class: "pairs" }, detail.probabilities.map((value, score) =>
       el("div", {}, el("dt", {}, String(score)), el("dd", {}, fixed(value, 3)))));
   }
-  return detail === "none" || detail === null ? null : el("pre", {}, JSON.stringify(detail, null, 2));
+  return detail === "none" || detail?.none === null || detail === null ? null : el("pre", {}, JSON.stringify(detail, null, 2));
 }
 
 function cleaning(record) {

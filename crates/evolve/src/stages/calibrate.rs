@@ -5,13 +5,7 @@ use std::ops::ControlFlow;
 use lancer_review::{CalibrationProgress, Item, Mode, ModeSetting};
 
 use super::{Session, interrupted_if};
-use crate::{
-    error::EvolveError,
-    ledger::Record,
-    progress::Progress,
-    stage::Stage,
-    summary::USEFUL_AUC,
-};
+use crate::{error::EvolveError, ledger::Record, progress::Progress, stage::Stage, summary::USEFUL_AUC};
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     if session.recipe.review.mode == ModeSetting::None {

@@ -60,6 +60,7 @@ struct Sink<'a, 'b> {
 
 impl ReviewSink for Sink<'_, '_> {
     fn reviewed(&mut self, review: Review) -> ControlFlow<()> {
+        let detail = crate::ledger::json(&review.kept_detail());
         let (score, reason) = match review.outcome {
             Outcome::Scored(score) => (Some(score.get()), None),
             Outcome::Unscored { reason } => (None, Some(reason)),
@@ -69,7 +70,7 @@ impl ReviewSink for Sink<'_, '_> {
             record: self.items[review.item].key.clone(),
             score,
             reason,
-            detail: crate::ledger::json(&review.detail),
+            detail,
         })
     }
 

@@ -6,8 +6,9 @@ use lancer_backend::{Backend, Continuation, Prompt, ScoreRequest, ScoredContinua
 
 use super::{score_only_answer, score_only_text};
 use crate::{
-    Detail, Item, Mode, Outcome, Review, ReviewError, ReviewSink, Score,
+    Detail, Mode, Outcome, Review, ReviewError, ReviewSink, Score,
     reviewable::{Reviewable, too_long, unscored},
+    shown::Shown,
 };
 
 /// Tokens of the longest answer, `score: 10` and the end of the turn, generously.
@@ -16,13 +17,13 @@ const ANSWER_TOKENS: usize = 16;
 /// Scores each item by the probabilities of the answers `score: 0` to `score: 10`, which share one reading of the prompt.
 pub(crate) fn review(
     backend: &mut dyn Backend,
-    items: &[Item],
+    shown: &[Shown],
     sink: &mut dyn ReviewSink,
 ) -> Result<Usage, ReviewError> {
     let context_length = backend.info().context_length;
     let mut indices = Vec::new();
     let mut requests = Vec::new();
-    for item in Reviewable::of(items, sink)? {
+    for item in Reviewable::of(shown, sink)? {
         let prompt = Prompt::user(score_only_text(item.item));
         let tokens =
             backend.tokenize(&prompt).map_err(ReviewError::backend(Mode::Expected))?.len() + ANSWER_TOKENS;
@@ -47,11 +48,13 @@ pub(crate) fn review(
                     item,
                     outcome: Outcome::Scored(mean(&probabilities)),
                     detail: Detail::Probabilities(probabilities),
+                    left_out: Vec::new(),
                 },
                 None => Review {
                     item,
                     outcome: Outcome::Unscored { reason: "no score has a probability above 0".into() },
                     detail: Detail::None,
+                    left_out: Vec::new(),
                 },
             };
             sink.reviewed(review)

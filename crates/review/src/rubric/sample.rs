@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Detail, Item, Mode, Outcome, Review, ReviewError, ReviewSink, RubricSettings, SampleReview, Score,
     reviewable::{Reviewable, too_long, unscored},
+    shown::Shown,
 };
 
 /// An item whose reviews are not all read yet.
@@ -25,7 +26,7 @@ struct Pending<'a> {
 pub(crate) fn review(
     backend: &mut dyn Backend,
     settings: &RubricSettings,
-    items: &[Item],
+    shown: &[Shown],
     seed: Seed,
     sink: &mut dyn ReviewSink,
 ) -> Result<Usage, ReviewError> {
@@ -33,7 +34,7 @@ pub(crate) fn review(
     let mut usage = Usage::default();
     let context_length = backend.info().context_length;
     let mut pending = Vec::new();
-    for item in Reviewable::of(items, sink)? {
+    for item in Reviewable::of(shown, sink)? {
         let tokens =
             backend.tokenize(&written_prompt(item.item)).map_err(ReviewError::backend(Mode::Rubric))?.len();
         // A review of some length must fit too.
@@ -116,7 +117,7 @@ impl CompletionSink for CollectRound<'_, '_> {
             Outcome::Scored(Score::nearest(scores.iter().sum::<f64>() / scores.len() as f64))
         };
         let detail = Detail::Samples(std::mem::take(&mut pending.samples));
-        self.sink.reviewed(Review { item: pending.item.index, outcome, detail })
+        self.sink.reviewed(Review { item: pending.item.index, outcome, detail, left_out: Vec::new() })
     }
 
     fn advanced(&mut self, tokens: usize) -> ControlFlow<()> {
