@@ -44,7 +44,7 @@ mod sliding_window;
 mod tensor;
 mod tokenizer;
 
-pub use chat_template::{ChatTemplate, GenerationPrompt};
+pub use chat_template::{ChatInput, ChatTemplate, GenerationPrompt, RenderedChat, SpecialTexts, SystemTurn};
 pub use config::{Config, Head};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};
 pub use error::ModelError;
