@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use lancer_backend::{Grammars, Message, TokenId, Tokenizer};
-use lancer_model::{Model, SpecialTokens};
+use lancer_model::{ChatInput, GenerationPrompt, Model, SpecialTokens};
 
 /// A model's own tokenizer and chat template.
 #[derive(Clone, Copy)]
@@ -14,9 +14,8 @@ pub(crate) struct Reading<'a> {
 
 impl Tokenizer for Reading<'_> {
     fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
-        let turns: Vec<(&str, &str)> =
-            messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
-        Ok(ids(self.model.tokenizer().encode_chat(self.model.chat_template(), &turns)?))
+        let chat = ChatInput::new(messages, GenerationPrompt::Open);
+        Ok(ids(self.model.tokenizer().encode_chat(self.model.chat_template(), &chat)?))
     }
 
     fn plain(&self, text: &str) -> Vec<TokenId> {

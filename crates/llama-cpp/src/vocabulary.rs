@@ -3,17 +3,10 @@
 use std::error::Error;
 
 use lancer_backend::{BackendError, Grammars, Message, TokenId, Tokenizer};
-use lancer_model::{ChatTemplate, GenerationPrompt, ModelError};
+use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, ModelError, SpecialTexts, SpecialTokens};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 
 use crate::load::engine_error;
-
-/// Whether special tokens in a text are read as such.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Special {
-    Recognised,
-    AsText,
-}
 
 /// Whether the beginning-of-text token is set before, where the model's tokenizer does that.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +18,7 @@ enum Beginning {
 pub(crate) struct Vocabulary {
     chat_template: Option<ChatTemplate>,
     end_of_turn: TokenId,
+    special: SpecialTexts,
     size: usize,
     grammars: Grammars,
 }
@@ -43,19 +37,18 @@ impl Vocabulary {
             text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
         };
         // A model without a template can still be used with text prompts.
-        let chat_template: Option<ChatTemplate> = model
-            .meta_val_str("tokenizer.chat_template")
-            .ok()
-            .map(|source| ChatTemplate::new(&source, &text(vocab.bos()), &text(vocab.eos())))
-            .transpose()
-            .map_err(|error| BackendError::ChatTemplate(error.into()))?;
+        let value = |key: &str| model.meta_val_str(key).ok().into_iter().collect();
+        let chat_template = ChatTemplate::from_gguf(&value, &text(vocab.bos()), &text(vocab.eos()));
         // The token that ends the model's turn is the first that the template sets after a response, if it is special.
         let after = chat_template.as_ref().and_then(ChatTemplate::after_response).unwrap_or_default();
-        let first = encode(model, &after, Beginning::None, Special::Recognised).first().copied();
+        let first = encode(model, &after, Beginning::None, SpecialTokens::Recognised).first().copied();
         let is_special =
             |token: &TokenId| vocab.token_to_piece(LlamaToken(token.0 as i32), false, None).is_empty();
         let end_of_turn = first.filter(is_special).unwrap_or(TokenId(eos));
-        Ok(Self { chat_template, end_of_turn, size, grammars: Grammars::default() })
+        let control: Vec<String> =
+            (0..size as i32).map(LlamaToken).filter(|&token| vocab.is_control(token)).map(text).collect();
+        let special = SpecialTexts::new(control.iter().map(String::as_str));
+        Ok(Self { chat_template, end_of_turn, special, size, grammars: Grammars::default() })
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -73,18 +66,20 @@ pub(crate) struct Reading<'a> {
 impl Tokenizer for Reading<'_> {
     fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
         let template = self.vocabulary.chat_template.as_ref().ok_or(ModelError::NoChatTemplate)?;
-        let turns: Vec<(&str, &str)> =
-            messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
-        let text = template.render(&turns, GenerationPrompt::Open)?;
-        Ok(encode(self.model, &text, Beginning::None, Special::Recognised))
+        let chat = ChatInput::new(messages, GenerationPrompt::Open);
+        let encode = |text: &str, special| {
+            encode(self.model, text, Beginning::None, special).into_iter().map(|token| token.0).collect()
+        };
+        let tokens = template.tokens(&chat, &self.vocabulary.special, encode)?;
+        Ok(tokens.into_iter().map(TokenId).collect())
     }
 
     fn document(&self, text: &str) -> Vec<TokenId> {
-        encode(self.model, text, Beginning::AsTokenizer, Special::AsText)
+        encode(self.model, text, Beginning::AsTokenizer, SpecialTokens::AsText)
     }
 
     fn plain(&self, text: &str) -> Vec<TokenId> {
-        encode(self.model, text, Beginning::None, Special::AsText)
+        encode(self.model, text, Beginning::None, SpecialTokens::AsText)
     }
 
     fn bytes(&self, token: TokenId) -> Vec<u8> {
@@ -112,13 +107,16 @@ impl Tokenizer for Reading<'_> {
     }
 }
 
-fn encode(model: &LlamaModel, text: &str, beginning: Beginning, special: Special) -> Vec<TokenId> {
+fn encode(model: &LlamaModel, text: &str, beginning: Beginning, special: SpecialTokens) -> Vec<TokenId> {
     if text.is_empty() && beginning == Beginning::None {
         return Vec::new();
     }
     let vocab = model.vocab();
-    let mut tokens =
-        vocab.tokenize(text.as_bytes(), beginning == Beginning::AsTokenizer, special == Special::Recognised);
+    let mut tokens = vocab.tokenize(
+        text.as_bytes(),
+        beginning == Beginning::AsTokenizer,
+        special == SpecialTokens::Recognised,
+    );
     // Some tokenizers set the end of text too, where a prompt is to go on.
     if beginning == Beginning::AsTokenizer && vocab.should_add_eos() && tokens.last() == Some(&vocab.eos()) {
         tokens.pop();

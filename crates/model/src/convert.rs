@@ -94,6 +94,16 @@ fn write_gguf(
     metadata.0.extend(model.tokenizer().to_gguf(to, config.vocab_size)?);
     if let Some(template) = model.chat_template() {
         metadata.0.insert("tokenizer.chat_template".into(), Value::String(template.source().into()));
+        let additional: Vec<(&str, &str)> = template.additional().collect();
+        if !additional.is_empty() {
+            let names = additional.iter().map(|&(name, _)| Value::String(name.into())).collect();
+            metadata.0.insert("tokenizer.chat_templates".into(), Value::Array(names));
+        }
+        metadata.0.extend(
+            additional
+                .into_iter()
+                .map(|(name, text)| (format!("tokenizer.chat_template.{name}"), Value::String(text.into()))),
+        );
     }
     let format = match format {
         ConvertFormat::F32 => GgufFormat::F32,

@@ -91,6 +91,6 @@ pub enum ModelError {
         /// What is wrong, with the line in the template where it is known.
         reason: String,
         /// What the template engine said.
-        source: Box<minijinja::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

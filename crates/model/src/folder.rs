@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use lancer_output::{Existing, Place};
 use serde_json::json;
 
-use crate::{Model, ModelError};
+use crate::{Model, ModelError, chat_template::ADDITIONAL_TEMPLATES};
 
 /// What a folder's `config.json` says that its weights are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +46,19 @@ pub fn write_folder(
         write("tokenizer_config.json", pretty(&tokenizer.to_config_json(model.config().context_length)))?;
         if let Some(template) = model.chat_template() {
             write("chat_template.jinja", template.source().into())?;
+            for (place, (name, text)) in template.additional().enumerate() {
+                // It becomes a file's name, and comes from a file that anybody may have written.
+                if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter)) {
+                    let reason = format!(
+                        "a chat template has the name `{name}`; a name has letters, digits, _ and - only"
+                    );
+                    return Err(ModelError::Config { path: model.path().into(), reason });
+                }
+                if place == 0 {
+                    fs::create_dir(folder.join(ADDITIONAL_TEMPLATES)).map_err(failed)?;
+                }
+                write(&format!("{ADDITIONAL_TEMPLATES}/{name}.jinja"), text.into())?;
+            }
         }
         weights(folder)
     })

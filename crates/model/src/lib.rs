@@ -46,7 +46,7 @@ mod sliding_window;
 mod tensor;
 mod tokenizer;
 
-pub use chat_template::{ChatTemplate, GenerationPrompt};
+pub use chat_template::{ChatInput, ChatTemplate, GenerationPrompt, RenderedChat, SpecialTexts, SystemTurn};
 pub use config::{Config, Head};
 pub use content::{ContentHash, ModelContent, ModelFiles, NotAHash};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     ChatTemplate, Config, Head, ModelError, Tensor, Tokenizer,
     config::{GgufDescription, ROPE_FREQS},
-    gguf::GgufFile,
+    gguf::{GgufFile, Value},
     gguf_weights, names,
     safetensors_file::SafetensorsFiles,
 };
@@ -66,8 +66,18 @@ impl Model {
         };
         let config = Config::from_gguf(path, file.metadata(), &description)?;
         let tokenizer = Tokenizer::from_gguf(path, file.metadata())?;
-        let source = file.metadata().text(path, "tokenizer.chat_template")?;
-        let chat_template = source.map(|source| template(source, &tokenizer)).transpose()?;
+        let chat_template = ChatTemplate::from_gguf(
+            &|key| match file.metadata().get(key) {
+                Some(Value::String(text)) => vec![text.clone()],
+                Some(Value::Array(_)) => {
+                    let texts = file.metadata().texts(path, key).ok().flatten().unwrap_or_default();
+                    texts.into_iter().map(String::from).collect()
+                }
+                _ => Vec::new(),
+            },
+            tokenizer.bos_token(),
+            tokenizer.eos_token(),
+        );
         let tokenizer = tokenizer.ending_turns_as(chat_template.as_ref());
         Ok(Self { path: path.into(), config, tokenizer, chat_template, weights: Weights::Gguf(file) })
     }
@@ -130,10 +140,6 @@ impl Model {
             }
         }
     }
-}
-
-fn template(source: &str, tokenizer: &Tokenizer) -> Result<ChatTemplate, ModelError> {
-    ChatTemplate::new(source, tokenizer.bos_token(), tokenizer.eos_token())
 }
 
 fn read(path: &Path) -> Result<String, ModelError> {

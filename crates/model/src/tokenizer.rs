@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use self::alphabet::Alphabet;
 use crate::{
-    ChatTemplate, GenerationPrompt, ModelError,
+    ChatInput, ChatTemplate, ModelError, SpecialTexts,
     gguf::{Metadata, Value},
 };
 
@@ -35,6 +35,7 @@ pub struct Tokenizer {
     alphabet: Alphabet,
     /// The beginning-of-text token, where a text that is read from its beginning has it.
     begins: Option<u32>,
+    special: SpecialTexts,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -114,7 +115,10 @@ impl Tokenizer {
         // What the tokenizer adds to an empty text.
         let added = recognising.encode_fast("", true).map(|encoding| encoding.get_ids().to_vec());
         let begins = bos_id.filter(|&bos| added.is_ok_and(|added| added.first() == Some(&bos)));
+        let added = recognising.get_added_tokens_decoder();
+        let special = added.values().filter(|added| added.special).map(|added| added.content.as_str());
         Ok(Self {
+            special: SpecialTexts::new(special),
             plain,
             bos: bos_id,
             eos,
@@ -155,14 +159,15 @@ impl Tokenizer {
         self.begins.into_iter().chain(self.encode(text, SpecialTokens::AsText)).collect()
     }
 
-    /// The tokens of a chat of `(role, content)` turns, rendered by the model's template with the model's turn opened.
+    /// The tokens of a chat, rendered by the model's template. Text in its messages that looks like a special token stays
+    /// text.
     pub fn encode_chat(
         &self,
         template: Option<&ChatTemplate>,
-        messages: &[(&str, &str)],
+        chat: &ChatInput<'_>,
     ) -> Result<Vec<u32>, ModelError> {
-        let text = template.ok_or(ModelError::NoChatTemplate)?.render(messages, GenerationPrompt::Open)?;
-        Ok(self.encode(&text, SpecialTokens::Recognised))
+        let template = template.ok_or(ModelError::NoChatTemplate)?;
+        template.tokens(chat, &self.special, |text, special| self.encode(text, special))
     }
 
     /// The bytes of a token; none for a special token or one that the vocabulary does not have.

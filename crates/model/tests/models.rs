@@ -4,8 +4,10 @@
 
 use std::{fs, path::PathBuf};
 
+use lancer_core::Message;
 use lancer_model::{
-    Config, ConvertFormat, Family, GenerationPrompt, Head, Model, ModelError, SpecialTokens, convert, gguf,
+    ChatInput, Config, ConvertFormat, Family, GenerationPrompt, Head, Model, ModelError, SpecialTokens,
+    convert, gguf,
 };
 use serde::Deserialize;
 
@@ -35,8 +37,12 @@ fn expected(name: &str) -> Vec<Expected> {
 fn reads_as_transformers(model: &Model, name: &str) {
     let tokenizer = model.tokenizer();
     for row in expected(name) {
-        let text =
-            model.chat_template().unwrap().render(&[("user", &row.prompt)], GenerationPrompt::Open).unwrap();
+        let text = model
+            .chat_template()
+            .unwrap()
+            .render(&ChatInput::new(&[Message::user(&row.prompt)], GenerationPrompt::Open))
+            .unwrap()
+            .text;
         assert_eq!(text, row.text);
         assert_eq!(tokenizer.encode(&text, SpecialTokens::Recognised), row.prompt_tokens);
         let mut response = tokenizer.encode(&row.response, SpecialTokens::AsText);

@@ -3,7 +3,7 @@
 use std::{error::Error, path::Path};
 
 use lancer_backend::{Grammars, Message, TokenId, Tokenizer};
-use lancer_model::{ChatTemplate, ModelError, SpecialTokens};
+use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, ModelError, SpecialTokens};
 
 /// A model's tokenizer and chat template.
 pub(super) struct Vocabulary {
@@ -31,9 +31,8 @@ impl Vocabulary {
 
 impl Tokenizer for Vocabulary {
     fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
-        let turns: Vec<(&str, &str)> =
-            messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
-        let ids = self.tokenizer.encode_chat(self.chat_template.as_ref(), &turns)?;
+        let chat = ChatInput::new(messages, GenerationPrompt::Open);
+        let ids = self.tokenizer.encode_chat(self.chat_template.as_ref(), &chat)?;
         Ok(ids.into_iter().map(TokenId).collect())
     }
 
