@@ -3,6 +3,7 @@
 mod bench;
 mod checksum;
 mod evolve;
+mod fuzz;
 mod model;
 mod onnxruntime;
 mod process;
@@ -22,6 +23,8 @@ Commands:
   setup    get the build tools that are missing (cmake, libclang), ONNX Runtime and the default model;
            `eval \"$(cargo xtask setup)\"` lets plain cargo build and test everything too
   test     run every check: formatting, clippy, tests, doc tests
+  fuzz     give damaged and hostile files to everything that reads files: all targets, or those that are named;
+           `--minutes N` for each (1 by default) or `--runs N`, `--seed N`
   bench    measure, against other tools where there are some: `cargo xtask bench data`, `engines`, `generate`, `growth`
            (training, by length, batch and model), `review` (of one engine after `--backend NAME`), `train`, `turns`
            (ONNX Runtime in lancer and in Python), `variants` (of training); all take `--rounds N`
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Some("setup") => setup::run(),
         Some("evolve") => evolve::run(&arguments[1..]),
         Some("test") => test::run(),
+        Some("fuzz") => fuzz::run(&arguments[1..]),
         Some("bench") => bench::run(&arguments[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

@@ -14,12 +14,14 @@ mod pairs;
 mod progress;
 mod table;
 
-use std::process::ExitCode;
+use std::{num::NonZeroU64, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{clean, compare, convert, dedup, eval, evolve, generate, report, review, train},
+    commands::{
+        clean, compare, convert, decode_parquet, dedup, eval, evolve, generate, report, review, train,
+    },
     output::Output,
 };
 
@@ -30,6 +32,9 @@ struct Arguments {
     /// Print results as JSON, and no progress bars.
     #[arg(long, global = true)]
     json: bool,
+    /// How many times as long as a .gz or .zst file what it unpacks to may be, beyond the first GiB; 200 by default.
+    #[arg(long, global = true, value_name = "N")]
+    unpack_ratio: Option<NonZeroU64>,
     #[command(subcommand)]
     command: Command,
 }
@@ -47,12 +52,19 @@ enum Command {
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Report(report::Arguments),
+    /// What a process of its own does with a Parquet file before it is read.
+    #[command(name = decode_parquet::NAME, hide = true)]
+    DecodeParquet(decode_parquet::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = if arguments.json { Output::Json } else { Output::Text };
     interrupt::watch();
+    if let Some(ratio) = arguments.unpack_ratio {
+        lancer_data::set_unpack_ratio(ratio.get());
+    }
+    lancer_data::try_parquet_with(decode_parquet::in_another_process);
     let result = match arguments.command {
         Command::Evolve(arguments) => evolve::run(&arguments, output),
         Command::Compare(arguments) => compare::run(&arguments, output),
@@ -64,6 +76,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
+        Command::DecodeParquet(arguments) => decode_parquet::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ mod element;
 mod files;
 mod json_array;
 mod json_lines;
+pub(crate) mod limited;
 mod parquet;
 
 use std::{
@@ -25,6 +26,8 @@ use crate::{
 };
 
 pub use json_lines::MAX_LINE_BYTES;
+pub use limited::{UnpackLimit, set_unpack_ratio};
+pub use parquet::{ParquetTrial, decode_parquet, try_parquet_with};
 
 /// The fields in which a pair can stand. Other columns of a Parquet file are not read.
 const PAIR_FIELDS: [&str; 12] = [
@@ -211,7 +214,10 @@ impl Record<'_> {
 /// columns are read.
 fn records(path: &Path, columns: Option<&[&str]>, sink: &mut dyn FnMut(Record<'_>)) -> Result<(), DataError> {
     let (format, compression) = Format::of(path)?;
-    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+    let unreadable = |source: io::Error| match limited::unpacked_too_far(&source) {
+        Some(limit) => DataError::UnpacksTooFar { path: path.to_owned(), limit },
+        None => DataError::Read { path: path.to_owned(), source },
+    };
     let open = || {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }

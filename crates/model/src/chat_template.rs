@@ -1,11 +1,13 @@
 //! Chat templates: the Jinja text in a model's files that turns messages into the text the model was trained on.
 //!
 //! They are rendered as transformers does: blocks trimmed, `raise_exception` at hand, Python's string methods
-//! understood, `bos_token` and `eos_token` given.
+//! understood, `bos_token` and `eos_token` given. Steps, memory and output are bounded: a template is a program in a file
+//! from somebody else.
 
 use std::{fs, path::Path};
 
-use minijinja::{Environment, Error, ErrorKind, context};
+use lancer_jinja::{Template, environment};
+use minijinja::{Error, ErrorKind, context};
 use serde::{Deserialize, Serialize};
 
 use crate::{ModelError, Tokenizer};
@@ -19,13 +21,10 @@ pub enum GenerationPrompt {
     None,
 }
 
-/// The name under which the one template is kept.
-const NAME: &str = "chat";
-
 /// A compiled chat template.
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    template: Template,
     source: String,
     bos_token: String,
     eos_token: String,
@@ -69,16 +68,14 @@ impl ChatTemplate {
     /// Compiles a template. The tokens are the texts of the beginning-of-text and end-of-text tokens, empty where the
     /// model has none.
     pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self, ModelError> {
-        let mut environment = Environment::new();
+        let mut environment = environment();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
-        environment.add_template_owned(NAME, source.to_owned()).map_err(refused)?;
         Ok(Self {
-            environment,
+            template: Template::new(environment, source).map_err(refused)?,
             source: source.into(),
             bos_token: bos_token.into(),
             eos_token: eos_token.into(),
@@ -107,15 +104,12 @@ impl ChatTemplate {
     ) -> Result<String, ModelError> {
         let messages: Vec<Turn<'_>> =
             messages.iter().map(|&(role, content)| Turn { role, content }).collect();
-        self.environment
-            .get_template(NAME)
-            .and_then(|template| {
-                template.render(context! {
-                    messages,
-                    add_generation_prompt => generation == GenerationPrompt::Open,
-                    bos_token => self.bos_token,
-                    eos_token => self.eos_token,
-                })
+        self.template
+            .render(context! {
+                messages,
+                add_generation_prompt => generation == GenerationPrompt::Open,
+                bos_token => self.bos_token,
+                eos_token => self.eos_token,
             })
             .map_err(refused)
     }
