@@ -4,6 +4,7 @@ mod bench;
 mod checksum;
 mod dist;
 mod evolve;
+mod fuzz;
 mod model;
 mod onnxruntime;
 mod parts;
@@ -32,6 +33,8 @@ Commands:
   release  whether every crate could be published: `cargo xtask release --dry-run` (with `--verify` it builds each package)
   dist     an archive and a Python wheel that run on any x86-64-v3 or aarch64 machine, in the target folder's `dist`;
            `--prebuilt PATH` packs a binary that exists
+  fuzz     give damaged and hostile files to everything that reads files: all targets, or those that are named;
+           `--minutes N` for each (1 by default) or `--runs N`, `--seed N`
   torture  runs with everything that can go wrong, each drawn from a seed: `cargo xtask torture --runs N --seed S`;
            `--binary` kills the program itself; docs/torture.md says more
   bench    measure, against other tools where there are some: `cargo xtask bench data`, `engines`, `generate`, `growth`
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Some("release") => release::run(&arguments[1..]),
         Some("dist") => dist::run(&arguments[1..]),
         Some("torture") => torture::run(&arguments[1..]),
+        Some("fuzz") => fuzz::run(&arguments[1..]),
         Some("bench") => bench::run(&arguments[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

@@ -7,6 +7,7 @@ pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod decode_parquet;
 pub(crate) mod dedup;
 pub(crate) mod eval;
 pub(crate) mod evolve;

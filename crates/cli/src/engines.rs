@@ -9,7 +9,7 @@ mod without_burn;
 #[cfg(not(feature = "onnx"))]
 mod without_onnx;
 
-use std::{error::Error, num::NonZeroU32, path::Path};
+use std::{error::Error, num::NonZeroU32, path::Path, thread};
 
 use clap::{Args, ValueEnum};
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightFormat};
@@ -83,7 +83,7 @@ pub(crate) struct EngineOptions {
     #[arg(long, value_enum)]
     pub(crate) backend: Option<BackendName>,
     /// Threads; the processor's number by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroU32>,
     /// Samples that are computed at the same time; 32 by default; llama.cpp with weights in f32: 16.
     #[arg(long, value_name = "N")]
@@ -99,6 +99,17 @@ impl EngineOptions {
     pub(crate) fn with_threads(threads: Option<NonZeroU32>) -> Self {
         Self { threads, ..Self::default() }
     }
+}
+
+/// Reads a number of threads: no more than the processor has, beyond which they only wait for one another, and each of them
+/// takes memory.
+pub(crate) fn threads(text: &str) -> Result<NonZeroU32, String> {
+    let threads = text.parse::<NonZeroU32>().map_err(|error| error.to_string())?;
+    let most = thread::available_parallelism().map_or(u32::MAX, |most| most.get() as u32);
+    if threads.get() > most {
+        return Err(format!("this process can use {most} threads of the processor; give at most as many"));
+    }
+    Ok(threads)
 }
 
 impl BackendName {

@@ -24,7 +24,7 @@ mod place;
 mod progress;
 mod table;
 
-use std::process::ExitCode;
+use std::{num::NonZeroU64, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -32,8 +32,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::cache;
 use crate::{
     commands::{
-        check, clean, compare, completions, convert, dedup, eval, evolve, generate, man, report, review,
-        train,
+        check, clean, compare, completions, convert, decode_parquet, dedup, eval, evolve, generate, man,
+        report, review, train,
     },
     failure::Failure,
     large_pages::LargePagesOption,
@@ -49,6 +49,9 @@ struct Arguments {
     json: bool,
     #[command(flatten)]
     large_pages: LargePagesOption,
+    /// How many times as long as a .gz or .zst file what it unpacks to may be, beyond the first GiB; 200 by default.
+    #[arg(long, global = true, value_name = "N")]
+    unpack_ratio: Option<NonZeroU64>,
     #[command(subcommand)]
     command: Command,
 }
@@ -71,6 +74,9 @@ enum Command {
     #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
     Cache(cache::Arguments),
     Check(check::Arguments),
+    /// What a process of its own does with a Parquet file before it is read.
+    #[command(name = decode_parquet::NAME, hide = true)]
+    DecodeParquet(decode_parquet::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +91,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     arguments.large_pages.apply()?;
+    if let Some(ratio) = arguments.unpack_ratio {
+        lancer_data::set_unpack_ratio(ratio.get());
+    }
+    lancer_data::try_parquet_with(decode_parquet::in_another_process);
     match arguments.command {
         Command::Evolve(arguments) => evolve::run(&arguments, output),
         Command::Compare(arguments) => compare::run(&arguments, output),
@@ -101,5 +111,6 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
         Command::Cache(arguments) => cache::run(&arguments, output),
         Command::Check(arguments) => check::run(&arguments, output),
+        Command::DecodeParquet(arguments) => decode_parquet::run(&arguments),
     }
 }

@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 use lancer_output::OutputError;
 use polars::error::PolarsError;
 
+use crate::UnpackLimit;
+
 /// An error of reading, writing or laying out records.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -67,6 +69,26 @@ pub enum DataError {
         path: PathBuf,
         /// What Polars said.
         source: PolarsError,
+    },
+    /// Reading the file as Parquet ended the process that was to try it.
+    #[error(
+        "{path} is damaged: reading it ended the process that tried it ({reason}); write it again, or convert it to .jsonl"
+    )]
+    ParquetTrial {
+        /// The file.
+        path: PathBuf,
+        /// How the process ended.
+        reason: String,
+    },
+    /// A packed file unpacks to many times its length.
+    #[error(
+        "{path}: {limit}; if that is what it holds, raise the limit (`--unpack-ratio`, `set_unpack_ratio`)"
+    )]
+    UnpacksTooFar {
+        /// The file.
+        path: PathBuf,
+        /// How far it was read, and the limit.
+        limit: UnpackLimit,
     },
     /// A Parquet column has a type that no record has.
     #[error("{path}: column `{column}` is of the type {found}; cast it to text or a number, or leave it out")]

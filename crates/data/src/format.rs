@@ -2,13 +2,16 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
 };
 
 use flate2::{Compression as Level, bufread::MultiGzDecoder, write::GzEncoder};
 
-use crate::DataError;
+use crate::{
+    DataError,
+    read::limited::{Packed, Unpacked},
+};
 
 /// The layouts of files that are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,12 +66,15 @@ pub fn check_ending(path: &Path) -> Result<(), DataError> {
 impl Compression {
     /// What a file holds, unpacked.
     pub(crate) fn reader(self, file: File) -> io::Result<Box<dyn BufRead>> {
-        let file = BufReader::new(file);
-        Ok(match self {
-            Self::Plain => Box::new(file),
-            Self::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(file))),
-            Self::Zstd => Box::new(BufReader::new(zstd::Decoder::with_buffer(file)?)),
-        })
+        if self == Self::Plain {
+            return Ok(Box::new(BufReader::new(file)));
+        }
+        let (file, read) = Packed::new(file);
+        let unpacked: Box<dyn Read> = match self {
+            Self::Zstd => Box::new(zstd::Decoder::with_buffer(file)?),
+            Self::Gzip | Self::Plain => Box::new(MultiGzDecoder::new(file)),
+        };
+        Ok(Box::new(BufReader::new(Unpacked::new(unpacked, read))))
     }
 
     /// Packs what `write` writes into `file`.
@@ -86,6 +92,7 @@ impl Compression {
             }
             Self::Zstd => {
                 let mut packed = zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+                packed.include_checksum(true)?;
                 write(&mut packed)?;
                 packed.finish().map(|_| ())
             }

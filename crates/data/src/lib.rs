@@ -82,7 +82,8 @@ pub use personal::{
 pub use polars;
 pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_frame};
 pub use read::{
-    MAX_LINE_BYTES, each_pair, each_row, files_at, files_of, read_pairs, read_preferences, read_rows,
+    MAX_LINE_BYTES, ParquetTrial, UnpackLimit, decode_parquet, each_pair, each_row, files_at, files_of,
+    read_pairs, read_preferences, read_rows, set_unpack_ratio, try_parquet_with,
 };
 pub use record::{Message, Pair, Pairs, PreferencePair, PreferencePairs, Reject, Role, Row, Rows};
 pub use write::{RowWriter, write_rows, write_rows_to};

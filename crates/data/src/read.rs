@@ -6,6 +6,7 @@ mod files;
 mod json_array;
 mod json_lines;
 mod keys;
+pub(crate) mod limited;
 mod parquet;
 
 use std::{
@@ -27,6 +28,8 @@ use crate::{
 pub use self::files::files_at;
 use self::keys::Keys;
 pub use json_lines::MAX_LINE_BYTES;
+pub use limited::{UnpackLimit, set_unpack_ratio};
+pub use parquet::{ParquetTrial, decode_parquet, try_parquet_with};
 
 /// The files that are read for a path, in the order in which they are read: the file itself, all of a folder with a known
 /// ending, those of a pattern, or the local copy of a file on the hub, which is fetched where it is absent.
@@ -233,7 +236,10 @@ impl Record<'_> {
 /// columns are read.
 fn records(path: &Path, columns: Option<&[&str]>, sink: &mut dyn FnMut(Record<'_>)) -> Result<(), DataError> {
     let (format, compression) = Format::of(path)?;
-    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+    let unreadable = |source: io::Error| match limited::unpacked_too_far(&source) {
+        Some(limit) => DataError::UnpacksTooFar { path: path.to_owned(), limit },
+        None => DataError::Read { path: path.to_owned(), source },
+    };
     let open = || {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }

@@ -142,7 +142,11 @@ impl Lines {
         Ok(match compression {
             Compression::Plain => Self::Plain(file),
             Compression::Gzip => Self::Gzip(Box::new(GzEncoder::new(file, Level::default()))),
-            Compression::Zstd => Self::Zstd(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+            Compression::Zstd => {
+                let mut packed = zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+                packed.include_checksum(true)?;
+                Self::Zstd(packed)
+            }
         })
     }
 

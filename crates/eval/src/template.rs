@@ -1,12 +1,9 @@
 //! Templates of prompts: Jinja, as in lm-evaluation-harness's task files.
 
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{Error, ErrorKind, State, UndefinedBehavior};
 use regex::Regex;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
-
-/// The name of the one template of an environment.
-const NAME: &str = "template";
 
 /// A Jinja template over the fields of a record, such as `Question: {{ question }}`.
 ///
@@ -14,9 +11,7 @@ const NAME: &str = "template";
 /// `regex_replace(pattern, replacement)` replaces what matches a regular expression.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Template {
-    environment: Environment<'static>,
-}
+pub struct Template(lancer_jinja::Template);
 
 /// Why a template did not render: the field or the place, and the reason.
 pub(crate) struct RenderError {
@@ -28,7 +23,7 @@ impl TryFrom<String> for Template {
     type Error = String;
 
     fn try_from(source: String) -> Result<Self, Self::Error> {
-        let template = Self::read(source)?;
+        let template = Self::read(&source)?;
         if template.fields().is_empty() {
             return Err("the template uses no field of the records; write a field as {{ field }}".into());
         }
@@ -38,25 +33,21 @@ impl TryFrom<String> for Template {
 
 impl Template {
     /// A template that may be the same for every record.
-    fn read(source: String) -> Result<Self, String> {
-        let mut environment = Environment::new();
+    fn read(source: &str) -> Result<Self, String> {
+        let mut environment = lancer_jinja::environment();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_keep_trailing_newline(true);
         environment.add_filter("regex_replace", regex_replace);
-        environment.add_template_owned(NAME, source).map_err(|error| error.to_string())?;
-        Ok(Self { environment })
+        lancer_jinja::Template::new(environment, source).map(Self).map_err(|error| error.to_string())
     }
 
     /// The fields that the template uses, in the order of the alphabet.
     pub fn fields(&self) -> Vec<String> {
-        let fields = self.environment.get_template(NAME).map(|template| template.undeclared_variables(false));
-        let mut fields: Vec<String> = fields.unwrap_or_default().into_iter().collect();
-        fields.sort();
-        fields
+        self.0.names()
     }
 
     pub(crate) fn render(&self, record: &Map<String, Value>) -> Result<String, RenderError> {
-        let rendered = self.environment.get_template(NAME).and_then(|template| template.render(record));
+        let rendered = self.0.render(record);
         rendered.map_err(|error| {
             let field = self.fields().into_iter().find(|field| !record.contains_key(field));
             let reason = match field {
@@ -73,13 +64,22 @@ pub(crate) fn constant_or_template<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Template>, D::Error> {
     let source = Option::<String>::deserialize(deserializer)?;
-    source.map(Template::read).transpose().map_err(de::Error::custom)
+    source.as_deref().map(Template::read).transpose().map_err(de::Error::custom)
 }
 
 /// `text` with every match of `pattern` replaced. Where the replacement has `$1`, the first group is put.
-fn regex_replace(text: &str, pattern: &str, replacement: &str) -> Result<String, Error> {
+fn regex_replace(
+    state: &State<'_, '_>,
+    text: &str,
+    pattern: &str,
+    replacement: &str,
+) -> Result<String, Error> {
     let pattern =
         Regex::new(pattern).map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))?;
+    // A `$` may put what was matched: all matches together are at most the text.
+    let put = pattern.find_iter(text).count().saturating_mul(replacement.len());
+    let matched = replacement.matches('$').count().saturating_mul(text.len());
+    lancer_jinja::charge(state, text.len().saturating_add(put).saturating_add(matched))?;
     Ok(pattern.replace_all(text, replacement).into_owned())
 }
 

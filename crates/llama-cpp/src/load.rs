@@ -57,6 +57,7 @@ impl LlamaCpp {
         let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: path.into(), source };
         // Read first by a reader that says what is wrong: llama.cpp says only that it failed.
         let file = lancer_model::gguf::GgufFile::open(path).map_err(|error| failed(error.into()))?;
+        file.check().map_err(|error| failed(error.into()))?;
         let format = format(&file);
         let decided = settings.decide(format == "F32").map_err(|error| failed(error.into()))?;
         let library = library().map_err(|error| failed(error.into()))?;

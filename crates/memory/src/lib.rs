@@ -1,5 +1,5 @@
 //! How the memory of a program that runs models is had from the system: in large pages ([`move_into_large_pages`],
-//! [`use_large_pages`]), and kept when it is freed ([`keep_freed_memory`]).
+//! [`use_large_pages`]), kept when it is freed ([`keep_freed_memory`]), and limited ([`limit_process`]).
 //!
 //! A model reads all of its weights for each token. Where they stand in pages of 4 KB, finding the pages takes as long as
 //! reading them, above all in a virtual machine, where each look-up is one of two tables. Most systems use large pages only
@@ -14,6 +14,8 @@ mod choice;
 mod freed;
 #[cfg(target_os = "linux")]
 mod large_pages;
+#[cfg(target_os = "linux")]
+mod limits;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 mod without_glibc;
 #[cfg(not(target_os = "linux"))]
@@ -23,10 +25,13 @@ mod without_linux;
 use without_glibc as freed;
 #[cfg(not(target_os = "linux"))]
 use without_linux as large_pages;
+#[cfg(not(target_os = "linux"))]
+use without_linux as limits;
 
 pub use choice::{LargePages, UnknownLargePages};
 pub use freed::{give_back_freed_memory, keep_freed_memory};
 pub use large_pages::{move_into_large_pages, use_large_pages};
+pub use limits::limit_process;
 
 /// The example of the crate's README.
 #[cfg(doctest)]

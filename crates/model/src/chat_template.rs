@@ -8,14 +8,14 @@ mod forged;
 mod generation_tag;
 mod input;
 mod json;
-mod limits;
 mod python;
 mod source;
 mod string_methods;
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
 
-use minijinja::{Environment, Error, ErrorKind, Value};
+use lancer_jinja::{Template, environment};
+use minijinja::{Error, ErrorKind};
 
 pub(crate) use self::source::ADDITIONAL_TEMPLATES;
 use self::{forged::Piece, input::Context, source::NamedTemplates};
@@ -29,8 +29,9 @@ use crate::{ModelError, SpecialTokens, Tokenizer};
 /// chats in which tools are offered, `default` all others.
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
-    /// Or why they do not compile, which matters to whoever renders a chat only: a model can be converted without.
-    environment: Result<Environment<'static>, Arc<Error>>,
+    /// The compiled templates by name, or why they do not compile, which matters to whoever renders a chat only: a model can
+    /// be converted without.
+    compiled: Result<BTreeMap<String, Template>, Arc<Error>>,
     source: NamedTemplates,
     bos_token: String,
     eos_token: String,
@@ -75,17 +76,17 @@ impl ChatTemplate {
     /// model has none.
     pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self, ModelError> {
         let template = Self::of(NamedTemplates::one(source), bos_token, eos_token);
-        template.environment()?;
+        template.compiled()?;
         Ok(template)
     }
 
     fn of(source: NamedTemplates, bos_token: &str, eos_token: &str) -> Self {
-        let environment = compiled(&source).map_err(Arc::new);
-        Self { environment, source, bos_token: bos_token.into(), eos_token: eos_token.into() }
+        let compiled = compile(&source).map_err(Arc::new);
+        Self { compiled, source, bos_token: bos_token.into(), eos_token: eos_token.into() }
     }
 
-    fn environment(&self) -> Result<&Environment<'static>, ModelError> {
-        self.environment.as_ref().map_err(|error| ModelError::ChatTemplate {
+    fn compiled(&self) -> Result<&BTreeMap<String, Template>, ModelError> {
+        self.compiled.as_ref().map_err(|error| ModelError::ChatTemplate {
             reason: format!("it does not compile: {error}"),
             source: Box::new(Arc::clone(error)),
         })
@@ -158,20 +159,27 @@ impl ChatTemplate {
     fn render_as_it_is(&self, chat: &ChatInput<'_>) -> Result<String, ModelError> {
         let name = self.source.for_chat(!chat.tools.is_empty());
         let context = Context::new(chat, &self.bos_token, &self.eos_token);
-        self.environment()?.get_template(name).and_then(|template| template.render(context)).map_err(refused)
+        match self.compiled()?.get(name) {
+            Some(template) => template.render(context).map_err(refused),
+            None => Err(ModelError::NoChatTemplate),
+        }
     }
 }
 
-/// An environment like the one in which transformers renders chat templates, with these templates.
-fn compiled(source: &NamedTemplates) -> Result<Environment<'static>, Error> {
-    let mut environment = Environment::new();
+/// Compiles the templates in an environment like the one in which transformers renders them. Steps, memory and output are
+/// bounded: a template is a program in a file from somebody else.
+fn compile(source: &NamedTemplates) -> Result<BTreeMap<String, Template>, Error> {
+    let mut environment = environment();
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
-    limits::set(&mut environment);
     environment.set_unknown_method_callback(string_methods::call);
-    environment.set_formatter(|out, _, value| Ok(write!(out, "{}", python::Text(value))?));
+    environment.set_formatter(|out, state, value| {
+        let text = python::Text(value).to_string();
+        lancer_jinja::charge(state, text.len())?;
+        Ok(out.write_str(&text)?)
+    });
     environment.add_filter("tojson", json::to_json);
-    environment.add_filter("string", |value: &Value| python::Text(value).to_string());
+    environment.add_filter("string", python::string);
     environment.add_test("iterable", python::is_iterable);
     environment.add_test("sequence", python::is_sequence);
     environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
@@ -179,10 +187,13 @@ fn compiled(source: &NamedTemplates) -> Result<Environment<'static>, Error> {
     });
     environment.add_function("strftime_now", date::strftime_now);
     environment.add_filter(generation_tag::FILTER, generation_tag::marked);
-    for (name, text) in source.named() {
-        environment.add_template_owned(name.to_owned(), generation_tag::rewritten(text))?;
-    }
-    Ok(environment)
+    source
+        .named()
+        .map(|(name, text)| {
+            let template = Template::new(environment.clone(), &generation_tag::rewritten(text))?;
+            Ok((name.to_owned(), template))
+        })
+        .collect()
 }
 
 fn refused(error: Error) -> ModelError {

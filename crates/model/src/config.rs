@@ -8,6 +8,13 @@ use std::path::Path;
 pub(crate) use self::gguf::{GgufDescription, ROPE_FREQS};
 use crate::{Bias, BlockNorms, EmbeddingScale, Family, HeadNorm, ModelError, Rotary, SlidingWindow};
 
+/// The most layers of a model; the deepest that are known have some hundred.
+const MAX_LAYERS: usize = 1024;
+/// The longest context of a model.
+const MAX_CONTEXT: usize = 1 << 28;
+/// The largest of a model's other sizes.
+const MAX_SIZE: usize = u32::MAX as usize;
+
 /// Where the head's weights are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Head {
@@ -104,6 +111,16 @@ impl Config {
 
     fn checked(self, path: &Path) -> Result<Self, ModelError> {
         let wrong = |reason: String| Err(ModelError::Config { path: path.into(), reason });
+        if self.layers > MAX_LAYERS {
+            return wrong(format!(
+                "the number of layers is {}; at most {MAX_LAYERS} are possible",
+                self.layers
+            ));
+        }
+        if self.context_length > MAX_CONTEXT {
+            let length = self.context_length;
+            return wrong(format!("the context length is {length}; at most {MAX_CONTEXT} is possible"));
+        }
         let sizes = [
             ("vocabulary", self.vocab_size),
             ("hidden size", self.hidden_size),
@@ -114,9 +131,8 @@ impl Config {
             ("head width", self.head_dim),
             ("context length", self.context_length),
         ];
-        if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size == 0 || size > u32::MAX as usize)
-        {
-            return wrong(format!("the {name} is {size}"));
+        if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size == 0 || size > MAX_SIZE) {
+            return wrong(format!("the {name} is {size}, where 1 to {MAX_SIZE} is possible"));
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             return wrong(format!(
@@ -126,6 +142,16 @@ impl Config {
         }
         if !(self.query_pre_attn_scalar > 0.0 && self.query_pre_attn_scalar.is_finite()) {
             return wrong(format!("query_pre_attn_scalar is {}", self.query_pre_attn_scalar));
+        }
+        if !(0.0..=1.0).contains(&self.rms_norm_eps) {
+            return wrong(format!("rms_norm_eps is {}, where 0 to 1 is possible", self.rms_norm_eps));
+        }
+        for rotary in
+            [Some(self.rotary), self.sliding_window.map(|window| window.rotary)].into_iter().flatten()
+        {
+            if let Err(reason) = rotary.check() {
+                return wrong(reason);
+            }
         }
         if self.sliding_window.is_some_and(|window| window.tokens == 0) {
             return wrong("the sliding window is 0 tokens wide".into());

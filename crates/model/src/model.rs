@@ -52,6 +52,7 @@ impl Model {
 
     fn open_gguf(path: &Path) -> Result<Self, ModelError> {
         let file = GgufFile::open(path)?;
+        file.check()?;
         let embedding = file
             .tensors()
             .get("token_embd.weight")

@@ -45,6 +45,35 @@ impl Rotary {
     /// The rotary base of models that do not say theirs.
     pub(crate) const DEFAULT_THETA: f64 = 10_000.0;
 
+    /// Says which of its numbers is out of its range.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let positive = |name: &str, number: f64| {
+            if (number as f32).is_finite() && number as f32 > 0.0 {
+                Ok(())
+            } else {
+                Err(format!("the rotary embedding's {name} is {number}, where a number above 0 is possible"))
+            }
+        };
+        positive("base (rope_theta)", self.theta)?;
+        match self.scaling {
+            RotaryScaling::None => Ok(()),
+            RotaryScaling::Linear { factor } => positive("factor", factor),
+            RotaryScaling::Llama3(scaling) => {
+                positive("factor", scaling.factor)?;
+                positive("low_freq_factor", scaling.low_freq_factor)?;
+                positive("high_freq_factor", scaling.high_freq_factor)?;
+                let (low, high) = (scaling.low_freq_factor, scaling.high_freq_factor);
+                if high <= low {
+                    return Err(format!("the rotary embedding's high_freq_factor {high} is not above {low}"));
+                }
+                if scaling.original_context == 0 {
+                    return Err("the rotary embedding's original_max_position_embeddings is 0".into());
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// By how much a position turns each pair of a head's numbers, in radians, `[head_dim / 2]`. In 32-bit floats step by
     /// step, as transformers computes it: at large positions the rounding shows.
     pub fn frequencies(&self, head_dim: usize) -> Vec<f32> {

@@ -74,7 +74,11 @@ impl SafetensorsFiles {
             .get(name)
             .ok_or_else(|| ModelError::NoTensor { path: folder.into(), tensor: name.into() })?;
         let mut file = File::open(&place.path).map_err(|source| io("open", &place.path, source))?;
-        let mut bytes = vec![0; place.bytes];
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(place.bytes)
+            .map_err(|source| io("hold a tensor of", &place.path, source.into()))?;
+        bytes.resize(place.bytes, 0);
         file.seek(SeekFrom::Start(place.offset))
             .and_then(|_| file.read_exact(&mut bytes))
             .map_err(|source| io("read", &place.path, source))?;

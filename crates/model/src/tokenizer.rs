@@ -1,6 +1,7 @@
 //! Tokenizers: `tokenizer.json`, or the vocabulary in a GGUF file.
 
 mod alphabet;
+mod check;
 mod gguf;
 
 use std::{collections::BTreeMap, fmt, fs, path::Path};
@@ -8,6 +9,7 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 use serde::Deserialize;
 
 use self::alphabet::Alphabet;
+pub(crate) use self::alphabet::fallback_byte;
 use crate::{
     ChatInput, ChatTemplate, ModelError, SpecialTexts,
     gguf::{Metadata, Value},
@@ -100,8 +102,11 @@ impl Tokenizer {
 
     fn new(path: &Path, json: &[u8], bos: Option<String>, eos: Option<String>) -> Result<Self, ModelError> {
         let wrong = |reason: String| ModelError::Tokenizer { path: path.into(), reason };
-        let recognising =
+        check::check(json).map_err(wrong)?;
+        let mut recognising =
             tokenizers::Tokenizer::from_bytes(json).map_err(|error| wrong(error.to_string()))?;
+        // A prompt is neither cut nor filled up by its tokenizer, whatever its file says.
+        recognising.with_padding(None).with_truncation(None).map_err(|error| wrong(error.to_string()))?;
         let mut plain = recognising.clone();
         plain.set_encode_special_tokens(true);
         let eos_token = eos.ok_or_else(|| wrong("it names no token that ends a turn (eos_token)".into()))?;

@@ -17,6 +17,9 @@ pub(crate) use self::decoder::KEEP;
 pub use self::settings::{ExportSettings, Operators, WeightType};
 use self::weights::{BLOCK, Weights};
 
+/// The most numbers of a table of the rotary embedding: 1 GiB of 32-bit floats.
+const MAX_TABLE_NUMBERS: usize = 1 << 28;
+
 /// The folder within a model's that onnx-community keeps models in.
 pub(crate) const SUBFOLDER: &str = "onnx";
 
@@ -50,6 +53,7 @@ pub fn export(
         WeightType::F32 | WeightType::Int8 => FolderType::F32,
         WeightType::F16 => FolderType::F16,
     };
+    check_tables(model)?;
     write_folder(model, to, kind, &mut |folder| {
         let failed =
             |path: &Path, source: io::Error| ModelError::Io { path: path.into(), action: "write", source };
@@ -62,6 +66,20 @@ pub fn export(
         let file = decoder::build(model.config(), settings.operators, weights)?;
         fs::write(&path, file.encode_to_vec()).map_err(|source| failed(&path, source))
     })
+}
+
+/// Refuses a context whose tables of the rotary embedding, one row a position, would be longer than any model's.
+fn check_tables(model: &Model) -> Result<(), ModelError> {
+    let config = model.config();
+    let numbers = config.context_length.saturating_mul(config.head_dim);
+    if numbers <= MAX_TABLE_NUMBERS {
+        return Ok(());
+    }
+    let reason = format!(
+        "a context of {} tokens needs tables of {numbers} numbers in an ONNX file; at most {MAX_TABLE_NUMBERS} are written",
+        config.context_length
+    );
+    Err(ModelError::Config { path: model.path().into(), reason })
 }
 
 /// Bytes of all weights, about.

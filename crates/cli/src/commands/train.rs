@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     checkpoints: Option<PathBuf>,
     /// Threads; the processor's number by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = engines::threads)]
     threads: Option<NonZeroU32>,
     #[command(flatten)]
     overwrite: OverwriteOption,

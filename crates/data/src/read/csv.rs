@@ -5,17 +5,41 @@ use std::io::{self, BufRead};
 use csv::{ByteRecord, ReaderBuilder};
 use serde_json::{Map, Value};
 
-use super::{BOM, Record};
+use super::{
+    BOM, Record,
+    limited::{Records, too_long},
+};
 
 pub(super) fn records(reader: impl BufRead, sink: &mut dyn FnMut(Record<'_>)) -> io::Result<()> {
+    let (reader, since) = Records::new(reader);
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(reader);
-    let names = reader.byte_headers()?.clone();
+    let names = reader.byte_headers().map_err(io_error)?.clone();
     let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record)? {
+    loop {
+        since.reset();
+        match reader.read_byte_record(&mut record).map_err(io_error) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => {
+                let Some(reason) = too_long(&error) else { return Err(error) };
+                sink(Record { place: reader.position().line(), line: &[], row: Err(reason) });
+                return Ok(());
+            }
+        }
         let place = record.position().map_or(0, csv::Position::line);
         sink(Record { place, line: record.as_slice(), row: row(&names, &record) });
     }
-    Ok(())
+}
+
+/// The reader's own error, where it is one.
+fn io_error(error: csv::Error) -> io::Error {
+    if !error.is_io_error() {
+        return error.into();
+    }
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 /// The fields of a record that are not empty.

@@ -7,15 +7,26 @@ use std::{
 
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
-use super::{Record, element::Element};
+use super::{
+    Record,
+    element::Element,
+    limited::{Records, Since, too_long},
+};
 
 pub(super) fn records(reader: impl BufRead, sink: &mut dyn FnMut(Record<'_>)) -> io::Result<()> {
     let mut place = 1;
+    let (reader, since) = Records::new(reader);
     let mut parser = serde_json::Deserializer::from_reader(reader);
-    let read = Elements { place: &mut place, sink }.deserialize(&mut parser).and_then(|()| parser.end());
+    let read =
+        Elements { place: &mut place, since, sink }.deserialize(&mut parser).and_then(|()| parser.end());
     match read {
         Ok(()) => Ok(()),
-        Err(error) if error.is_io() => Err(error.into()),
+        Err(error) if error.is_io() => {
+            let error = error.into();
+            let Some(reason) = too_long(&error) else { return Err(error) };
+            sink(Record { place, line: &[], row: Err(reason) });
+            Ok(())
+        }
         // What came before is read; what comes after a broken place cannot be told apart any more.
         Err(error) => {
             let reason = format!("not JSON: {error}; the array is not read any further");
@@ -27,6 +38,7 @@ pub(super) fn records(reader: impl BufRead, sink: &mut dyn FnMut(Record<'_>)) ->
 
 struct Elements<'a> {
     place: &'a mut u64,
+    since: Since,
     sink: &'a mut dyn FnMut(Record<'_>),
 }
 
@@ -49,6 +61,7 @@ impl<'de> Visitor<'de> for Elements<'_> {
         while let Some(Element(row)) = sequence.next_element()? {
             (self.sink)(Record { place: *self.place, line: &[], row });
             *self.place += 1;
+            self.since.reset();
         }
         Ok(())
     }

@@ -1,19 +1,20 @@
 //! The rows of a Parquet file.
 //!
 //! A file that is cut, or whose footer claims more than it holds, is an error. Polars trusts the inside of a page more:
-//! damage there can still make it ask for more memory than there is, which ends the process. Parquet files from
-//! strangers are better converted to JSONL first.
+//! damage there can make it ask for more memory than there is, which ends the process. So a program can have each file
+//! decoded in a process of its own first ([`try_parquet_with`]), as `lancer` does.
 
 use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::OnceLock,
 };
 
 use polars::{
     error::{PolarsError, polars_err},
     io::SerReader,
-    prelude::{ArrowDataType, ParquetReader},
+    prelude::{ArrowDataType, DataFrame, ParquetReader},
 };
 
 use super::Record;
@@ -21,6 +22,29 @@ use crate::{DataError, frame};
 
 /// A file with more values than this for each of its bytes is taken to be damaged; text has far fewer.
 const MOST_VALUES_PER_BYTE: u64 = 256;
+
+/// Has columns of a file decoded in another process, as by [`decode_parquet`]. An error says how that process ended where a
+/// signal ended it.
+pub type ParquetTrial = fn(&Path, &[String]) -> Result<(), String>;
+
+static TRIAL: OnceLock<ParquetTrial> = OnceLock::new();
+
+/// From now on each Parquet file is decoded by `trial` before it is read: what would end this process ends the other. The
+/// first that is set stays.
+pub fn try_parquet_with(trial: ParquetTrial) {
+    // One that is set already does the same.
+    let _ = TRIAL.set(trial);
+}
+
+/// Decodes these columns of a Parquet file and keeps nothing: what the process of a [`ParquetTrial`] does.
+pub fn decode_parquet(path: &Path, columns: &[String]) -> Result<(), DataError> {
+    let file = File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let contents = catching(path, || contents(path, duplicate(path, &file)?, Some(&columns)))?;
+    frames(path, &file, &contents, &mut |frame, _| {
+        frame::objects(frame).for_each(drop);
+    })
+}
 
 /// Hands over row group after row group; no more than one is held.
 pub(super) fn records(
@@ -33,8 +57,27 @@ pub(super) fn records(
     if contents.columns.is_empty() {
         return Ok(());
     }
+    if let Some(trial) = TRIAL.get() {
+        let path = || path.to_owned();
+        trial(&path(), &contents.columns)
+            .map_err(|reason| DataError::ParquetTrial { path: path(), reason })?;
+    }
+    frames(path, file, &contents, &mut |frame, first| {
+        for (place, row) in (first as u64 + 1..).zip(frame::objects(frame)) {
+            sink(Record { place, line: &[], row });
+        }
+    })
+}
+
+/// Hands over the frame of each row group with the number of rows before it.
+fn frames(
+    path: &Path,
+    file: &File,
+    contents: &Contents,
+    sink: &mut dyn FnMut(&DataFrame, usize),
+) -> Result<(), DataError> {
     let mut first = 0;
-    for rows in contents.groups {
+    for &rows in &contents.groups {
         let frame = catching(path, || {
             ParquetReader::new(duplicate(path, file)?)
                 .with_columns(Some(contents.columns.clone()))
@@ -42,9 +85,7 @@ pub(super) fn records(
                 .finish()
                 .map_err(|source| damaged(path, source))
         })?;
-        for (place, row) in (first as u64 + 1..).zip(frame::objects(&frame)) {
-            sink(Record { place, line: &[], row });
-        }
+        sink(&frame, first);
         first += rows;
     }
     Ok(())

@@ -1,11 +1,14 @@
 //! The filter `tojson`, as transformers has it: Python's `json.dumps` with its arguments.
 
 use minijinja::{
-    Error, ErrorKind, Value,
+    Error, ErrorKind, State, Value,
     value::{Kwargs, ValueKind},
 };
 
 use super::python;
+
+/// Spaces for each level at most: with more, a small value makes a long text.
+const MAX_INDENT: usize = 32;
 
 /// How `json.dumps` lays a value out.
 struct Layout {
@@ -18,13 +21,22 @@ struct Layout {
 }
 
 /// `value|tojson(ensure_ascii, indent, separators, sort_keys)`.
-pub(super) fn to_json(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<Value, Error> {
+pub(super) fn to_json(
+    state: &State<'_, '_>,
+    value: &Value,
+    indent: Option<Value>,
+    options: Kwargs,
+) -> Result<Value, Error> {
     let flag = |name| options.get::<Option<bool>>(name).map(|flag| flag == Some(true));
     let indent = match indent {
         Some(indent) => Some(indent),
         None => options.get::<Option<Value>>("indent")?,
     };
     let indent = indent.filter(|indent| !indent.is_none()).and_then(|indent| indent.as_usize());
+    if indent.is_some_and(|indent| indent > MAX_INDENT) {
+        let reason = format!("tojson with an indent of more than {MAX_INDENT} spaces");
+        return Err(Error::new(ErrorKind::InvalidOperation, reason));
+    }
     let separators: Option<Value> = options.get("separators")?;
     let separator = |place, otherwise: &str| match separators.as_ref().filter(|given| !given.is_none()) {
         Some(given) => Ok::<_, Error>(given.get_item_by_index(place)?.to_string()),
@@ -40,6 +52,7 @@ pub(super) fn to_json(value: &Value, indent: Option<Value>, options: Kwargs) -> 
     options.assert_all_used()?;
     let mut out = String::new();
     layout.write(value, 0, &mut out)?;
+    lancer_jinja::charge(state, out.len())?;
     // Safe: templates that switch on escaping for HTML get it as it is.
     Ok(Value::from_safe_string(out))
 }

@@ -2,10 +2,17 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use minijinja::{Value, value::ValueKind};
+use minijinja::{Error, State, Value, value::ValueKind};
 
 /// `str(value)`: texts as they are, everything else by [`Repr`]; nothing for an undefined value.
 pub(super) struct Text<'a>(pub(super) &'a Value);
+
+/// The filter `string`.
+pub(super) fn string(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+    let text = Text(value).to_string();
+    lancer_jinja::charge(state, text.len())?;
+    Ok(text)
+}
 
 /// `repr(value)`.
 struct Repr<'a>(&'a Value);

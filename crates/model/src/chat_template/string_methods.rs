@@ -4,7 +4,6 @@ use minijinja::{
     Error, ErrorKind, State, Value,
     value::{ValueKind, from_args},
 };
-use minijinja_contrib::pycompat;
 
 /// Calls `value.method(args)`.
 pub(super) fn call(
@@ -16,9 +15,11 @@ pub(super) fn call(
     if let (ValueKind::String, Some(text)) = (value.kind(), value.as_str())
         && let Some(result) = of_text(text, method, args)
     {
+        // What these give is no longer than the text, but for the list around it.
+        lancer_jinja::charge(state, 2 * text.len() + 64)?;
         return result;
     }
-    pycompat::unknown_method_callback(state, value, method, args)
+    lancer_jinja::call_method(state, value, method, args)
 }
 
 /// `None` where the library has the method, or nobody.

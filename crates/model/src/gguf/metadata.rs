@@ -56,7 +56,7 @@ impl Value {
     }
 
     /// A whole number that is not negative, whatever its width.
-    fn as_count(&self) -> Option<u64> {
+    pub(super) fn as_count(&self) -> Option<u64> {
         match *self {
             Self::U8(n) => Some(n.into()),
             Self::U16(n) => Some(n.into()),

@@ -1,6 +1,7 @@
 //! GGUF, the model file format of llama.cpp
 //! (<https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), versions 2 and 3, little-endian.
 
+mod check;
 mod k_quants;
 mod metadata;
 mod quants;
@@ -8,6 +9,7 @@ mod reader;
 mod types;
 mod writer;
 
+pub(crate) use check::{MAX_TOKEN_BYTES, MAX_TOKENS};
 pub use metadata::{Metadata, Value};
 pub use reader::{GgufFile, TensorInfo};
 pub use types::TensorType;

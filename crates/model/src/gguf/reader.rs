@@ -10,6 +10,9 @@ use std::{
 use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, Metadata, TensorType, Value, quants};
 use crate::{ModelError, Tensor};
 
+/// A file's lists have at most so many elements together: an element takes more memory than it takes bytes in the file.
+const MAX_ELEMENTS: u64 = 1 << 24;
+
 /// A tensor has at most so many dimensions.
 const MAX_DIMENSIONS: u32 = 4;
 
@@ -45,7 +48,7 @@ impl GgufFile {
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = File::open(path).map_err(|source| io("open", path, source))?;
         let length = file.metadata().map_err(|source| io("read", path, source))?.len();
-        let mut header = Header { path, input: BufReader::new(file), offset: 0, length };
+        let mut header = Header { path, input: BufReader::new(file), offset: 0, length, elements: 0 };
 
         header.magic()?;
         let version = header.u32()?;
@@ -112,7 +115,8 @@ impl GgufFile {
             .ok_or_else(|| ModelError::NoTensor { path: self.path.clone(), tensor: name.into() })?;
         let mut file = File::open(&self.path).map_err(|source| io("open", &self.path, source))?;
         // As long as the tensor is within the file, which was checked when its description was read.
-        let mut bytes = vec![0; info.bytes as usize];
+        let mut bytes =
+            zeros(info.bytes as usize).map_err(|source| io("hold a tensor of", &self.path, source))?;
         file.seek(SeekFrom::Start(info.offset))
             .and_then(|_| file.read_exact(&mut bytes))
             .map_err(|source| io("read", &self.path, source))?;
@@ -126,6 +130,8 @@ struct Header<'a> {
     input: BufReader<File>,
     offset: u64,
     length: u64,
+    /// Elements of lists so far.
+    elements: u64,
 }
 
 impl Header<'_> {
@@ -193,6 +199,13 @@ impl Header<'_> {
         }
         let kind = self.u32()?;
         let count = self.count(least_bytes(kind), "array elements")?;
+        self.elements = self.elements.saturating_add(count);
+        if self.elements > MAX_ELEMENTS {
+            return Err(self.damaged(format!(
+                "the metadata has lists of {} elements together; at most {MAX_ELEMENTS} are read",
+                self.elements
+            )));
+        }
         // Grows as elements are read: a `Value` takes more memory than the smallest elements take in the file.
         let mut values = Vec::new();
         for _ in 0..count {
@@ -280,6 +293,14 @@ fn least_bytes(kind: u32) -> u64 {
         8 | 10..=12 => 8,
         _ => 1,
     }
+}
+
+/// As many zeros, where there is memory for them.
+fn zeros(count: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(count)?;
+    bytes.resize(count, 0);
+    Ok(bytes)
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> ModelError {

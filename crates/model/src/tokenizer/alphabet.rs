@@ -41,7 +41,7 @@ impl Alphabet {
 }
 
 /// The byte that a piece such as `<0x0A>` stands for.
-pub(super) fn fallback_byte(piece: &str) -> Option<u8> {
+pub(crate) fn fallback_byte(piece: &str) -> Option<u8> {
     let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
     if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
 }

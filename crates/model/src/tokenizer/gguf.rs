@@ -187,7 +187,12 @@ fn sentence_pieces(
     };
     let (normalizer, decoder) = sentence_piece::normalizer_and_decoder(space);
     let can_be_merged = |id: usize| types.get(id).is_none_or(|kind| [NORMAL, USER_DEFINED].contains(kind));
-    let merges = sentence_piece::merges(tokens, &scores, can_be_merged);
+    let merges = sentence_piece::merges(tokens, &scores, can_be_merged).map_err(|bytes| {
+        let most = sentence_piece::MAX_MERGE_BYTES;
+        wrong(format!(
+            "its pieces are made of one another in {bytes} bytes of merges; at most {most} are made"
+        ))
+    })?;
     let unknown = types.iter().position(|&kind| kind == UNKNOWN).and_then(|id| tokens.get(id));
     let model =
         vec![("byte_fallback", json!(true)), ("fuse_unk", json!(true)), ("unk_token", json!(unknown))];

@@ -28,11 +28,17 @@ pub(super) enum FilesError {
     Io { path: PathBuf, source: io::Error },
     #[error("{path} cannot be read as a model's configuration")]
     Config { path: PathBuf, source: serde_json::Error },
+    #[error("{path}: {field} is {value}, where 1 to {most} is possible")]
+    Range { path: PathBuf, field: &'static str, value: usize, most: usize },
     #[error("{0} has no .onnx file; `lancer convert MODEL FOLDER --to onnx` writes one")]
     None(PathBuf),
     #[error("{folder} has several .onnx files ({names}); name one of them instead of the folder")]
     Several { folder: PathBuf, names: String },
 }
+
+/// The most tokens of a vocabulary, and of a context.
+const MAX_VOCABULARY: usize = 1 << 22;
+const MAX_CONTEXT: usize = 1 << 28;
 
 /// The part of `config.json` that is used.
 #[derive(Deserialize)]
@@ -58,8 +64,16 @@ impl Files {
         let path = folder.join("config.json");
         let text =
             fs::read_to_string(&path).map_err(|source| FilesError::Io { path: path.clone(), source })?;
-        let config: Config =
-            serde_json::from_str(&text).map_err(|source| FilesError::Config { path, source })?;
+        let config: Config = serde_json::from_str(&text)
+            .map_err(|source| FilesError::Config { path: path.clone(), source })?;
+        for (field, value, most) in [
+            ("vocab_size", config.vocab_size, MAX_VOCABULARY),
+            ("max_position_embeddings", config.max_position_embeddings, MAX_CONTEXT),
+        ] {
+            if !(1..=most).contains(&value) {
+                return Err(FilesError::Range { path, field, value, most });
+            }
+        }
         Ok(Self {
             model,
             folder,

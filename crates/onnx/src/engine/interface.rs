@@ -134,11 +134,15 @@ impl Interface {
 /// The output with the logits.
 pub(super) const LOGITS: &str = "logits";
 
+/// No model has more heads, or wider ones; the cache is made as the file says.
+const MAX_HEADS: i64 = 1 << 16;
+
 fn cache_shape(kind: &ValueType) -> Result<(TensorElementType, usize, usize), InterfaceError> {
     let wrong = || InterfaceError::CacheShape(format!("{kind:?}"));
     let ValueType::Tensor { ty, shape, .. } = kind else { return Err(wrong()) };
     let [_, heads, _, size] = shape[..] else { return Err(wrong()) };
-    let known = matches!(ty, TensorElementType::Float32 | TensorElementType::Float16);
+    let known = matches!(ty, TensorElementType::Float32 | TensorElementType::Float16)
+        && [heads, size].iter().all(|length| (1..=MAX_HEADS).contains(length));
     match (usize::try_from(heads), usize::try_from(size)) {
         (Ok(heads), Ok(size)) if known => Ok((*ty, heads, size)),
         _ => Err(wrong()),
@@ -191,13 +195,13 @@ impl Outline {
         let computed = ["cos_cache", "sin_cache", "scale", "zero_point"];
         self.graph.iter().flat_map(|graph| &graph.initializer).filter_map(move |tensor| {
             let learnt = !computed.iter().any(|part| tensor.name.contains(part));
-            let count = tensor.dims.iter().product::<i64>();
-            learnt.then_some((tensor, count.unsigned_abs()))
+            let dims = tensor.dims.iter().map(|length| length.unsigned_abs());
+            learnt.then(|| (tensor, dims.fold(1, u64::saturating_mul)))
         })
     }
 
     fn parameters(&self) -> u64 {
-        self.weights().map(|(_, count)| count).sum()
+        self.weights().map(|(_, count)| count).fold(0, u64::saturating_add)
     }
 
     /// The bits that matrices are quantised to, or the type of most weights.
@@ -216,7 +220,7 @@ impl Outline {
                 self.weights()
                     .filter(|(tensor, _)| tensor.data_type == kind as i32)
                     .map(|(_, count)| count)
-                    .sum()
+                    .fold(0, u64::saturating_add)
             };
             if of(ElementType::Float16) > of(ElementType::Float) { "F16".into() } else { "F32".into() }
         })

@@ -10,6 +10,9 @@ use serde_json::{Value as Json, json};
 /// What stands for a space.
 const SPACE: &str = "▁";
 
+/// The bytes of all merges; Gemma's are some 10 MB.
+pub(super) const MAX_MERGE_BYTES: usize = 256 << 20;
+
 /// Whether a text begins with a space that it does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SpaceBefore {
@@ -54,12 +57,20 @@ pub(super) fn space_before(json: &Json) -> Option<SpaceBefore> {
 /// The merges that give the same pieces as the scores: all ways to put a piece together from two, the pieces of the highest
 /// score first. A piece with a space in it, as Gemma's runs of spaces are, has none: it is found in the text before spaces are
 /// replaced, and never comes of a merge.
-pub(super) fn merges(pieces: &[&str], scores: &[f64], is_normal: impl Fn(usize) -> bool) -> Vec<String> {
+///
+/// # Errors
+/// The bytes of the merges where a vocabulary, such as one of the texts `a`, `aa`, `aaa` and so on, has far more ways to put
+/// its pieces together than pieces.
+pub(super) fn merges(
+    pieces: &[&str],
+    scores: &[f64],
+    is_normal: impl Fn(usize) -> bool,
+) -> Result<Vec<String>, usize> {
     let known: HashMap<&str, usize> = pieces.iter().enumerate().map(|(id, &piece)| (piece, id)).collect();
     let mut by_score: Vec<usize> =
         (0..pieces.len()).filter(|&id| is_normal(id) && !pieces[id].contains(' ')).collect();
     by_score.sort_by(|&one, &two| scores[two].total_cmp(&scores[one]));
-    let mut merges = Vec::new();
+    let (mut merges, mut bytes) = (Vec::new(), 0);
     for id in by_score {
         let mut ways: Vec<(&str, &str)> = pieces[id]
             .char_indices()
@@ -68,9 +79,13 @@ pub(super) fn merges(pieces: &[&str], scores: &[f64], is_normal: impl Fn(usize) 
             .filter(|(left, right)| known.contains_key(left) && known.contains_key(right))
             .collect();
         ways.sort_by_key(|(left, right)| (known[left], known[right]));
+        bytes += ways.len() * (pieces[id].len() + 1);
+        if bytes > MAX_MERGE_BYTES {
+            return Err(bytes);
+        }
         merges.extend(ways.into_iter().map(|(left, right)| format!("{left} {right}")));
     }
-    merges
+    Ok(merges)
 }
 
 /// Scores that give the same pieces as merges do: less for a piece that is merged later. Pieces that no merge makes have 0.
@@ -90,7 +105,7 @@ mod tests {
     fn scores_become_merges_and_merges_scores() {
         let pieces = ["a", "b", "c", "ab", "bc", "abc", " ", "  "];
         let scores_of_pieces = [0.0, 0.0, 0.0, -2.0, -1.0, -3.0, 0.0, -1.0];
-        let merged = merges(&pieces, &scores_of_pieces, |_| true);
+        let merged = merges(&pieces, &scores_of_pieces, |_| true).unwrap();
         assert_eq!(merged, ["b c", "a b", "a bc", "ab c"]);
         let again = scores(merged.iter().map(|merge| merge.split_once(' ').unwrap()));
         assert!(again["bc"] > again["ab"] && again["ab"] > again["abc"]);
