@@ -41,7 +41,6 @@ pub(crate) enum Trouble {
     EnginePanics,
     EngineOutOfMemory,
     EngineAborts,
-    NotANumber,
     TruncatedExport,
     TwoProcesses,
     ChangedInput,
@@ -52,7 +51,7 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    pub(crate) const ALL: [(Self, &'static str); 26] = [
+    pub(crate) const ALL: [(Self, &'static str); 25] = [
         (Self::Kill, "kill"),
         (Self::TornWrite, "torn-write"),
         (Self::KillInEngine, "kill-in-engine"),
@@ -71,7 +70,6 @@ impl Trouble {
         (Self::EnginePanics, "engine-panics"),
         (Self::EngineOutOfMemory, "engine-out-of-memory"),
         (Self::EngineAborts, "engine-aborts"),
-        (Self::NotANumber, "not-a-number"),
         (Self::TruncatedExport, "truncated-export"),
         (Self::TwoProcesses, "two-processes"),
         (Self::ChangedInput, "changed-input"),
@@ -216,9 +214,6 @@ impl Incident {
                 incident.engine = Some(engine(None, EngineAction::OutOfMemory, draw));
             }
             Trouble::EngineAborts => incident.engine = Some(engine(None, EngineAction::Abort, draw)),
-            Trouble::NotANumber => {
-                incident.engine = Some(engine(Some(EnginePoint::Forward), EngineAction::NotANumber, draw));
-            }
             Trouble::TruncatedExport => {
                 incident.engine = Some(engine(Some(EnginePoint::Export), EngineAction::Truncated, draw));
             }

@@ -14,11 +14,11 @@ pub(crate) type Tables = BTreeMap<String, BTreeSet<Vec<String>>>;
 const FILE: &str = "ledger.sqlite";
 
 /// The tables that depend on when and how often a run was stopped.
-pub(crate) const OF_TIME: [&str; 2] = ["timing", "commits"];
+pub(crate) const OF_TIME: [&str; 3] = ["timing", "commits", "hashed"];
 
 /// The rows of the ledger of a run. It is copied first, so that looking changes nothing; a run without one has no rows.
 ///
-/// The run's folder within values becomes `RUN`, and the inputs' `INPUTS`.
+/// The run's folder within values becomes `RUN`, the inputs' `INPUTS`, and the name that the run has drawn `NAME`.
 pub(crate) fn rows(run: &Path, inputs: &Path, scratch: &Path) -> Result<Tables, String> {
     let failed = |error: &dyn std::fmt::Display| format!("the ledger cannot be read: {error}");
     if !run.join(FILE).exists() {
@@ -31,24 +31,42 @@ pub(crate) fn rows(run: &Path, inputs: &Path, scratch: &Path) -> Result<Tables, 
         let mut names = ledger.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
         let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let mut tables = Tables::new();
+        let named = names.iter().any(|name| name == "meta");
+        let own = if named { meta(&ledger, "run")? } else { None };
+        let hidden = [
+            (own.unwrap_or_default(), "NAME"),
+            (run.display().to_string(), "RUN"),
+            (inputs.display().to_string(), "INPUTS"),
+        ];
         for name in names.into_iter().filter(|name| !name.starts_with("sqlite_")) {
-            tables.insert(name.clone(), table(&ledger, &name, run, inputs)?);
+            tables.insert(name.clone(), table(&ledger, &name, &hidden)?);
         }
         Ok(tables)
     };
     read().map_err(|error| failed(&error))
 }
 
+/// A fact of the run as a whole.
+fn meta(ledger: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let mut statement = ledger.prepare("SELECT value FROM meta WHERE name = ?1")?;
+    let mut rows = statement.query([name])?;
+    rows.next()?.map(|row| row.get(0)).transpose()
+}
+
 fn table(
     ledger: &Connection,
     name: &str,
-    run: &Path,
-    inputs: &Path,
+    hidden: &[(String, &str)],
 ) -> rusqlite::Result<BTreeSet<Vec<String>>> {
-    let (run, inputs) = (run.display().to_string(), inputs.display().to_string());
     let mut statement = ledger.prepare(&format!("SELECT * FROM {name}"))?;
     let columns = statement.column_count();
-    let text = |value: Value| format!("{value:?}").replace(&run, "RUN").replace(&inputs, "INPUTS");
+    let text = |value: Value| {
+        let text = format!("{value:?}");
+        hidden
+            .iter()
+            .filter(|(what, _)| !what.is_empty())
+            .fold(text, |text, (what, by)| text.replace(what, by))
+    };
     let rows = statement
         .query_map([], |row| (0..columns).map(|column| row.get::<_, Value>(column).map(text)).collect())?;
     rows.collect()

@@ -42,8 +42,10 @@ pub(crate) fn run(inputs: &Path, folder: &Path, world: World) -> ExitCode {
 
 fn evolve(inputs: &Path, folder: &Path, world: World) -> Result<(), EvolveError> {
     let engine = Rc::new(Engine::from_environment());
-    let mut engines = ScriptedEngines::new(Rc::clone(&engine), world.runs());
-    let run = Run::open(folder, world.recipe(inputs)?)?;
+    let mut engines = ScriptedEngines::new(Rc::clone(&engine), world);
+    let recipe = world.recipe(inputs)?;
+    recipe.check_learners(&engines)?;
+    let run = Run::open(folder, recipe)?;
     let result = run.execute(&mut engines, &mut Watch::new(engine));
     // As the program does: a report of what there is, and the first failure is the one to be told.
     let report = write_report(run.ledger(), run.folder());

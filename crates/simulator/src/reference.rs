@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lancer_evolve::check::check;
 use lancer_faults::record::{self, Record};
 
 use crate::{
@@ -46,7 +47,8 @@ impl Reference {
             return Err(format!("the uninterrupted run of {world}: {}", life.ending));
         }
         let reference = Self::taken(place)?;
-        for table in FILLED {
+        let spoiled: &[&str] = if world == World::Spoiled { &["set_aside"] } else { &[] };
+        for table in FILLED.iter().chain(spoiled).copied() {
             if reference.rows.get(table).is_none_or(|rows| rows.is_empty()) {
                 return Err(format!("the uninterrupted run of {world} has no row in {table}"));
             }
@@ -66,6 +68,11 @@ impl Reference {
     pub(crate) fn compare(&self, place: &Place) -> Result<(), Broken> {
         ledger::is_whole(&place.run(), &place.scratch())
             .map_err(|error| Broken::new(Invariant::LedgerWhole, error))?;
+        let checked = check(&place.run());
+        let checked = checked.map_err(|error| Broken::new(Invariant::LedgerWhole, error.to_string()))?;
+        if let Some(broken) = checked.checks.iter().flat_map(|check| &check.broken).next() {
+            return Err(Broken::new(Invariant::LedgerWhole, format!("lancer check: {broken}")));
+        }
         let rows = ledger::rows(&place.run(), &place.inputs(), &place.scratch())
             .map_err(|error| Broken::new(Invariant::LedgerWhole, error))?;
         let names = |tables: &Tables| tables.keys().cloned().collect::<Vec<_>>();
@@ -111,9 +118,9 @@ impl Reference {
     }
 }
 
-/// The report shows times.
+/// The report and the lists of files show times.
 fn is_kept_by_the_byte(name: &str) -> bool {
-    name != "report.html"
+    name != "report.html" && !name.ends_with(".lancer-files")
 }
 
 /// The files of a run but its ledger, with the paths of the run and of the inputs taken out of texts.
@@ -121,9 +128,13 @@ fn files(run: &Path, inputs: &Path) -> std::io::Result<Files> {
     let mut files = folder::read(run)?;
     files.retain(|name, _| !name.starts_with("ledger."));
     let (run, inputs) = (run.display().to_string(), inputs.display().to_string());
+    // The name that the run has drawn.
+    let own = files.get("models/run.id").map(|text| String::from_utf8_lossy(text).trim().to_owned());
     for bytes in files.values_mut() {
         if let Ok(text) = std::str::from_utf8(bytes) {
-            *bytes = text.replace(&run, "RUN").replace(&inputs, "INPUTS").into_bytes();
+            let text = text.replace(&run, "RUN").replace(&inputs, "INPUTS");
+            let text = own.as_ref().map_or(text.clone(), |own| text.replace(own, "NAME"));
+            *bytes = text.into_bytes();
         }
     }
     Ok(files)

@@ -13,10 +13,17 @@ pub(crate) enum World {
     Likelihood,
     /// Two iterations in which what is trained on is run, fine-tuned in the first only.
     Trainable,
+    /// As the first, with a learner to which some responses have log-probabilities that are no numbers: their examples are set
+    /// aside.
+    Spoiled,
 }
 
-const NAMES: [(World, &str); 3] =
-    [(World::Rubric, "rubric"), (World::Likelihood, "likelihood"), (World::Trainable, "trainable")];
+const NAMES: [(World, &str); 4] = [
+    (World::Rubric, "rubric"),
+    (World::Likelihood, "likelihood"),
+    (World::Trainable, "trainable"),
+    (World::Spoiled, "spoiled"),
+];
 
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,12 +68,12 @@ const PAIRS: [(&str, &str); 6] = [
 ];
 
 impl World {
-    pub(crate) const ALL: [Self; 3] = [Self::Rubric, Self::Likelihood, Self::Trainable];
+    pub(crate) const ALL: [Self; 4] = [Self::Rubric, Self::Likelihood, Self::Trainable, Self::Spoiled];
 
     /// What its engine runs.
     pub(crate) fn runs(self) -> RunnableModels {
         match self {
-            Self::Rubric | Self::Likelihood => RunnableModels::Gguf,
+            Self::Rubric | Self::Likelihood | Self::Spoiled => RunnableModels::Gguf,
             Self::Trainable => RunnableModels::Trainable,
         }
     }
@@ -94,7 +101,7 @@ impl World {
             "decontaminate.words=0",
         ];
         let own: &[&str] = match self {
-            Self::Rubric => &["review.mode=rubric"],
+            Self::Rubric | Self::Spoiled => &["review.mode=rubric"],
             Self::Likelihood => &[
                 "review.mode=likelihood",
                 "preference.loss.kind=kto",

@@ -106,7 +106,6 @@ fn says(trouble: Trouble) -> Option<Said> {
         | Trouble::WriteFails
         | Trouble::ReadOnly => Some(Said::WhichFile),
         Trouble::EngineOutOfMemory | Trouble::TruncatedExport => Some(Said::What("out of memory")),
-        Trouble::NotANumber => Some(Said::What("NaN")),
         _ => None,
     }
 }

@@ -9,25 +9,30 @@ use lancer_backend::{
 use lancer_evolve::{Engines, RunnableModels};
 
 use super::{
-    faults::{Engine, EngineAction, EnginePoint},
+    faults::{Engine, EnginePoint},
     learner::TinyLearner,
 };
+use crate::world::World;
 
 /// Scripted engines in which things go wrong.
 pub(super) struct ScriptedEngines {
     engine: Rc<Engine>,
-    runs: RunnableModels,
+    world: World,
 }
 
 impl ScriptedEngines {
-    pub(super) fn new(engine: Rc<Engine>, runs: RunnableModels) -> Self {
-        Self { engine, runs }
+    pub(super) fn new(engine: Rc<Engine>, world: World) -> Self {
+        Self { engine, world }
+    }
+
+    fn load(&self, model: &Path) -> Result<TinyLearner, LearnerError> {
+        TinyLearner::load(model, Rc::clone(&self.engine), self.world == World::Spoiled)
     }
 }
 
 impl Engines for ScriptedEngines {
     fn runs(&self) -> RunnableModels {
-        self.runs
+        self.world.runs()
     }
 
     fn import(
@@ -36,7 +41,7 @@ impl Engines for ScriptedEngines {
         to: &Path,
         format: WeightFormat,
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(TinyLearner::load(model, Rc::clone(&self.engine))?.export(to, format)?)
+        Ok(self.load(model)?.export(to, format)?)
     }
 
     fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
@@ -45,9 +50,15 @@ impl Engines for ScriptedEngines {
             return Err(failed("the engine is out of memory".into()));
         }
         // What it answers does not depend on the weights, but it reads them as an engine does.
-        let learner = TinyLearner::load(model, Rc::clone(&self.engine));
-        learner.map_err(|source| failed(source.into()))?;
+        self.load(model).map_err(|source| failed(source.into()))?;
         Ok(Box::new(FaultyBackend { engine: Rc::clone(&self.engine), inner: ScriptedBackend::new(answer) }))
+    }
+
+    fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
+        match settings.keys().next() {
+            Some(name) => Err(format!("unknown field `{name}`, there are none").into()),
+            None => Ok(()),
+        }
     }
 
     fn learner(&mut self, model: &Path, _: &toml::Table, _: Seed) -> Result<Box<dyn Learner>, LearnerError> {
@@ -57,7 +68,7 @@ impl Engines for ScriptedEngines {
                 source: "the engine is out of memory".into(),
             });
         }
-        Ok(Box::new(TinyLearner::load(model, Rc::clone(&self.engine))?))
+        Ok(Box::new(self.load(model)?))
     }
 }
 
@@ -120,20 +131,18 @@ impl Backend for FaultyBackend {
         sink: &mut dyn FnMut(usize, Vec<ScoredContinuation>) -> ControlFlow<()>,
     ) -> Result<Usage, BackendError> {
         let mut has_failed = false;
-        let result = self.inner.score(requests, &mut |request, mut scored| {
-            match self.engine.at(EnginePoint::Score, &request.to_string()) {
-                Some(EngineAction::NotANumber) => {
-                    scored.iter_mut().flat_map(|one| &mut one.log_probs).for_each(|value| *value = f32::NAN);
-                }
-                Some(_) => {
-                    has_failed = true;
-                    return ControlFlow::Break(());
-                }
-                None => {}
+        let result = self.inner.score(requests, &mut |request, scored| {
+            if self.engine.at(EnginePoint::Score, &request.to_string()).is_some() {
+                has_failed = true;
+                return ControlFlow::Break(());
             }
             sink(request, scored)
         });
         if has_failed { Err(failed("scoring")) } else { result }
+    }
+
+    fn forget(&mut self) {
+        self.inner.forget();
     }
 }
 

@@ -40,8 +40,6 @@ pub(crate) enum EngineAction {
     OutOfMemory,
     /// The system ends the process, since it has no memory.
     Abort,
-    /// Log-probabilities are no numbers.
-    NotANumber,
     /// A model is written in part, then the engine fails.
     Truncated,
     /// The user asks to stop.
@@ -69,11 +67,10 @@ const POINTS: [(EnginePoint, &str); 7] = [
     (EnginePoint::Load, "load"),
 ];
 
-const ACTIONS: [(EngineAction, &str); 7] = [
+const ACTIONS: [(EngineAction, &str); 6] = [
     (EngineAction::Panic, "panic"),
     (EngineAction::OutOfMemory, "out-of-memory"),
     (EngineAction::Abort, "abort"),
-    (EngineAction::NotANumber, "not-a-number"),
     (EngineAction::Truncated, "truncated"),
     (EngineAction::Interrupt, "interrupt"),
     (EngineAction::Kill, "kill"),
@@ -161,7 +158,7 @@ impl Engine {
             EngineAction::Abort => process::abort(),
             EngineAction::Interrupt => lancer_faults::raise(2),
             EngineAction::Kill => lancer_faults::raise(9),
-            EngineAction::OutOfMemory | EngineAction::NotANumber | EngineAction::Truncated => {
+            EngineAction::OutOfMemory | EngineAction::Truncated => {
                 return Some(fault.action);
             }
         }

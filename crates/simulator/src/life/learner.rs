@@ -12,7 +12,7 @@ use lancer_backend::{
     check_weights,
 };
 
-use super::faults::{Engine, EngineAction, EnginePoint};
+use super::faults::{Engine, EnginePoint};
 
 /// Bytes are told apart by their remainder, so that the table is small.
 const LETTERS: u32 = 31;
@@ -21,6 +21,9 @@ const VOCABULARY: usize = LETTERS as usize + 1;
 const SIZE: usize = VOCABULARY * VOCABULARY;
 const CONTEXT: usize = 16_384;
 
+/// Responses that begin so have log-probabilities that are no numbers, for a learner that is spoiled.
+const SPOILED: &str = "Tell river";
+
 /// The files of a checkpoint; an exported folder has the first alone.
 const WEIGHTS: &str = "weights.bin";
 const OPTIMIZER: &str = "optimizer.bin";
@@ -28,6 +31,7 @@ const OPTIMIZER: &str = "optimizer.bin";
 /// A model that is one table of logits: the next letter by the last one. Its arithmetic is the same on every machine.
 pub(super) struct TinyLearner {
     engine: Rc<Engine>,
+    is_spoiled: bool,
     weights: Vec<f32>,
     first_moment: Vec<f64>,
     second_moment: Vec<f64>,
@@ -43,7 +47,7 @@ impl TinyLearner {
     }
 
     /// A model from a file, or from a folder that [`Learner::export`] wrote.
-    pub(super) fn load(path: &Path, engine: Rc<Engine>) -> Result<Self, LearnerError> {
+    pub(super) fn load(path: &Path, engine: Rc<Engine>, is_spoiled: bool) -> Result<Self, LearnerError> {
         let failed = |source| LearnerError::Load { path: path.into(), source };
         let file = if path.is_dir() { path.join(WEIGHTS) } else { path.to_path_buf() };
         let bytes = fs::read(file).map_err(|error| failed(error.into()))?;
@@ -53,6 +57,7 @@ impl TinyLearner {
         }
         Ok(Self {
             engine,
+            is_spoiled,
             weights,
             first_moment: vec![0.0; SIZE],
             second_moment: vec![0.0; SIZE],
@@ -81,6 +86,10 @@ impl TinyLearner {
     }
 }
 
+fn letters(text: &str) -> Vec<TokenId> {
+    text.bytes().map(|byte| TokenId(u32::from(byte) % LETTERS)).collect()
+}
+
 /// The numbers that bytes hold one after the other.
 fn numbers<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
     bytes.chunks_exact(N).filter_map(|chunk| Some(read(chunk.try_into().ok()?))).collect()
@@ -102,9 +111,6 @@ impl Learner for TinyLearner {
     }
 
     fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        let letters = |text: &str| -> Vec<TokenId> {
-            text.bytes().map(|byte| TokenId(u32::from(byte) % LETTERS)).collect()
-        };
         let mut tokens: Vec<TokenId> = prompt.iter().flat_map(|message| letters(&message.content)).collect();
         tokens.push(END);
         let prompt_length = tokens.len();
@@ -121,19 +127,22 @@ impl Learner for TinyLearner {
             let row = self.row(last);
             row[next.0 as usize] - log_sum_exp(row)
         };
-        Ok(batch.iter().map(|sequence| transitions(sequence).map(log_prob).collect()).collect())
+        let mut log_probs: Vec<Vec<f32>> =
+            batch.iter().map(|sequence| transitions(sequence).map(log_prob).collect()).collect();
+        if self.is_spoiled {
+            for (sequence, log_probs) in batch.iter().zip(&mut log_probs) {
+                if sequence.targets().starts_with(&letters(SPOILED)) {
+                    log_probs[0] = f32::NAN;
+                }
+            }
+        }
+        Ok(log_probs)
     }
 
     fn forward(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {
-        let mut log_probs = self.log_probs(batch)?;
-        match self.engine.at(EnginePoint::Forward, &format!("after step {}", self.steps)) {
-            Some(EngineAction::NotANumber) => {
-                log_probs.iter_mut().flatten().for_each(|value| *value = f32::NAN);
-            }
-            Some(_) => {
-                return Err(LearnerError::InvalidBackward("the engine is out of memory".into()));
-            }
-            None => {}
+        let log_probs = self.log_probs(batch)?;
+        if self.engine.at(EnginePoint::Forward, &format!("after step {}", self.steps)).is_some() {
+            return Err(LearnerError::InvalidBackward("the engine is out of memory".into()));
         }
         self.batch = Some(batch.to_vec());
         Ok(log_probs)
@@ -157,6 +166,14 @@ impl Learner for TinyLearner {
             }
         }
         Ok(())
+    }
+
+    fn gradient_norm(&mut self) -> Result<f64, LearnerError> {
+        Ok(self.gradient_length())
+    }
+
+    fn clear_gradient(&mut self) {
+        self.forget_gradient();
     }
 
     fn step(&mut self, settings: &StepSettings) -> Result<StepReport, LearnerError> {
@@ -235,22 +252,19 @@ impl Learner for TinyLearner {
         let fault = self.engine.at(EnginePoint::Export, &path.display().to_string());
         let bytes = self.weights_as_bytes();
         let is_file = path.extension().is_some_and(|ending| ending == "gguf");
-        let unfinished = beside(path);
+        // In its place, for whoever asks for a model sees to it that a part is not taken for the whole.
         let export = || {
-            remove(&unfinished)?;
             let file = if is_file {
-                unfinished.clone()
+                path.to_path_buf()
             } else {
-                fs::create_dir_all(&unfinished)?;
-                unfinished.join(WEIGHTS)
+                fs::create_dir_all(path)?;
+                path.join(WEIGHTS)
             };
             if fault.is_some() {
                 write(&file, &bytes[..bytes.len() / 3])?;
                 return Err(io::Error::other("the engine is out of memory"));
             }
-            write(&file, &bytes)?;
-            remove(path)?;
-            fs::rename(&unfinished, path)
+            write(&file, &bytes)
         };
         export().map_err(|error| failed(error.into()))
     }
