@@ -135,7 +135,7 @@ impl Checkpoints {
     }
 
     /// The last checkpoint that is whole, and what it holds. Damaged ones that are newer get another name, and the observer
-    /// is told.
+    /// hears of them.
     pub(crate) fn latest(
         &self,
         observer: &mut dyn TrainingObserver,
@@ -162,7 +162,7 @@ impl Checkpoints {
             .map_err(TrainingError::learner(format!("going back to step {}", checkpoint.step)))
     }
 
-    /// Saves a checkpoint. It gets its name after the observer has stored all that it was told: who finds the checkpoint
+    /// Saves a checkpoint. It gets its name after the observer has stored all that was reported to it: who finds the checkpoint
     /// finds the rows. Gives `false` where the observer could not, and there is no checkpoint then.
     pub(crate) fn save(
         &self,

@@ -6,7 +6,7 @@
 //! * [`train_sft`] and [`train_preference`] train a learner on examples: batches of like length in a seeded order,
 //!   gradient accumulation under a limit of tokens, warm-up and decay, evaluation, checkpoints that belong to one training
 //!   ([`CheckpointPolicy`]), and resuming to the same weights. An example whose loss or gradient is not finite is set aside
-//!   ([`SetAside`]). A [`TrainingObserver`] is told of each step as it is made, and can end the run.
+//!   ([`SetAside`]). A [`TrainingObserver`] gets each step when it is made, and can end the run.
 //! * [`draw`] holds out whole prompts; [`gradient_spikes`] and [`both_fall`] look for known failures in the records.
 //!
 //! A learner is yours to bring: it gives log-probabilities and takes their derivatives. Here, one whose model is a table

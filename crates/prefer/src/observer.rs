@@ -50,8 +50,8 @@ pub trait TrainingObserver {
         ControlFlow::Continue(())
     }
 
-    /// A checkpoint is written and gets its name next: all that this observer was told until now must be stored before it
-    /// returns, since a run that goes on from the checkpoint does not tell it again. [`ControlFlow::Break`] says that it could
+    /// A checkpoint is written and gets its name next: all that was reported until now must be stored before this
+    /// returns, since a run that goes on from the checkpoint does not report it again. [`ControlFlow::Break`] says that it could
     /// not be stored: there is no checkpoint then, and the run ends.
     fn saving(&mut self, checkpoint: &Checkpoint) -> ControlFlow<()> {
         let _ = checkpoint;

@@ -128,7 +128,7 @@ pub enum Outcome {
     /// All steps were made.
     Finished,
     /// The observer ended it. Where the run has a folder for checkpoints, at least one step was made and the observer could
-    /// store what it was told, there is one of this step.
+    /// store what was reported, there is one of this step.
     Interrupted {
         /// Steps made, those before a resume included.
         step: u64,

@@ -80,9 +80,9 @@ impl Run<'_> {
             }
             let step = made + 1;
             let factor = self.settings.schedule.factor(made, all);
-            let (record, told) = self.step(batch, &lengths, step, factor, observer)?;
+            let (record, after) = self.step(batch, &lengths, step, factor, observer)?;
             made = step;
-            flow = told;
+            flow = after;
             if let Some(record) = record {
                 self.has_stepped = true;
                 flow = both(flow, observer.stepped(&record));
@@ -124,7 +124,7 @@ impl Run<'_> {
         Ok(report)
     }
 
-    /// Saves a checkpoint, where there is a folder for them. Gives `false` where the observer could not store what it was told.
+    /// Saves a checkpoint, where there is a folder for them. Gives `false` where the observer could not store what was reported.
     fn save(
         &self,
         step: u64,

@@ -58,7 +58,7 @@ impl fmt::Display for GradientSpike {
 pub struct BothFall {
     /// By how much the log-probability of a chosen response has changed, below 0.
     pub chosen: f64,
-    /// By how much that of a rejected one has.
+    /// By how much the log-probability of a rejected one has changed, below 0.
     pub rejected: f64,
     /// Where it was seen.
     pub seen_in: SeenIn,

@@ -40,13 +40,12 @@ fn base() -> Base {
     Base::default().with("the weights", "a hash")
 }
 
-/// Keeps what it is told as a ledger does: what it was told before a checkpoint got its name is stored. Ends the run after so
-/// many steps.
+/// Keeps what is reported. Ends the run after so many steps.
 struct Watcher {
     stop: u64,
-    /// The folder in which a checkpoint must not have its name yet when it is told of it.
+    /// The folder in which a checkpoint must not have its name yet when it is reported.
     folder: Option<std::path::PathBuf>,
-    told: Vec<u64>,
+    steps: Vec<u64>,
     evaluated: Vec<u64>,
     damaged: Vec<(u64, String)>,
     fails_to_store: bool,
@@ -54,13 +53,13 @@ struct Watcher {
 
 impl Watcher {
     fn new(stop: u64) -> Self {
-        Self { stop, folder: None, told: vec![], evaluated: vec![], damaged: vec![], fails_to_store: false }
+        Self { stop, folder: None, steps: vec![], evaluated: vec![], damaged: vec![], fails_to_store: false }
     }
 }
 
 impl TrainingObserver for Watcher {
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
-        self.told.push(record.step);
+        self.steps.push(record.step);
         if record.step >= self.stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -163,7 +162,7 @@ fn rows_that_could_not_be_stored_have_no_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let mut watcher = Watcher { fails_to_store: true, ..Watcher::new(1000) };
     let report = run(&mut ScriptedLearner::new(), folder.path(), &mut watcher).unwrap();
-    assert_eq!((report.outcome, watcher.told), (Outcome::Interrupted { step: 2 }, vec![1, 2]));
+    assert_eq!((report.outcome, watcher.steps), (Outcome::Interrupted { step: 2 }, vec![1, 2]));
     assert_eq!(names(folder.path()), [] as [&str; 0]);
     let again = run(&mut ScriptedLearner::new(), folder.path(), &mut Watcher::new(1000)).unwrap();
     assert_eq!(again.plan.done, 0);

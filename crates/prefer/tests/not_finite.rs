@@ -132,7 +132,7 @@ fn examples(places: &[usize], text: &str) -> Vec<SftExample> {
         .collect()
 }
 
-/// Keeps what it is told; ends the run after so many steps.
+/// Keeps what is reported; ends the run after so many steps.
 struct Watcher {
     stop: u64,
     set_aside: Vec<SetAside>,
@@ -173,10 +173,10 @@ fn keys(set_aside: &[SetAside]) -> Vec<&str> {
 fn the_examples_that_did_it_are_set_aside_by_name_and_the_rest_is_trained_on() {
     for (text, reason) in [("#", SetAsideReason::Loss), ("~", SetAsideReason::Gradient)] {
         let mut learner = Poisoned::new();
-        let (report, told) = sft(&mut learner, &examples(&[4, 9], text), None, 1000);
+        let (report, reported) = sft(&mut learner, &examples(&[4, 9], text), None, 1000);
         let report = report.unwrap();
-        assert_eq!(keys(&told), ["example 4", "example 9"], "{text}");
-        assert!(told.iter().all(|one| one.reason == reason && one.step >= 1), "{told:?}");
+        assert_eq!(keys(&reported), ["example 4", "example 9"], "{text}");
+        assert!(reported.iter().all(|one| one.reason == reason && one.step >= 1), "{reported:?}");
         assert_eq!((report.set_aside.len(), report.plan.examples), (2, 10));
         assert_eq!((report.outcome, report.steps.len()), (Outcome::Finished, 9));
         // Three epochs of the eight that are left.
@@ -190,13 +190,13 @@ fn the_examples_that_did_it_are_set_aside_by_name_and_the_rest_is_trained_on() {
 #[test]
 fn examples_whose_gradients_are_finite_alone_are_set_aside_together() {
     let all: Vec<usize> = (2..12).collect();
-    let (report, told) = sft(&mut Poisoned::new(), &examples(&all, "@"), None, 1000);
+    let (report, reported) = sft(&mut Poisoned::new(), &examples(&all, "@"), None, 1000);
     let error = report.unwrap_err();
     assert!(matches!(error, TrainingError::AllSetAside { count: 10, .. }), "{error}");
-    assert!(told.iter().all(|one| one.reason == SetAsideReason::SharedGradient), "{told:?}");
+    assert!(reported.iter().all(|one| one.reason == SetAsideReason::SharedGradient), "{reported:?}");
 }
 
-/// Training goes on from where it was: the step is that of a batch in which the example never was.
+/// Training goes on from where it was: the step is the same as of a batch in which the example never was.
 #[test]
 fn a_step_that_was_not_made_leaves_nothing_behind() {
     for text in ["#", "~"] {
@@ -229,12 +229,16 @@ fn resuming_after_it_is_as_if_nothing_had_stopped() {
         let expected = expected.unwrap();
         for stop in 1..9 {
             let folder = tempfile::tempdir().unwrap();
-            let (first, told) = sft(&mut Poisoned::new(), &examples, Some(folder.path()), stop);
+            let (first, reported) = sft(&mut Poisoned::new(), &examples, Some(folder.path()), stop);
             let mut learner = Poisoned::new();
-            let (second, told_later) = sft(&mut learner, &examples, Some(folder.path()), 1000);
+            let (second, reported_later) = sft(&mut learner, &examples, Some(folder.path()), 1000);
             let (first, second) = (first.unwrap(), second.unwrap());
             assert_eq!(second.set_aside, expected.set_aside, "{text}, stopped after {stop}");
-            assert_eq!([told, told_later].concat(), expected.set_aside, "{text}, stopped after {stop}");
+            assert_eq!(
+                [reported, reported_later].concat(),
+                expected.set_aside,
+                "{text}, stopped after {stop}"
+            );
             assert_eq!([first.steps, second.steps].concat(), expected.steps, "{text}, stopped after {stop}");
             let evaluations = [first.evaluations, second.evaluations].concat();
             assert_eq!(evaluations, expected.evaluations, "{text}, stopped after {stop}");
@@ -245,9 +249,9 @@ fn resuming_after_it_is_as_if_nothing_had_stopped() {
 
 #[test]
 fn a_held_out_example_is_set_aside_too() {
-    let (report, told) = sft(&mut Poisoned::new(), &examples(&[1], "#"), None, 1000);
+    let (report, reported) = sft(&mut Poisoned::new(), &examples(&[1], "#"), None, 1000);
     let report = report.unwrap();
-    assert_eq!(told, [SetAside { key: "example 1".into(), step: 0, reason: SetAsideReason::Loss }]);
+    assert_eq!(reported, [SetAside { key: "example 1".into(), step: 0, reason: SetAsideReason::Loss }]);
     assert_eq!(report.evaluations.len(), 4);
     assert!(report.evaluations.iter().all(|one| one.examples == 1 && one.loss.is_finite()));
 }
@@ -256,11 +260,11 @@ fn a_held_out_example_is_set_aside_too() {
 fn weights_that_have_diverged_are_no_example_s_fault() {
     for after in [1, 4, 8] {
         let mut learner = Poisoned { diverges_after: after, ..Poisoned::new() };
-        let (report, told) = sft(&mut learner, &examples(&[], ""), None, 1000);
+        let (report, reported) = sft(&mut learner, &examples(&[], ""), None, 1000);
         let error = report.unwrap_err();
         assert!(matches!(error, TrainingError::Diverged { step } if step == after), "{error}");
         assert!(error.to_string().contains("learning_rate"), "{error}");
-        assert!(told.is_empty(), "{told:?}");
+        assert!(reported.is_empty(), "{reported:?}");
     }
     // After the last step nothing is left to be trained on, but the model is no less broken.
     let mut learner = Poisoned { diverges_after: 9, ..Poisoned::new() };

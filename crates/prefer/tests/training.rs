@@ -151,7 +151,7 @@ fn a_training_of_one_step_trains() {
     assert!(learner.logits().iter().any(|&logit| logit != 0.0));
 }
 
-/// The references that KTO keeps tell whose response stands after each prompt.
+/// The references that KTO keeps name the pair whose response comes after each prompt.
 #[test]
 fn ktos_mismatched_response_belongs_to_another_prompt() {
     let mut pairs = pairs();
