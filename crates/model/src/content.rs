@@ -203,6 +203,7 @@ fn files_in(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<Str
 
 /// Whether a file of this name decides what a model computes: its text to tokens, tokens to numbers, and how it writes.
 fn decides(name: &str) -> bool {
+    const TEMPLATE: &str = ".jinja";
     const NAMES: [&str; 13] = [
         "config.json",
         "generation_config.json",
@@ -218,7 +219,7 @@ fn decides(name: &str) -> bool {
         "chat_template.json",
         "tokenizer.model",
     ];
-    NAMES.contains(&name) || is_weights(name) || (!name.starts_with('.') && name.ends_with(".jinja"))
+    NAMES.contains(&name) || is_weights(name) || (!name.starts_with('.') && name.ends_with(TEMPLATE))
 }
 
 /// Whether a file of this name holds weights.

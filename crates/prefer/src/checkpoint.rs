@@ -115,13 +115,15 @@ impl Checkpoints {
         match known {
             Ok(there) if there == here => return Ok(opened),
             Ok(there) if opened.has_results()? => {
-                return Err(opened.other(TrainingDescription::differences(&here, &there).unwrap_or_default()));
+                return Err(
+                    opened.other(&TrainingDescription::differences(&here, &there).unwrap_or_default())
+                );
             }
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
                 return Err(failed("read")(error));
             }
             Err(_) if opened.has_results()? && !opened.is_confirmed()? => {
-                return Err(opened.other(Vec::new()));
+                return Err(opened.other(&[]));
             }
             // Nothing was kept yet, or a checkpoint says itself that it belongs to this training.
             _ => sealed::write(&file, &here).map_err(failed("write into"))?,
@@ -142,7 +144,7 @@ impl Checkpoints {
     ) -> Result<Option<(Checkpoint, Progress)>, TrainingError> {
         for checkpoint in self.all()?.into_iter().rev() {
             let reason = match read_manifest(&checkpoint) {
-                Ok(manifest) if manifest.training != self.training => return Err(self.other(Vec::new())),
+                Ok(manifest) if manifest.training != self.training => return Err(self.other(&[])),
                 Ok(manifest) => match damage(&checkpoint, &manifest) {
                     None => return Ok(Some((checkpoint, manifest.progress))),
                     Some(reason) => reason,
@@ -264,7 +266,7 @@ impl Checkpoints {
         rename().map_err(|source| failed("rename the damaged checkpoint", &checkpoint.folder, source))
     }
 
-    fn other(&self, differences: Vec<String>) -> TrainingError {
+    fn other(&self, differences: &[String]) -> TrainingError {
         let differences = if differences.is_empty() {
             format!("{DESCRIPTION}, which says what, cannot be read")
         } else {

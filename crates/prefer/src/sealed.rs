@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 /// A SHA-256, in hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sha256Hex(String);
+pub(crate) struct Sha256Hex(String);
 
 impl Sha256Hex {
     /// The hash of some bytes.

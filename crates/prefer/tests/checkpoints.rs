@@ -285,13 +285,14 @@ fn more_checkpoints_are_no_other_training() {
     assert_eq!(train(&finer, 1000).plan.done, 3);
 }
 
+type Damage = fn(&Path);
+
 #[test]
 fn a_damaged_checkpoint_is_said_and_an_older_one_is_taken() {
     let whole_folder = tempfile::tempdir().unwrap();
     let mut whole = ScriptedLearner::new();
     run(&mut whole, whole_folder.path(), &mut Watcher::new(1000)).unwrap();
 
-    type Damage = fn(&Path);
     let damages: [(&str, Damage); 6] = [
         ("a flipped bit in the learner's file", |folder| change(&folder.join("learner/bigram.json"), true)),
         ("a truncated file", |folder| change(&folder.join("learner/bigram.json"), false)),
