@@ -103,6 +103,15 @@ pub fn charge(state: &State<'_, '_>, bytes: usize) -> Result<(), Error> {
     Budget::of(state).charge_growth(bytes as u64)
 }
 
+/// Asks for leave to read all that is in a value, before it is read: for filters and functions of one's own that look into lists
+/// and maps. A value that holds itself is refused here.
+///
+/// # Errors
+/// Where it is nested too deep, or the rendering has used up its [`MAX_WORK_BYTES`].
+pub fn charge_reading(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    Budget::of(state).charge_values(std::slice::from_ref(value))
+}
+
 /// An error of a template that asks for too much.
 pub(crate) fn refused(reason: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, reason)

@@ -62,6 +62,26 @@ pub(crate) fn of_call(name: &str, value: &Value, arguments: &[Value]) -> Result<
             largest(arguments)?.saturating_mul(lines)
         }
         "tojson" => largest(arguments)?.saturating_mul(size(value, LEVELS)?),
+        "split" | "rsplit" => {
+            let parts = text.map_or(0, |text| match arguments.first().and_then(Value::as_str) {
+                Some("") => text.len(),
+                Some(separator) => text.matches(separator).count() + 1,
+                None => text.len().div_ceil(2),
+            });
+            (parts as u64).saturating_mul(ELEMENT_BYTES)
+        }
+        "lines" | "splitlines" => {
+            let lines = text.map_or(0, |text| text.matches(['\n', '\r']).count() + 1) as u64;
+            lines.saturating_mul(ELEMENT_BYTES)
+        }
+        // Of a text they make a list of its characters.
+        "list" | "sort" | "unique" | "map" | "select" | "reject" | "selectattr" | "rejectattr" | "groupby" | "zip" | "chain" => {
+            (text.map_or(0, str::len) as u64).saturating_mul(ELEMENT_BYTES)
+        }
+        "batch" | "slice" if text.is_some() => {
+            let characters = text.map_or(0, str::len) as u64;
+            largest(arguments)?.max(characters).saturating_mul(ELEMENT_BYTES)
+        }
         "batch" | "slice" => largest(arguments)?.saturating_mul(ELEMENT_BYTES),
         "format" => {
             let format = text.unwrap_or_default();

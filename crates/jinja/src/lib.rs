@@ -26,7 +26,7 @@ mod operators;
 mod source;
 mod template;
 
-pub use budget::{MAX_STEPS, MAX_VALUE_BYTES, MAX_WORK_BYTES, charge};
+pub use budget::{MAX_STEPS, MAX_VALUE_BYTES, MAX_WORK_BYTES, charge, charge_reading};
 pub use environment::environment;
 pub use filters::call_method;
 pub use source::{MAX_EXPRESSION_TOKENS, MAX_SOURCE_BYTES};

@@ -174,6 +174,7 @@ fn compile(source: &NamedTemplates) -> Result<BTreeMap<String, Template>, Error>
     environment.set_lstrip_blocks(true);
     environment.set_unknown_method_callback(string_methods::call);
     environment.set_formatter(|out, state, value| {
+        lancer_jinja::charge_reading(state, value)?;
         let text = python::Text(value).to_string();
         lancer_jinja::charge(state, text.len())?;
         Ok(out.write_str(&text)?)

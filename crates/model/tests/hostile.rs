@@ -5,7 +5,7 @@
 use std::{fs, path::Path, sync::LazyLock};
 
 use lancer_model::{
-    ConvertFormat, Model, ModelError, Tokenizer, convert,
+    ChatInput, ChatTemplate, ConvertFormat, GenerationPrompt, Model, ModelError, Tokenizer, convert,
     gguf::{self, GgufFile, GgufFormat, GgufTensor, Metadata, Value},
 };
 use serde_json::{Value as Json, json};
@@ -210,5 +210,31 @@ fn configurations_out_of_their_ranges_are_refused() {
             lancer_model::Config::from_json(Path::new("a/config.json"), &json.to_string()).unwrap_err();
         let error = error.to_string();
         assert!(error.starts_with("a/config.json") && error.contains(said), "{field}: {error}");
+    }
+}
+
+#[test]
+fn chat_templates_that_would_take_all_memory_are_refused() {
+    let cycle = "{% set n = namespace() %}{% set n.x = n %}";
+    let doubled = "{% set n = namespace(s='ha') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}";
+    for source in [
+        format!("{cycle}{{{{ n }}}}"),
+        format!("{cycle}{{{{ n|string }}}}"),
+        format!("{cycle}{{{{ n|tojson }}}}"),
+        format!("{cycle}{{{{ n == n.x }}}}"),
+        format!("{cycle}{{{{ [n]|sort|list }}}}"),
+        format!("{doubled}{{{{ n.s }}}}"),
+        "{{ [1, 2]|tojson(indent=99999) }}".into(),
+        "{% set s = 'x' * 60000 %}{{ range(60000)|list|tojson(separators=[s, s]) }}".into(),
+        "{{ strftime_now('%Y' * 9999) }}".into(),
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}".into(),
+        "{% set s = 'a ' * 9999999 %}{{ s.rsplit(' ')|length }}".into(),
+        "{% set s = 'a ' * 4999999 %}{{ s.split(' ')|length }}{{ s|list|length }}".into(),
+    ] {
+        let chat = [lancer_core::Message::user("Hello")];
+        let chat = ChatInput::new(&chat, GenerationPrompt::Open);
+        let rendered = ChatTemplate::new(&source, "", "").and_then(|template| template.render(&chat));
+        let error = rendered.map(|chat| chat.text.len()).expect_err(&source).to_string();
+        assert!(error.contains("template"), "{source}: {error}");
     }
 }

@@ -2,10 +2,13 @@
 
 use std::{fs, path::Path};
 
+use lancer_core::Message;
 use lancer_model::{
-    ChatTemplate, Config, ConvertFormat, GenerationPrompt, Model, ModelError, SpecialTokens, Tokenizer,
+    ChatInput, ChatTemplate, Config, ConvertFormat, GenerationPrompt, Model, ModelError, SpecialTokens, Tokenizer,
     convert,
 };
+
+use serde_json::json;
 
 use super::{file, fixture, outcome};
 use crate::outcome::Outcome;
@@ -52,18 +55,21 @@ fn tokens(tokenizer: &Tokenizer) -> usize {
 
 fn chats(template: &ChatTemplate) -> Vec<Result<usize, String>> {
     let long = TEXT.repeat(200);
-    let chats: [&[(&str, &str)]; 4] = [
-        &[("user", TEXT)],
-        &[("system", TEXT), ("user", TEXT), ("assistant", TEXT), ("user", &long)],
-        &[("assistant", "")],
-        &[],
+    let chats = [
+        vec![Message::user(TEXT)],
+        vec![Message::system(TEXT), Message::user(TEXT), Message::assistant(TEXT), Message::user(&*long)],
+        vec![Message::assistant("")],
+        vec![],
     ];
     template.after_response();
-    let render = |chat: &[(&str, &str)]| {
-        let text = template.render(chat, GenerationPrompt::Open);
-        text.map(|text| text.len()).map_err(|error| error.to_string())
+    let tools = [json!({"type": "function", "function": {"name": TEXT, "parameters": {"a": [1, 0.5, null]}}})];
+    let render = |messages: &Vec<Message>| {
+        let chat = ChatInput::new(messages, GenerationPrompt::Open);
+        let text = template.render(&chat).map(|chat| chat.text.len()).map_err(|error| error.to_string())?;
+        template.render(&ChatInput { tools: &tools, ..chat }).map_err(|error| error.to_string())?;
+        Ok(text)
     };
-    chats.into_iter().map(render).collect()
+    chats.iter().map(render).collect()
 }
 
 pub(super) fn template(input: &[u8], _: &Path) -> Outcome {

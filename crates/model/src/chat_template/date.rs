@@ -9,8 +9,15 @@ use minijinja::{Error, ErrorKind};
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
+/// The longest format: each of its fields may be padded to any width.
+const MAX_FORMAT_BYTES: usize = 256;
+
 /// The local date and time in a format of C's `strftime`. `SOURCE_DATE_EPOCH`, in seconds, takes the place of the clock.
 pub(super) fn strftime_now(format: &str) -> Result<String, Error> {
+    if format.len() > MAX_FORMAT_BYTES {
+        let reason = format!("the template asks for the date by more than {MAX_FORMAT_BYTES} bytes");
+        return Err(Error::new(ErrorKind::InvalidOperation, reason));
+    }
     let refused = |error: jiff::Error| {
         Error::new(
             ErrorKind::InvalidOperation,

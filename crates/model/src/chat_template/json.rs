@@ -10,6 +10,9 @@ use super::python;
 /// Spaces for each level at most: with more, a small value makes a long text.
 const MAX_INDENT: usize = 32;
 
+/// The bytes of both separators at most, for the same reason.
+const MAX_SEPARATORS: usize = 32;
+
 /// How `json.dumps` lays a value out.
 struct Layout {
     /// Spaces for each level; everything is on one line without it.
@@ -50,6 +53,11 @@ pub(super) fn to_json(
         sorts_keys: flag("sort_keys")?,
     };
     options.assert_all_used()?;
+    if layout.between_items.len() + layout.after_key.len() > MAX_SEPARATORS {
+        let reason = format!("tojson with separators of more than {MAX_SEPARATORS} bytes");
+        return Err(Error::new(ErrorKind::InvalidOperation, reason));
+    }
+    lancer_jinja::charge_reading(state, value)?;
     let mut out = String::new();
     layout.write(value, 0, &mut out)?;
     lancer_jinja::charge(state, out.len())?;

@@ -9,6 +9,7 @@ pub(super) struct Text<'a>(pub(super) &'a Value);
 
 /// The filter `string`.
 pub(super) fn string(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+    lancer_jinja::charge_reading(state, value)?;
     let text = Text(value).to_string();
     lancer_jinja::charge(state, text.len())?;
     Ok(text)

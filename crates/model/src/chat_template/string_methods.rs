@@ -5,6 +5,9 @@ use minijinja::{
     value::{ValueKind, from_args},
 };
 
+/// Those that are here.
+const METHODS: [&str; 6] = ["removeprefix", "removesuffix", "partition", "rpartition", "rsplit", "index"];
+
 /// Calls `value.method(args)`.
 pub(super) fn call(
     state: &State<'_, '_>,
@@ -13,10 +16,14 @@ pub(super) fn call(
     args: &[Value],
 ) -> Result<Value, Error> {
     if let (ValueKind::String, Some(text)) = (value.kind(), value.as_str())
-        && let Some(result) = of_text(text, method, args)
+        && METHODS.contains(&method)
     {
-        // What these give is no longer than the text, but for the list around it.
-        lancer_jinja::charge(state, 2 * text.len() + 64)?;
+        // What these give is no longer than the text, but for the list around it; a list may have an item for each character.
+        let list = if method == "rsplit" { 32 * text.len() } else { 64 };
+        lancer_jinja::charge(state, 2 * text.len() + list)?;
+        let Some(result) = of_text(text, method, args) else {
+            return lancer_jinja::call_method(state, value, method, args);
+        };
         return result;
     }
     lancer_jinja::call_method(state, value, method, args)
@@ -36,7 +43,7 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Option<Result<Value, Err
         "rpartition" => argument().map(|by| separated(text.rsplit_once(by), by, ["", "", text])),
         "rsplit" => from_args::<(&str, Option<usize>)>(args).map(|(by, at_most)| {
             let mut parts: Vec<String> = match at_most {
-                Some(at_most) => text.rsplitn(at_most + 1, by).map(String::from).collect(),
+                Some(at_most) => text.rsplitn(at_most.saturating_add(1), by).map(String::from).collect(),
                 None => text.rsplit(by).map(String::from).collect(),
             };
             parts.reverse();
