@@ -209,9 +209,6 @@ pub enum EvolveError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A model's files could not be read.
-    #[error("the model's files")]
-    Model(#[from] ModelError),
     /// An engine ended without an answer to all that it was asked.
     #[error("the engine gave {given} of {asked} answers in iteration {iteration}, stage {stage}")]
     Unanswered {

@@ -1,7 +1,7 @@
 //! Files that are whole or absent.
 
 use std::{
-    fs::{self, File},
+    fs,
     io,
     path::Path,
 };

@@ -21,7 +21,6 @@ mod training;
 pub(crate) use self::generate::sample_key;
 
 use std::{
-    mem,
     ops::{ControlFlow, Range},
     path::{Path, PathBuf},
 };
