@@ -1,10 +1,6 @@
 //! Files that are whole or absent.
 
-use std::{
-    fs,
-    io,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use lancer_output::{Existing, Place};
 
