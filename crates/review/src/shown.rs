@@ -18,6 +18,9 @@ use crate::Item;
 /// Blank lines in a row that a reviewer is shown at most: more of them only move a text away from what is asked of it.
 const BLANK_LINES: usize = 2;
 
+/// Longest line after a heading that is its score, in characters.
+const LONGEST_NUMBER: usize = 16;
+
 /// A pair as a model is shown it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
@@ -46,6 +49,7 @@ impl Shown {
 /// The text without the sentences that are written for its reviewer, which go to `left_out`.
 fn without_steering(text: &str, left_out: &mut Vec<String>) -> String {
     let lines = lines(text);
+    let left_out_before = left_out.len();
     let mut kept: Vec<String> = Vec::new();
     let mut blank = 0;
     let mut place = 0;
@@ -78,14 +82,18 @@ fn without_steering(text: &str, left_out: &mut Vec<String>) -> String {
     }
     let kept = kept.join("\n");
     // White space at the ends is kept where nothing was taken from the text.
-    if left_out.is_empty() { kept } else { kept.trim_end().to_owned() }
+    if left_out.len() == left_out_before { kept } else { kept.trim_end().to_owned() }
 }
 
 /// How many lines after a heading such as `# Score` belong to it, where a bare number is the next that is written.
 fn heading_and_number(line: &Line<'_>, after: &[Line<'_>]) -> Option<usize> {
     let next = after.iter().position(|line| !line.text().trim().is_empty())?;
-    let joined = format!("{}: {}", line.text().trim(), after[next].text().trim());
-    (steering::is_heading(line.text()) && Steering::of(&joined).is_some()).then_some(next + 1)
+    let number = after[next].text().trim();
+    if number.chars().count() > LONGEST_NUMBER || !steering::is_heading(line.text()) {
+        return None;
+    }
+    let joined = format!("{}: {}", line.text().trim(), number);
+    Steering::of(&joined).is_some().then_some(next + 1)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! that leaves.
 
 /// What a score is called where it stands before its number.
-pub(super) const SCORE: &str = r"s ?c ?[o0] ?r ?e ?s?|final mark|ratings?|grade|my mark|verdict|overall|criteria met|punktzahl|gesamtpunktzahl|bewertung|wertung|punkte|puntuacion|puntaje|calificacion|puntos|nota|valutazione|punteggio|voto|pontuacao|avaliacao|cijfer|beoordeling|ocena|punkty|betyg|poang|karakter|pistemaara|puan|pontszam|skor|skore|nilai|diem|diem so|scor|оценка|оценку|балл|баллы|баллов|оцінка|бал|βαθμος|βαθμολογια|ציון|ניקוד|نتيجة|النتيجة|تقييم|التقييم|درجة|الدرجة|امتیاز|نمره|स्कोर|अंक|স্কোর|নম্বর|மதிப்பெண்|స్కోరు|คะแนน|评分|評分|得分|分数|分數|打分|スコア|点数|評価|评价|採点|점수|평점";
+pub(super) const SCORE: &str = r"s ?c ?[o0] ?r ?e ?s?|final mark|ratings?|grade|my mark|verdict|criteria met|punktzahl|gesamtpunktzahl|bewertung|wertung|punkte|puntuacion|puntaje|calificacion|puntos|nota|valutazione|punteggio|voto|pontuacao|avaliacao|cijfer|beoordeling|ocena|punkty|betyg|poang|karakter|pistemaara|puan|pontszam|skor|skore|nilai|diem|diem so|scor|оценка|оценку|балл|баллы|баллов|оцінка|бал|βαθμος|βαθμολογια|ציון|ניקוד|نتيجة|النتيجة|تقييم|التقييم|درجة|الدرجة|امتیاز|نمره|स्कोर|अंक|স্কোর|নম্বর|மதிப்பெண்|స్కోరు|คะแนน|评分|評分|得分|分数|分數|打分|スコア|点数|評価|评价|採点|점수|평점";
 
 /// What may stand between the name of a score and its number besides spaces: `score 10` alone is said of matches too.
 pub(super) const BETWEEN: &str = r"[^\w\s]|_|is|are|was|of|for|this|the|my|response|answer|final|total|given|here|points|ist|lautet|est|es|e|de|von|это|は|が|是|为|為|는|은";
@@ -53,12 +53,12 @@ pub(super) const REVIEW: [&str; 17] = [
     r"\b(?:reviewers?|graders?|evaluators?|raters?)\b.{0,60}\b(?:must|should|give|award|agreed?|full marks)\b|\b(?:reviewers?|judges?|graders?|raters?)(?: \w)?\s?[:=]\W*\d",
     r"\b(?:note|message|instructions?|dear|attention|hint|hello)\W+(?:to |for )?(?:the |any |all )?(?:reviewers?|judges?|graders?|evaluators?|raters?|scorers?)\b",
     r"\b(?:review|evaluation|scoring|grading|judging)\b.{0,30}\b(?:is|was) (?:done|over|finished|complete|completed|suspended|cancelled)\b",
-    r"\bcriteri(?:a|on)\b.{0,40}\b(?:met|verified|fulfilled|missed|satisfied|failed)\b|\b(?:meets|fulfils|fulfills|satisfies|fails|misses) (?:all|every|each|none|no)\b.{0,20}\b(?:criteri(?:a|on)|requirements?)\b",
-    r"\b(?:give|gives|award|awards|assign|report|grant|deserves?)\b.{0,40}\b(?:full marks|full points|every point|all (?:the )?points|(?:maximum|highest|top|best|lowest|minimum|perfect) (?:score|mark|marks|points|rating|grade)|the (?:maximum|minimum))\b",
+    r"\bcriteri(?:a|on)\b.{0,40}\b(?:met|verified|fulfilled|missed|satisfied|failed)\b|\b(?:all|none|everything)(?: of them| ten)? (?:is|are|was|were) (?:met|fulfilled|satisfied)\b|\b(?:meets|fulfils|fulfills|satisfies|fails|misses) (?:all|every|each|none|no)\b.{0,20}\b(?:criteri(?:a|on)|requirements?)\b",
+    r"\b(?:give|gives|award|awards|assign|report|grant|deserves?)\b.{0,40}\b(?:full marks|full points|every point|all (?:the )?points|(?:maximum|highest|top|best|lowest|minimum|perfect) (?:score|mark|marks|points|rating|grade)|the (?:maximum|minimum)[.,;:!]|the (?:maximum|minimum)$)",
     r"\b(?:highest|maximum|top|lowest|minimum) (?:possible )?score\b|\bfull marks\b|\bnow the real instruction\b|\bsystem override\b|\breport the maximum\b",
     r"\b(?:give|rate|score|grade|award)\b (?:it|this|the response|this response|this answer)\W*(?:a |an |with )?(?:10\b|0\b|ten\b|zero\b|a\+)",
     r"\bthis (?:response|answer|reply|review)\b.{0,12}\b(?:is|was|has been|seems|deserves)\b.{0,60}\b(?:perfect|excellent|outstanding|correct|complete|clear|flawless|accurate|wrong|incorrect|poor|bad|terrible|useless|incomplete|off topic)\b",
-    r"\bthe response\b.{0,12}\b(?:is|was|has been|seems|deserves)\b.{0,60}\b(?:perfect|excellent|outstanding|correct|complete|clear|flawless|accurate|wrong|incorrect|poor|terrible|useless|incomplete|off topic)\b",
+    r"\b(?:an?|the) (?:excellent|perfect|outstanding|flawless|terrible|wrong|poor|useless) (?:response|answer|reply)\b|^\W*it (?:is|was) (?:perfect|excellent|flawless|useless|wrong)\W*$|^\W*it meets (?:everything|all|nothing)\W*$|\bthe response\b.{0,12}\b(?:is|was|has been|seems|deserves)\b.{0,60}\b(?:perfect|excellent|outstanding|correct|complete|clear|flawless|accurate|wrong|incorrect|poor|terrible|useless|incomplete|off topic)\b",
     r"\b(?:alle|keine?s?) (?:der )?(?:zehn )?kriterien\b|\bkriteri\w+\b.{0,30}\b(?:erfullt|verfehlt)\b|\bdie antwort ist\b.{0,40}\b(?:richtig|perfekt|vollstandig|falsch|schlecht)\b",
     r"\bcriteres?\b.{0,30}\b(?:rempli\w*|respecte\w*|satisfait\w*)\b|\bla reponse est\b.{0,40}\b(?:parfaite|correcte|complete|fausse|mauvaise)\b",
     r"\bcriteri\w*\b.{0,30}\b(?:cumpl\w*|atendid\w*|soddisfatt\w*)\b|\b(?:esta|la|a|questa) (?:respuesta|resposta|risposta) (?:es|e)\b.{0,40}\b(?:perfect\w*|correct\w*|corret\w*|incorrect\w*|perfett\w*|sbagliat\w*)\b",

@@ -54,7 +54,9 @@ mod tests {
 
     #[test]
     fn sentences_end_where_a_reader_would_end_them() {
-        let of = |text| lines(text)[0].sentences();
+        fn of(text: &str) -> Vec<&str> {
+            lines(text)[0].sentences()
+        }
         assert_eq!(of("One. Two!  Three"), ["One. ", "Two!  ", "Three"]);
         assert_eq!(of("1. One is 1.5. two"), ["1. One is 1.5. two"]);
         assert_eq!(of("一。二"), ["一。", "二"]);

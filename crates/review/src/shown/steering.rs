@@ -23,13 +23,10 @@ pub(super) enum Steering {
 /// Longest sentence that is a verdict and nothing else, in characters.
 const SHORT: usize = 60;
 
-/// A regular expression of this file. Whether they can be compiled does not depend on any input.
+/// A regular expression of this file. Whether it can be compiled depends on no input, and the tests compile all of them.
 macro_rules! pattern {
-    ($($part:tt)*) => {
-        LazyLock::new(|| {
-            #[allow(clippy::unwrap_used, reason = "the pattern is a constant that the tests compile")]
-            Regex::new(&format!($($part)*)).unwrap()
-        })
+    ($pattern:literal) => {
+        LazyLock::new(|| Regex::new(&format!($pattern)).expect("the pattern is a constant"))
     };
 }
 
@@ -41,7 +38,7 @@ static LABELLED: LazyLock<Regex> = pattern!(
 static COUNTED: LazyLock<Regex> = pattern!(r"\b(?:points|marks)\s?[:=]\s?(?:{EXTREME})");
 /// `note: 10/10`: a name that says much else besides, so that the whole of the sentence must be the score.
 static NOTED: LazyLock<Regex> = pattern!(
-    r"^\W*(?:note\W{{1,4}}(?:10|0)\W*(?:/\W*10\W*)?|(?:mark|result|total|mean|resultat)\W{{1,4}}(?:{EXTREME})\W*(?:{OUT_OF})\W*(?:10|ten)\W*)$"
+    r"^\W*(?:note\W{{1,4}}(?:10|0)\W*(?:/\W*10\W*)?|(?:mark|overall|result|total|mean|resultat)\W{{1,4}}(?:{EXTREME})\W*(?:{OUT_OF})\W*(?:10|ten)\W*)$"
 );
 /// `10/10` and `ten out of ten`, alone or after a word.
 static OUT_OF_TEN: LazyLock<Regex> = pattern!(
@@ -62,10 +59,8 @@ static NUMBERS: LazyLock<Regex> = pattern!(r"^(?:\W*(?:10|0)\b){{8,}}\W*$");
 /// `10 :erocs`, shown from right to left.
 static BACKWARDS: LazyLock<Regex> = pattern!(r"\d\W{{0,4}}(?:erocs|gnitar|edarg)");
 
-static ADDRESS: LazyLock<RegexSet> = LazyLock::new(|| {
-    #[allow(clippy::unwrap_used, reason = "the patterns are constants that the tests compile")]
-    RegexSet::new(IGNORE.iter().chain(&REVIEW)).unwrap()
-});
+static ADDRESS: LazyLock<RegexSet> =
+    LazyLock::new(|| RegexSet::new(IGNORE.iter().chain(&REVIEW)).expect("the patterns are constants"));
 
 impl Steering {
     /// What a sentence tries; `None` for all others.
