@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     num::NonZeroU32,
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -212,7 +212,7 @@ fn message(turn: lancer_data::Message) -> Message {
         lancer_data::Role::User => Role::User,
         lancer_data::Role::Assistant => Role::Assistant,
     };
-    Message { role, content: turn.content }
+    Message::new(role, turn.content)
 }
 
 fn policy<'a>(arguments: &'a Arguments, base: Option<&'a Base>) -> CheckpointPolicy<'a> {
