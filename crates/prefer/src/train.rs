@@ -225,13 +225,13 @@ fn encode_pairs(
 /// For each example the place of the next one that has another prompt, from the first on again after the last; nothing where
 /// all have one prompt.
 fn next_prompts(examples: &[PreferenceExample]) -> Vec<Option<usize>> {
-    let words = |message: &Message| -> Vec<String> {
-        message.content.split_whitespace().map(str::to_owned).collect()
+    // Spaces apart.
+    let turn = |message: &Message| {
+        let words: Vec<&str> = message.content.split_whitespace().collect();
+        Message { content: words.join(" "), ..message.clone() }
     };
-    let prompts: Vec<Vec<_>> = examples
-        .iter()
-        .map(|example| example.prompt.iter().map(|message| (message.role, words(message))).collect())
-        .collect();
+    let prompts: Vec<Vec<Message>> =
+        examples.iter().map(|example| example.prompt.iter().map(turn).collect()).collect();
     let mut next = vec![None; examples.len()];
     // Twice, since the one after the last is the first.
     for place in (0..2 * examples.len()).rev() {
