@@ -245,7 +245,7 @@ mod tests {
         let failed = ledger.together(|| {
             ledger.set_meta("one", "1")?;
             assert_eq!(seen(), 1);
-            Err(crate::error::EvolveError::InputChanged { path: path.clone() })
+            Err(crate::error::EvolveError::Interrupted { iteration: 1, stage: crate::Stage::Clean })
         });
         assert!(failed.is_err());
         assert_eq!(ledger.meta("one").unwrap(), None, "a part of a failed group is there");

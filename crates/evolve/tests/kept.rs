@@ -42,6 +42,10 @@ impl Engines for Knowing {
         })))
     }
 
+    fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
+        ScriptedEngines.check_learner(settings)
+    }
+
     fn learner(
         &mut self,
         model: &Path,
