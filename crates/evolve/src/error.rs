@@ -31,7 +31,7 @@ pub enum EvolveError {
     Output(#[from] OutputError),
     /// The folder for a run holds what a run would replace.
     #[error(
-        "the folder {folder} holds {file} and no run, which would replace it; give a new folder or an empty one with --run"
+        "the folder {folder} holds {file} and no run.toml; put run.toml back to go on with the run that made it, or give a new folder or an empty one with --run, since a new run would replace {file}"
     )]
     NoRunFolder {
         /// The folder.

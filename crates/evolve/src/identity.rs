@@ -34,7 +34,7 @@ fn check_nothing_made(folder: &Path, ledger: &Path) -> Result<(), EvolveError> {
     }
 }
 
-/// The run's name, which is drawn for a new run; the folders of what it makes get it too.
+/// The run's name, which is drawn for a new run.
 pub(crate) fn settle(folder: &Path, ledger: &Ledger) -> Result<String, EvolveError> {
     let Some(id) = ledger.meta(NAME)? else {
         // A ledger that has a recipe and no name is of an older lancer. What is left of a run that had made nothing is written
@@ -45,18 +45,16 @@ pub(crate) fn settle(folder: &Path, ledger: &Ledger) -> Result<String, EvolveErr
         let id = drawn(folder);
         ledger.set_meta(NAME, &id)?;
         ledger.flush()?;
-        name_folders(folder, &id)?;
         return Ok(id);
     };
     if let Some((place, found)) = beside(folder)?.into_iter().find(|(_, found)| *found != id) {
         return Err(EvolveError::OtherRun { ledger: ledger.path().into(), id, place, found });
     }
-    name_folders(folder, &id)?;
     Ok(id)
 }
 
-/// Writes the name beside what the run makes.
-fn name_folders(folder: &Path, id: &str) -> Result<(), EvolveError> {
+/// Writes the name beside what the run makes. Its `run.toml` comes first: folders without one are taken for somebody else's.
+pub(crate) fn name_folders(folder: &Path, id: &str) -> Result<(), EvolveError> {
     for made in MADE.map(|made| folder.join(made)) {
         let file = made.join(FILE);
         let text = format!("{id}\n");

@@ -79,6 +79,7 @@ impl Run {
         leftovers::remove(folder)?;
         let id = identity::settle(folder, &ledger)?;
         files::write(&file, &identity::recipe_file(&recipe, &id))?;
+        identity::name_folders(folder, &id)?;
         Written::new(folder, &ledger).keep_older()?;
         Inputs::new(&recipe, &ledger).check_all()?;
         ledger.set_meta("recipe", &recipe.to_toml())?;

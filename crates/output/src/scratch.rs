@@ -65,7 +65,11 @@ impl Scratch {
     pub fn finish(self) -> Result<(), OutputError> {
         self.settle().map_err(OutputError::io("write", self.place.shown()))?;
         let mut live = live::hold();
-        let placed = self.put().or_else(|source| self.keep_elsewhere(source));
+        let placed = self.put().or_else(|source| match self.place.existing() {
+            // It is made again; nobody looks for it under another name.
+            Existing::Own => Err(OutputError::io("write", self.place.shown())(source)),
+            Existing::Kept | Existing::Overwritten => self.keep_elsewhere(source),
+        });
         live::remove(&mut live, &self.folder);
         placed
     }

@@ -105,8 +105,16 @@ const RULES: &[Rule] = &[
     Rule {
         table: "step",
         wrong: "the phase has a gap in its steps",
-        query: "SELECT iteration || ' ' || phase FROM step GROUP BY iteration, phase
-                HAVING min(step) <> 1 OR max(step) <> count(*) ORDER BY iteration, phase",
+        // A step of which every example was set aside is not made.
+        query: "SELECT DISTINCT iteration || ' ' || phase FROM step
+                WHERE step > 1
+                AND NOT EXISTS (SELECT 1 FROM step AS made
+                                WHERE made.iteration = step.iteration AND made.phase = step.phase
+                                AND made.step = step.step - 1)
+                AND NOT EXISTS (SELECT 1 FROM set_aside
+                                WHERE set_aside.iteration = step.iteration AND set_aside.phase = step.phase
+                                AND set_aside.step = step.step - 1)
+                ORDER BY iteration, phase",
     },
     Rule {
         table: "held_out",

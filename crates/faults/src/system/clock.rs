@@ -46,7 +46,7 @@ fn is_virtual() -> bool {
 /// # Safety
 /// As for libc's: `to` points to a `timespec` that may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, to: *mut libc::timespec) -> libc::c_int {
+unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, to: *mut libc::timespec) -> libc::c_int {
     let began = match clock {
         libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI => REAL,
         libc::CLOCK_MONOTONIC

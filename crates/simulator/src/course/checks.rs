@@ -112,11 +112,15 @@ fn says(trouble: Trouble) -> Option<Said> {
 
 /// Whether an error says what to do.
 pub(super) fn advises(text: &str) -> bool {
-    const ADVICE: [&str; 14] = [
+    const ADVICE: [&str; 18] = [
         "start a new run",
         "put it back",
         "put them back",
         "put back",
+        "put the ledger back",
+        "put run.toml back",
+        "put together what belongs together",
+        "Put both files back",
         "the same command",
         "remove",
         "delete",
