@@ -22,7 +22,8 @@ impl Outcome {
         Self::Refused(text)
     }
 
-    /// The outcome without what differs between inputs that take the same way: numbers, and what is quoted.
+    /// The outcome without what differs between inputs that take the same way: the words of its first line that are not
+    /// quoted.
     pub(crate) fn kind(&self) -> String {
         let (first, text) = match self {
             Self::Read(text) => ("read ", text),
@@ -30,11 +31,11 @@ impl Outcome {
         };
         let mut kind = String::from(first);
         let mut is_quoted = false;
-        for character in text.chars().take(400) {
+        for character in text.lines().next().unwrap_or_default().chars().take(200) {
             match character {
                 '`' | '"' => is_quoted = !is_quoted,
-                _ if is_quoted || character.is_ascii_digit() || character == '/' => {}
-                _ => kind.push(character),
+                'a'..='z' | 'A'..='Z' | ' ' if !is_quoted => kind.push(character),
+                _ => {}
             }
         }
         kind

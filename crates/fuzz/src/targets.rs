@@ -9,7 +9,6 @@ mod settings;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use crate::{mutate::Format, outcome::Outcome};

@@ -4,7 +4,8 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, File},
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -63,7 +64,7 @@ fn run_made(target: &Target, folder: &Path, seed: u64, numbers: std::ops::Range<
             mutate::changed(target.format, base, &other, &mut random)
         };
         write(&folder.join(INPUT), &input);
-        write(&folder.join(NUMBER), number.to_string().as_bytes());
+        write_number(&folder.join(NUMBER), number);
         let outcome = (target.run)(&input, folder);
         if kinds.insert(outcome.kind()) {
             write(&folder.join(KINDS), kinds.len().to_string().as_bytes());
@@ -86,6 +87,15 @@ fn run_files(target: &Target, folder: &Path, files: &[String]) -> ExitCode {
         println!("{file}: {:?}", (target.run)(&input, folder));
     }
     ExitCode::SUCCESS
+}
+
+/// Writes a number over the last one, so that there is one whenever this process is ended.
+fn write_number(path: &Path, number: u64) {
+    let file = File::options().write(true).create(true).truncate(false).open(path);
+    let written = file.and_then(|mut file| file.write_all(format!("{number:020}").as_bytes()));
+    if let Err(error) = written {
+        eprintln!("cannot write {}: {error}", path.display());
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) {

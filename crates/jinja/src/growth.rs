@@ -75,9 +75,8 @@ pub(crate) fn of_call(name: &str, value: &Value, arguments: &[Value]) -> Result<
             lines.saturating_mul(ELEMENT_BYTES)
         }
         // Of a text they make a list of its characters.
-        "list" | "sort" | "unique" | "map" | "select" | "reject" | "selectattr" | "rejectattr" | "groupby" | "zip" | "chain" => {
-            (text.map_or(0, str::len) as u64).saturating_mul(ELEMENT_BYTES)
-        }
+        "list" | "sort" | "unique" | "map" | "select" | "reject" | "selectattr" | "rejectattr"
+        | "groupby" | "zip" | "chain" => (text.map_or(0, str::len) as u64).saturating_mul(ELEMENT_BYTES),
         "batch" | "slice" if text.is_some() => {
             let characters = text.map_or(0, str::len) as u64;
             largest(arguments)?.max(characters).saturating_mul(ELEMENT_BYTES)

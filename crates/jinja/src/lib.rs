@@ -23,6 +23,7 @@ mod environment;
 mod filters;
 mod growth;
 mod operators;
+mod slice;
 mod source;
 mod template;
 

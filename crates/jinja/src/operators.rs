@@ -10,7 +10,7 @@ use minijinja::{
 
 use crate::{
     budget::{Budget, made, refused},
-    growth,
+    growth, slice,
 };
 
 /// Functions that no template can name: a name in Jinja has no space.
@@ -113,7 +113,10 @@ pub(crate) fn add_to(environment: &mut Environment<'static>) {
     });
     environment.add_function(SLICE, |state: &State<'_, '_>, operands: Rest<Value>| {
         Budget::of(state).charge_values(&operands[..1])?;
-        computed(state, &operands, Instruction::Slice)
+        match slice::slice(state, &operands)? {
+            Some(sliced) => Ok(sliced),
+            None => computed(state, &operands, Instruction::Slice),
+        }
     });
     environment
         .add_function(LIST, |state: &State<'_, '_>, items: Rest<Value>| made(state, Value::from(items.0)));

@@ -1,6 +1,9 @@
 //! A template that is rendered within bounds.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use minijinja::{
     AutoEscape, Environment, Error, Value,
@@ -8,7 +11,7 @@ use minijinja::{
 };
 use serde::Serialize;
 
-use crate::{operators, source};
+use crate::{budget::refused, operators, source};
 
 /// The name under which the one template of an environment is kept.
 const NAME: &str = "template";
@@ -50,7 +53,14 @@ impl Template {
         self.bounded(|instructions, blocks, auto_escape| {
             let mut text = String::new();
             let mut output = make_string_output(&mut text);
-            Vm::new(&self.environment).eval(instructions, root, blocks, &mut output, auto_escape)?;
+            // What the library did not foresee is the template's failure and not the program's.
+            let run = AssertUnwindSafe(|| {
+                Vm::new(&self.environment)
+                    .eval(instructions, root, blocks, &mut output, auto_escape)
+                    .map(|_| ())
+            });
+            catch_unwind(run)
+                .unwrap_or_else(|_| Err(refused("the template engine failed over it".into())))?;
             Ok(text)
         })
     }

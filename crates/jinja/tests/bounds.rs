@@ -125,6 +125,8 @@ fn other_templates_render_as_before() {
     let long = "as it stands, whatever its length is. ".repeat(3);
     for (source, expected) in [
         ("{{ x ~ (1 + 2) }}", "abc3"),
+        ("{{ [][::-1] }}{{ ''[::-1] }}{{ [][1:] }}{{ x[5::-1] }}{{ x[-9:2] }}{{ x[2:0:-1] }}", "[][]cbaabcb"),
+        ("{{ x[9223372036854775807:] }}{{ x[::-9223372036854775807] }}{{ numbers[1:99] }}", "c[1, 2]"),
         ("{{ x + 'd' }}{{ 1 + 2 }}{{ [1] + [2] }}", "abcd3[1, 2]"),
         ("{{ 'ab' * 2 }}{{ 2 * 3 }}{{ ([1] * 2)|list }}", "abab6[1, 1]"),
         ("{{ x[1:] }}{{ x[::-1] }}{{ numbers[:2]|list }}", "bccba[3, 1]"),

@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use lancer_core::Message;
 use lancer_model::{
-    ChatInput, ChatTemplate, Config, ConvertFormat, GenerationPrompt, Model, ModelError, SpecialTokens, Tokenizer,
-    convert,
+    ChatInput, ChatTemplate, Config, ConvertFormat, GenerationPrompt, Model, ModelError, SpecialTokens,
+    Tokenizer, convert,
 };
 
 use serde_json::json;
@@ -62,7 +62,8 @@ fn chats(template: &ChatTemplate) -> Vec<Result<usize, String>> {
         vec![],
     ];
     template.after_response();
-    let tools = [json!({"type": "function", "function": {"name": TEXT, "parameters": {"a": [1, 0.5, null]}}})];
+    let tools =
+        [json!({"type": "function", "function": {"name": TEXT, "parameters": {"a": [1, 0.5, null]}}})];
     let render = |messages: &Vec<Message>| {
         let chat = ChatInput::new(messages, GenerationPrompt::Open);
         let text = template.render(&chat).map(|chat| chat.text.len()).map_err(|error| error.to_string())?;

@@ -51,7 +51,9 @@ const FACTORS: [&str; 4] =
 /// llama.cpp's names of ways to stretch the rotary embedding.
 const ROPE_SCALINGS: [&str; 4] = ["none", "linear", "yarn", "longrope"];
 
-/// The tokenizer whose pieces have scores, and the type number of its tokens that stand for a byte.
+/// The kinds of tokenizers that models which write text have in llama.cpp.
+const TOKENIZERS: [&str; 3] = ["llama", "gpt2", "gemma4"];
+/// The one whose pieces have scores, and the type number of tokens that stand for a byte.
 const SENTENCE_PIECE: &str = "llama";
 const BYTE: u64 = 6;
 
@@ -223,13 +225,29 @@ impl Described<'_> {
                 Some(other) => return Err(self.wrong(key, format!("it is no list but {}", shown(other)))),
             }
         }
-        let is_sentence_piece =
-            self.metadata.text(self.path, "tokenizer.ggml.model")? == Some(SENTENCE_PIECE);
-        if is_sentence_piece { self.pieces(&tokens, &known) } else { Ok(()) }
+        self.bytes(&tokens)?;
+        let key = "tokenizer.ggml.model";
+        let kind = self.metadata.text(self.path, key)?.ok_or_else(|| self.needed(key))?;
+        if !TOKENIZERS.contains(&kind) {
+            return Err(self.wrong(key, format!("it is `{kind}`; known are {}", TOKENIZERS.join(", "))));
+        }
+        if kind == SENTENCE_PIECE { self.pieces(&known) } else { Ok(()) }
+    }
+
+    /// Tokens that stand for a byte say which: `<0x0A>`.
+    fn bytes(&self, tokens: &[&str]) -> Result<(), ModelError> {
+        let key = "tokenizer.ggml.tokens";
+        let types = self.metadata.counts(self.path, "tokenizer.ggml.token_type")?.unwrap_or_default();
+        for (id, (token, kind)) in tokens.iter().zip(types).enumerate() {
+            if kind == BYTE && crate::tokenizer::fallback_byte(token).is_none() {
+                return Err(self.wrong(key, format!("token {id} is to be a byte and is `{token}`")));
+            }
+        }
+        Ok(())
     }
 
     /// Pieces need scores, and every byte has one: a character that no piece has is read as its bytes.
-    fn pieces(&self, tokens: &[&str], known: &HashMap<&str, usize>) -> Result<(), ModelError> {
+    fn pieces(&self, known: &HashMap<&str, usize>) -> Result<(), ModelError> {
         let key = "tokenizer.ggml.scores";
         let scores = self.metadata.floats(self.path, key)?.ok_or_else(|| self.needed(key))?;
         if let Some(id) = scores.iter().position(|score| score.is_nan()) {
@@ -243,12 +261,6 @@ impl Described<'_> {
                 || itself.is_some_and(|byte| known.contains_key(byte));
             if !is_known {
                 return Err(self.wrong(key, format!("no token is the byte 0x{byte:02X}")));
-            }
-        }
-        let types = self.metadata.counts(self.path, "tokenizer.ggml.token_type")?.unwrap_or_default();
-        for (id, (token, kind)) in tokens.iter().zip(types).enumerate() {
-            if kind == BYTE && crate::tokenizer::fallback_byte(token).is_none() {
-                return Err(self.wrong(key, format!("token {id} is to be a byte and is `{token}`")));
             }
         }
         Ok(())
