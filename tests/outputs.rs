@@ -369,7 +369,7 @@ fn a_reader_that_has_gone_ends_no_command() {
         }
     }
     let home = Home::new();
-    for line in ["cache", "--json cache", "cache clear", "--help", "evolve --help"] {
+    for line in ["cache", "--json cache", "cache clear", "completions bash", "--help", "evolve --help"] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = home.command(line).stdout(writer).output().unwrap();
