@@ -314,9 +314,9 @@ fn work_that_asks_whether_to_stop_stops_in_order() {
             "generate seeds.jsonl out.jsonl --what responses --count 2000 --model TINY --threads 1",
             "nothing was written",
         ),
-        ("train sft seeds.jsonl out TRAIN --set train.epochs=100000", "interrupted after step"),
+        ("train sft seeds.jsonl out TRAIN --set train.epochs=10000", "interrupted after step"),
         (
-            "train sft seeds.jsonl out TRAIN --set train.epochs=100000 --checkpoints steps",
+            "train sft seeds.jsonl out TRAIN --set train.epochs=10000 --checkpoints steps",
             "the same command goes on",
         ),
     ] {
@@ -585,7 +585,6 @@ fn a_run_that_cannot_be_written_can_be_reported_on() {
             "ended" => {
                 home.succeeds(line);
                 expected = summary(&home.succeeds("--json report the-run"), "the-run");
-                assert!(!home.path("the-run/ledger.sqlite-wal").exists());
                 fs::remove_file(home.path("the-run/report.html")).unwrap();
             }
             _ => {}
