@@ -277,17 +277,19 @@ fn the_first_interrupt_ends_every_command_and_leaves_nothing() {
         ("clean seeds.jsonl out.jsonl --pool PIPE", "pipe.jsonl"),
         ("dedup PIPE new/out.jsonl", "pipe.jsonl"),
         ("dedup PIPE new/out.jsonl --method minhash", "pipe.jsonl"),
-        ("convert PIPE new/out.gguf", "pipe.gguf"),
-        ("convert PIPE out", "pipe.gguf"),
-        ("review seeds.jsonl out.jsonl --model PIPE", "pipe.gguf"),
-        ("generate seeds.jsonl out.jsonl --model PIPE", "pipe.gguf"),
-        ("eval task.toml --items out.jsonl --model PIPE", "pipe.gguf"),
+        ("convert MODEL new/out.gguf", "MODEL/config.json"),
+        ("convert MODEL out --to onnx", "MODEL/config.json"),
+        ("review seeds.jsonl out.jsonl --model MODEL", "MODEL/config.json"),
+        ("generate seeds.jsonl out.jsonl --model MODEL", "MODEL/config.json"),
+        ("eval task.toml --items out.jsonl --model MODEL", "MODEL/config.json"),
         ("eval PIPE --model TINY", "pipe.toml"),
         ("train sft PIPE out --model TINY", "pipe.jsonl"),
-        ("train dpo seeds.jsonl out --model PIPE", "pipe.gguf"),
+        ("train dpo seeds.jsonl out --model MODEL", "MODEL/config.json"),
     ] {
         for sent in ["-INT", "-TERM"] {
             let home = Home::new();
+            copy_model(&home.path("MODEL"));
+            let _ = fs::remove_file(home.path(name));
             let open = pipe(&home.path(name));
             let before = tree(&home.path(""));
             let child = home.command(&line.replace("PIPE", name)).stderr(Stdio::piped()).spawn().unwrap();
@@ -298,6 +300,9 @@ fn the_first_interrupt_ends_every_command_and_leaves_nothing() {
             assert_eq!(output.status.code(), Some(130), "{line}: {stderr}");
             assert!(stderr.contains("interrupted"), "{line}: {stderr}");
             assert_eq!(tree(&home.path("")), before, "{line}");
+            let cache = home.path("cache/converted");
+            let is_scratch = |path: &Path| path.display().to_string().contains(".partial");
+            assert!(!cache.exists() || !tree(&cache).keys().any(|path| is_scratch(path)), "{line}");
         }
     }
 }
@@ -309,9 +314,9 @@ fn work_that_asks_whether_to_stop_stops_in_order() {
             "generate seeds.jsonl out.jsonl --what responses --count 2000 --model TINY --threads 1",
             "nothing was written",
         ),
-        ("train sft seeds.jsonl out TRAIN --set train.epochs=100000.0", "interrupted after step"),
+        ("train sft seeds.jsonl out TRAIN --set train.epochs=10000", "interrupted after step"),
         (
-            "train sft seeds.jsonl out TRAIN --set train.epochs=100000.0 --checkpoints steps",
+            "train sft seeds.jsonl out TRAIN --set train.epochs=10000 --checkpoints steps",
             "the same command goes on",
         ),
     ] {
@@ -369,7 +374,7 @@ fn a_reader_that_has_gone_ends_no_command() {
         }
     }
     let home = Home::new();
-    for line in ["cache", "--json cache", "cache clear", "--help", "evolve --help"] {
+    for line in ["cache", "--json cache", "cache clear", "completions bash", "--help", "evolve --help"] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = home.command(line).stdout(writer).output().unwrap();
@@ -551,23 +556,24 @@ fn set_modes(folder: &Path, mode: u32, mode_of_files: u32) {
 #[test]
 fn a_run_that_cannot_be_written_can_be_reported_on() {
     let home = Home::new();
-    let line = "evolve --seeds seeds.jsonl --model TINY --run run --review likelihood --iterations 1 --threads 1 \
+    let line = "evolve --seeds seeds.jsonl --model TINY --run the-run --review likelihood --iterations 1 --threads 1 \
                 --set review.calibration_seeds=6 --set sft.max_examples=0 --set preference.max_pairs=0 \
                 --set expand.sources=1 --set expand.prompts=1 --set expand.responses=1 \
                 --set expand.worse_responses=1 --set generate.max_response_tokens=4";
     let mut child = home.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // Killed once it has written rows, which are then in the log only.
-    while !home.path("run/models/m0.gguf").exists() {
+    while !home.path("the-run/models/m0.gguf").exists() {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before it was killed");
         thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     // Of a copy, since who can write closes the log.
-    let copied = Command::new("cp").args(["-r", "run", "copy"]).current_dir(home.path("")).status().unwrap();
+    let copied =
+        Command::new("cp").args(["-r", "the-run", "the-copy"]).current_dir(home.path("")).status().unwrap();
     assert!(copied.success());
-    let summary = |output: &Output, run: &str| text(&output.stdout).replace(&format!("\"{run}/"), "\"RUN/");
-    let killed = summary(&home.succeeds("--json report copy"), "copy");
+    let summary = |output: &Output, run: &str| text(&output.stdout).replace(run, "RUN");
+    let killed = summary(&home.succeeds("--json report the-copy"), "the-copy");
     fs::create_dir(home.path("reports")).unwrap();
     fs::set_permissions(home.path("reports"), fs::Permissions::from_mode(0o777)).unwrap();
 
@@ -575,29 +581,28 @@ fn a_run_that_cannot_be_written_can_be_reported_on() {
     for (state, name) in ["with index", "without index", "ended"].into_iter().zip(["one", "two", "three"]) {
         let mut expected = killed.clone();
         match state {
-            "without index" => fs::remove_file(home.path("run/ledger.sqlite-shm")).unwrap(),
+            "without index" => fs::remove_file(home.path("the-run/ledger.sqlite-shm")).unwrap(),
             "ended" => {
                 home.succeeds(line);
-                expected = summary(&home.succeeds("--json report run"), "run");
-                assert!(!home.path("run/ledger.sqlite-wal").exists());
-                fs::remove_file(home.path("run/report.html")).unwrap();
+                expected = summary(&home.succeeds("--json report the-run"), "the-run");
+                fs::remove_file(home.path("the-run/report.html")).unwrap();
             }
             _ => {}
         }
-        set_modes(&home.path("run"), 0o555, 0o444);
-        let before = tree(&home.path("run"));
-        let output = without_rights(&home, "--json report run");
+        set_modes(&home.path("the-run"), 0o555, 0o444);
+        let before = tree(&home.path("the-run"));
+        let output = without_rights(&home, "--json report the-run");
         assert!(output.status.success(), "{state}: {}", text(&output.stderr));
-        assert_eq!(summary(&output, "run"), expected, "{state}");
+        assert_eq!(summary(&output, "the-run"), expected, "{state}");
         assert!(text(&output.stderr).contains("--out FILE"), "{state}: {}", text(&output.stderr));
-        let output = without_rights(&home, &format!("report run --out reports/{name}.html"));
+        let output = without_rights(&home, &format!("report the-run --out reports/{name}.html"));
         assert!(output.status.success(), "{state}: {}", text(&output.stderr));
         assert!(
             fs::read_to_string(home.path(&format!("reports/{name}.html"))).unwrap().ends_with("</html>\n")
         );
-        let again = without_rights(&home, &format!("report run --out reports/{name}.html"));
+        let again = without_rights(&home, &format!("report the-run --out reports/{name}.html"));
         assert_eq!(again.status.code(), Some(2), "{state}");
-        assert_eq!(tree(&home.path("run")), before, "{state}");
-        set_modes(&home.path("run"), 0o755, 0o644);
+        assert_eq!(tree(&home.path("the-run")), before, "{state}");
+        set_modes(&home.path("the-run"), 0o755, 0o644);
     }
 }

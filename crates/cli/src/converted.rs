@@ -77,8 +77,9 @@ fn once(
                 return Ok(entry.path().join(name));
             }
             let Some(_lock) = entry.begin()? else { continue };
-            // Only the program writes here, and what another version left is of no use.
-            let place = Place::folder(entry.path(), Existing::Own)?;
+            // What is there is not as it was written.
+            entry.remove_files()?;
+            let place = Place::folder(entry.path(), Existing::Kept)?;
             let scratch = place.begin()?;
             fs::create_dir(scratch.path())?;
             entry.describe(scratch.path(), model)?;

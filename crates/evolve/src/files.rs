@@ -36,7 +36,8 @@ const WRITTEN: [&str; 4] = ["models", "exports", "report.html", "rejects.jsonl"]
 /// Checks that a folder is a run's own or may become one, before anything is written into it.
 pub(crate) fn check_run(folder: &Path) -> Result<(), EvolveError> {
     Place::file(&folder.join(Run::RECIPE), Existing::Own)?;
-    if folder.join(Run::RECIPE).exists() {
+    // A run that was killed while it began may have its ledger only.
+    if [Run::RECIPE, Run::LEDGER].iter().any(|name| folder.join(name).exists()) {
         return Ok(());
     }
     match WRITTEN.iter().find(|name| folder.join(name).exists()) {

@@ -42,6 +42,14 @@ pub(crate) fn list(folder: &Path) -> io::Result<()> {
     fs::write(folder.join(FILES), text)
 }
 
+/// Removes the list, if there is one.
+pub(crate) fn unlist(folder: &Path) -> io::Result<()> {
+    match fs::remove_file(folder.join(FILES)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Whether lancer wrote all that is in a folder which holds something.
 ///
 /// # Errors

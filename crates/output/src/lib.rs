@@ -13,7 +13,7 @@
 //! | a folder with anything else in it | refused | refused | replaced |
 //! | a file for a folder, a folder for a file, a device | refused | refused | refused |
 //!
-//! lancer knows a folder that it wrote by the list of files that it leaves in it ([`FILES`]).
+//! lancer knows a folder that it wrote by the list of files that it leaves in it ([`FILES`]); a folder of its own needs none.
 //!
 //! A process that is killed leaves its scratch folder behind. The next output to the same folder removes it: a scratch
 //! folder is locked as long as its process lives. A program that is about to end early calls [`abandon_all`].

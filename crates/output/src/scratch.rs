@@ -82,12 +82,16 @@ impl Scratch {
         }
         let plain = Plain::within(&self.folder)?;
         files::settle(&self.path, &plain)?;
-        if self.place.kind() == Kind::Folder {
-            files::list(&self.path)?;
-            File::open(self.path.join(files::FILES))?.sync_all()?;
-            files::sync_folder(&self.path)?;
+        match (self.place.kind(), self.place.existing()) {
+            (Kind::File, _) => Ok(()),
+            // It is replaced whatever it holds, and no byte in it depends on when it was written.
+            (Kind::Folder, Existing::Own) => files::unlist(&self.path),
+            (Kind::Folder, _) => {
+                files::list(&self.path)?;
+                File::open(self.path.join(files::FILES))?.sync_all()?;
+                files::sync_folder(&self.path)
+            }
         }
-        Ok(())
     }
 
     fn put(&self) -> io::Result<()> {

@@ -88,6 +88,7 @@ fn a_folder_takes_the_place_of_what_lancer_wrote_only() {
     );
     write_folder(&path, Existing::Own, "own").unwrap();
     assert_eq!(fs::read_to_string(path.join("config.json")).unwrap(), "own");
+    assert!(!path.join(FILES).exists());
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! `lancer completions`: what a shell completes commands and options with.
 
-use std::io::{self, Write};
-
 use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
@@ -23,6 +21,6 @@ pub(crate) fn run(arguments: &Arguments, mut program: Command) -> Result<(), Fai
     // `generate` panics where it cannot write, as into a pipe that is closed.
     let mut script = Vec::new();
     generate(arguments.shell, &mut program, name, &mut script);
-    io::stdout().write_all(&script)?;
+    outln!("{}", String::from_utf8_lossy(&script).trim_end());
     Ok(())
 }

@@ -105,13 +105,18 @@ impl Entry {
         if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             return Ok(Cleared::InUse);
         }
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        self.remove_files()?;
         match fs::remove_file(&self.lock) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(Cleared::Removed),
+        }
+    }
+
+    /// Removes what it holds. The caller has the right to make it anew.
+    pub(super) fn remove_files(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 
