@@ -1,11 +1,7 @@
 //! `lancer completions`: what a shell completes commands and options with.
 
-use std::io::{self, Write};
-
 use clap::{Args, Command};
 use clap_complete::{Shell, generate};
-
-use crate::failure::Failure;
 
 /// Print what a shell completes lancer's commands and options with.
 ///
@@ -18,11 +14,10 @@ pub(crate) struct Arguments {
 }
 
 /// Prints the completions of `program`.
-pub(crate) fn run(arguments: &Arguments, mut program: Command) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, mut program: Command) {
     let name = program.get_name().to_owned();
     // `generate` panics where it cannot write, as into a pipe that is closed.
     let mut script = Vec::new();
     generate(arguments.shell, &mut program, name, &mut script);
-    io::stdout().write_all(&script)?;
-    Ok(())
+    outln!("{}", String::from_utf8_lossy(&script).trim_end());
 }

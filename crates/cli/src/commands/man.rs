@@ -22,6 +22,6 @@ pub(crate) fn run(arguments: &Arguments, program: Command, output: Output) -> Re
     written.map_err(|error| {
         Failure::failed(format!("cannot write the manual pages to {}: {error}", folder.display()))
     })?;
-    output.print(&json!({ "folder": folder }), |_| println!("pages in {}", folder.display()));
+    output.print(&json!({ "folder": folder }), |_| outln!("pages in {}", folder.display()));
     Ok(())
 }
