@@ -70,7 +70,7 @@ fn checks(
         for set in FEATURE_SETS {
             let features: Vec<String> = set.iter().map(|feature| format!("lancer/{feature}")).collect();
             let features = [&[HEAVY.to_owned()], &features[..]].concat().join(",");
-            let clippy = ["clippy", "--release", "--workspace", "--all-targets", "--no-default-features"];
+            let clippy = ["clippy", "--release", "--workspace", "--no-default-features"];
             // It has the ONNX engine in any case.
             let without_fuzz = ["--exclude", "lancer-fuzz", "--features", &features, "--", "-D", "warnings"];
             cargo(&[&clippy[..], &without_fuzz].concat())?;

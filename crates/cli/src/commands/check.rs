@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
 }
 
 fn print(checked: &Checked) {
-    println!(
+    outln!(
         "{}: {} rows, {} stages finished{}",
         checked.run.display(),
         checked.rows,
@@ -54,13 +54,13 @@ fn print(checked: &Checked) {
     for check in &checked.checks {
         let name = check.promise.as_str();
         if check.broken.is_empty() {
-            println!("  ok     {name:<10} {} {}", check.tested, check.promise.unit());
+            outln!("  ok     {name:<10} {} {}", check.tested, check.promise.unit());
         }
         for broken in &check.broken {
-            println!("  wrong  {name:<10} {broken}");
+            outln!("  wrong  {name:<10} {broken}");
         }
         for note in &check.notes {
-            println!("  note   {name:<10} {note}");
+            outln!("  note   {name:<10} {note}");
         }
     }
 }
@@ -68,9 +68,9 @@ fn print(checked: &Checked) {
 fn print_saved(saved: &Saved) {
     for table in &saved.tables {
         match &table.cut {
-            None => println!("{:<12} {} rows", table.name, table.rows),
-            Some(why) => println!("{:<12} {} rows, others cannot be read: {why}", table.name, table.rows),
+            None => outln!("{:<12} {} rows", table.name, table.rows),
+            Some(why) => outln!("{:<12} {} rows, others cannot be read: {why}", table.name, table.rows),
         }
     }
-    println!("{}", saved.folder.display());
+    outln!("{}", saved.folder.display());
 }
