@@ -6,7 +6,9 @@
 mod program;
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write,
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -47,7 +49,7 @@ fn commands(help: &str) -> Vec<String> {
 fn sections(path: &[String], document: &mut String) {
     let help = help(path);
     let name: Vec<&str> = std::iter::once("lancer").chain(path.iter().map(String::as_str)).collect();
-    document.push_str(&format!("\n## {}\n\n```text\n{}\n```\n", name.join(" "), help.trim_end()));
+    write!(document, "\n## {}\n\n```text\n{}\n```\n", name.join(" "), help.trim_end()).unwrap();
     for command in commands(&help) {
         sections(&[path, &[command]].concat(), document);
     }

@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut parts = Parts::default();
     let environment = parts.run("set-up", Environment::prepare)?;
     let build = match given {
-        Some(binary) => Build::of(binary)?,
+        Some(binary) => Build::of(&binary)?,
         None => parts.run("build", || Build::portable(&environment))?,
     };
     let folder = environment.target().join("dist");
@@ -82,8 +82,8 @@ impl Build {
     }
 
     /// A binary that was built elsewhere.
-    fn of(binary: PathBuf) -> Result<Self, Failure> {
-        let binary = fs::canonicalize(&binary).map_err(|error| failed("find", &binary, &error))?;
+    fn of(binary: &Path) -> Result<Self, Failure> {
+        let binary = fs::canonicalize(binary).map_err(|error| failed("find", binary, &error))?;
         Ok(Self {
             version: version(&binary)?,
             binary,

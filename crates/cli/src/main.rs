@@ -106,7 +106,10 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
-        Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+        Command::Completions(arguments) => {
+            completions::run(&arguments, Arguments::command());
+            Ok(())
+        }
         Command::Man(arguments) => man::run(&arguments, Arguments::command(), output),
         #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
         Command::Cache(arguments) => cache::run(&arguments, output),

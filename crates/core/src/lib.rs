@@ -12,3 +12,8 @@ mod message;
 
 pub use conversation::Conversation;
 pub use message::{Message, Role, ToolCall};
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,3 +32,8 @@ pub use environment::environment;
 pub use filters::call_method;
 pub use source::{MAX_EXPRESSION_TOKENS, MAX_SOURCE_BYTES};
 pub use template::Template;
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

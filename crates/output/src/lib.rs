@@ -53,3 +53,8 @@ pub use self::{
     scratch::Scratch,
     stale::{clean, is_scratch},
 };
+
+/// The example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

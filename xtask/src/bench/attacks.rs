@@ -235,7 +235,7 @@ fn interval(moved: &[(usize, usize, f64)]) -> (f64, f64) {
     (means[DRAWS / 40], means[DRAWS - 1 - DRAWS / 40])
 }
 
-/// Random numbers by SplitMix64: the same in every run.
+/// Random numbers by `SplitMix64`: the same in every run.
 struct Draws(u64);
 
 impl Draws {

@@ -32,7 +32,7 @@ pub(super) fn make(environment: &Environment, build: &Build, folder: &Path) -> R
     command.current_dir(root()).args(["build", "--release", "--out"]).arg(&fresh);
     command.envs(build.variables.iter().cloned());
     if build.is_given {
-        command.env("CARGO", stand_in(environment, build, folder)?);
+        command.env("CARGO", stand_in(environment, build)?);
     }
     run(&mut command)?;
     let made = fs::read_dir(&fresh).map_err(|error| failed("read", &fresh, &error))?;
@@ -63,7 +63,7 @@ pub(super) fn check(environment: &Environment, build: &Build, wheel: &Path) -> R
 }
 
 /// A program that maturin takes for cargo, and that says of the binary that it was just built.
-fn stand_in(environment: &Environment, build: &Build, folder: &Path) -> Result<PathBuf, Failure> {
+fn stand_in(environment: &Environment, build: &Build) -> Result<PathBuf, Failure> {
     let metadata = output(environment.cargo().args(["metadata", "--no-deps", "--format-version", "1"]));
     let metadata: Option<Value> = metadata.and_then(|text| serde_json::from_str(&text).ok());
     let named =
@@ -89,7 +89,7 @@ fn stand_in(environment: &Environment, build: &Build, folder: &Path) -> Result<P
         message.to_string().replace('\'', "'\\''"),
         cargo.display()
     );
-    let file = folder.join("cargo-of-prebuilt");
+    let file = environment.target().join("tools/cargo-of-prebuilt");
     fs::write(&file, script).map_err(|error| failed("write", &file, &error))?;
     run(Command::new("chmod").arg("+x").arg(&file))?;
     Ok(file)

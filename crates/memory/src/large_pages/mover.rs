@@ -208,7 +208,8 @@ mod tests {
             mover.round(|_, _| panic!("too early")).unwrap();
         }
         let range = memory.as_ptr_range();
-        let blocks: Vec<usize> = blocks::within(&[range.start.addr()..range.end.addr()], SIZE).collect();
+        let addresses = range.start.addr()..range.end.addr();
+        let blocks: Vec<usize> = blocks::within(std::slice::from_ref(&addresses), SIZE).collect();
         assert!(blocks.len() >= 15 && blocks.iter().all(|block| mover.filled[block] == STANDING));
         (mover, blocks)
     }
