@@ -152,6 +152,7 @@ impl Run {
                 result?;
             }
         }
+        written.check_all(self.recipe.iterations)?;
         self.ledger.flush()
     }
 

@@ -46,7 +46,11 @@ impl Life {
         Ok(match (status.code(), signal(status)) {
             (Some(0), _) => Ending::Finished,
             (Some(130), _) => Ending::Interrupted,
-            (Some(101), _) => Ending::Panicked(errors),
+            (Some(101), _) => {
+                // Before it the thread's number is told, which is another each time.
+                let start = errors.find("panicked at").unwrap_or(0);
+                Ending::Panicked(errors[start..].to_owned())
+            }
             (Some(_), _) => Ending::Failed(errors),
             (None, signal) => Ending::Killed(signal.unwrap_or(0)),
         })

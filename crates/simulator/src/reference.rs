@@ -64,6 +64,11 @@ impl Reference {
         Ok(Self { rows, files, calls: record::read(&place.record()).map_err(text)? })
     }
 
+    /// Whether it has a file of this name.
+    pub(crate) fn has(&self, file: &str) -> bool {
+        self.files.contains_key(file)
+    }
+
     /// Compares a finished run with it.
     pub(crate) fn compare(&self, place: &Place) -> Result<(), Broken> {
         ledger::is_whole(&place.run(), &place.scratch())

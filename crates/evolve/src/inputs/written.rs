@@ -115,6 +115,24 @@ impl<'a> Written<'a> {
             if is_first { "remove it to have it written again" } else { "start a new run in another folder" };
         Err(EvolveError::ModelChanged { path: path.into(), expected, found, remedy })
     }
+
+    /// Checks all models when nothing is left to do: nobody should take one for a result that has changed since it was written.
+    /// Models before the last may have been removed.
+    pub(crate) fn check_all(&self, last: u32) -> Result<(), EvolveError> {
+        let newest = [models::trainable(self.folder, last), models::gguf(self.folder, last)];
+        for name in self.ledger.models()? {
+            let path = place(self.folder, &name);
+            if path.exists() || newest.contains(&path) {
+                self.check(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a model of this name is.
+fn place(run: &Path, name: &str) -> PathBuf {
+    run.join("models").join(name)
 }
 
 /// A model's name in the ledger.

@@ -112,6 +112,11 @@ impl Ledger {
         self.value("SELECT sha256 FROM model WHERE name = ?1", [name])
     }
 
+    /// The names of all models that the run has written.
+    pub(crate) fn models(&self) -> Result<Vec<String>, EvolveError> {
+        self.rows("SELECT name FROM model ORDER BY name", [], |row| row.get(0))
+    }
+
     /// The hash of a file that was in this state when it was hashed.
     pub(crate) fn hashed(&self, path: &Path, state: &str) -> Result<Option<String>, EvolveError> {
         self.value(
