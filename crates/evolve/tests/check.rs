@@ -340,6 +340,31 @@ fn damaged_pages_are_found_and_what_can_be_read_is_saved() {
 }
 
 #[test]
+fn changed_inputs_and_models_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::open(folder.path(), recipe(folder.path())).unwrap();
+    run.execute(&mut ScriptedEngines, &mut ()).unwrap();
+    drop(run);
+    for (file, is_input) in [("seeds.jsonl", true), ("task.toml", true), ("models/m2.gguf", false)] {
+        let path = folder.path().join(file);
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, [before.as_slice(), b" "].concat()).unwrap();
+        let checked = check(folder.path()).unwrap();
+        let broken = broken(&checked, Promise::Contents);
+        assert!(broken.len() == 1 && broken[0].contains("has changed"), "{broken:?} after {file}");
+        assert!(broken[0].contains(file), "{broken:?}");
+        if is_input {
+            fs::remove_file(&path).unwrap();
+            let checked = check(folder.path()).unwrap();
+            assert!(checked.is_sound(), "{checked:#?}");
+            assert!(notes(&checked).contains("is missing; the run cannot go on"), "{checked:#?}");
+        }
+        fs::write(&path, before).unwrap();
+        assert!(check(folder.path()).unwrap().is_sound());
+    }
+}
+
+#[test]
 fn missing_models_and_what_is_left_of_interrupted_work_are_found() {
     let folder = copied();
     let models = folder.path().join("models");

@@ -112,6 +112,13 @@ impl Ledger {
         self.value("SELECT sha256 FROM model WHERE name = ?1", [name])
     }
 
+    /// The models that the run has written: each one's name within `models/`, its content and the iteration that wrote it.
+    pub(crate) fn models(&self) -> Result<Vec<(String, String, u32)>, EvolveError> {
+        self.rows("SELECT name, sha256, iteration FROM model ORDER BY iteration, name", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+    }
+
     /// The hash of a file that was in this state when it was hashed.
     pub(crate) fn hashed(&self, path: &Path, state: &str) -> Result<Option<String>, EvolveError> {
         self.value(
