@@ -348,7 +348,7 @@ fn changed_inputs_and_models_are_found() {
     for (file, is_input) in [("seeds.jsonl", true), ("task.toml", true), ("models/m2.gguf", false)] {
         let path = folder.path().join(file);
         let before = fs::read(&path).unwrap();
-        fs::write(&path, [before.as_slice(), b" "].concat()).unwrap();
+        fs::write(&path, [before.as_slice(), &b" "[..]].concat()).unwrap();
         let checked = check(folder.path()).unwrap();
         let broken = broken(&checked, Promise::Contents);
         assert!(broken.len() == 1 && broken[0].contains("has changed"), "{broken:?} after {file}");
