@@ -12,19 +12,24 @@ use std::{
 };
 
 use lancer_evolve::{
-    Progress, Run, Stage,
+    Progress, Recipe, Run, Stage,
     check::{Checked, Promise, check, save},
 };
 use rusqlite::Connection;
 use scripted::{ScriptedEngines, outcome::assert_sound, recipe};
 use tempfile::TempDir;
 
+/// The scripted recipe, with new prompts that are usable: a token is a byte here, and a prompt that is cut off is not.
+fn with_new_prompts(folder: &Path) -> Recipe {
+    recipe(folder).with(&["generate.max_prompt_tokens=200".to_owned()]).unwrap()
+}
+
 /// A whole run of two iterations.
 fn whole() -> &'static Path {
     static RUN: OnceLock<TempDir> = OnceLock::new();
     RUN.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let run = Run::open(folder.path(), recipe(folder.path())).unwrap();
+        let run = Run::open(folder.path(), with_new_prompts(folder.path())).unwrap();
         run.execute(&mut ScriptedEngines, &mut ()).unwrap();
         folder
     })
@@ -342,7 +347,7 @@ fn damaged_pages_are_found_and_what_can_be_read_is_saved() {
 #[test]
 fn changed_inputs_and_models_are_found() {
     let folder = tempfile::tempdir().unwrap();
-    let run = Run::open(folder.path(), recipe(folder.path())).unwrap();
+    let run = Run::open(folder.path(), with_new_prompts(folder.path())).unwrap();
     run.execute(&mut ScriptedEngines, &mut ()).unwrap();
     drop(run);
     for (file, is_input) in [("seeds.jsonl", true), ("task.toml", true), ("models/m2.gguf", false)] {
@@ -426,7 +431,7 @@ impl Progress for Checking<'_> {
 #[test]
 fn a_run_is_sound_at_any_moment() {
     let folder = tempfile::tempdir().unwrap();
-    let run = Run::open(folder.path(), recipe(folder.path())).unwrap();
+    let run = Run::open(folder.path(), with_new_prompts(folder.path())).unwrap();
     let mut checking = Checking { folder: folder.path(), calls: 0, checks: 0 };
     run.execute(&mut ScriptedEngines, &mut checking).unwrap();
     assert!(checking.checks > 10, "checked only {} times", checking.checks);

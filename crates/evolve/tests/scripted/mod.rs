@@ -203,8 +203,6 @@ pub(crate) fn recipe(folder: &Path) -> Recipe {
         "review.trial_seeds=3",
         "expand.worse_over=5.0",
         "expand.prompts=2",
-        // A token is a byte here, and a prompt that is cut off is not used.
-        "generate.max_prompt_tokens=200",
         "expand.responses=2",
         "expand.worse_responses=2",
         "annotate.sft_threshold=2.0",
