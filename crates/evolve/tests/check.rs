@@ -267,7 +267,7 @@ fn damages() -> Vec<(String, Promise, &'static str)> {
             "iteration 0, evaluate: rows were changed",
         ),
         (
-            "DELETE FROM reject; INSERT INTO reject VALUES (9, 'why', 'x')".into(),
+            "DELETE FROM reject; INSERT INTO reject VALUES ('a.jsonl', 9, 'why', 'x')".into(),
             Checksums,
             "iteration 0, import",
         ),
