@@ -15,9 +15,9 @@ pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, 
     let next = ledger.start(last + 1)?;
     for (name, _, iteration) in ledger.models()? {
         let path = models::within(run, &name);
-        let is_within_iteration = path == models::fine_tuned(run, iteration);
-        if is_within_iteration && iteration <= last {
-            // It was needed until its iteration had ended.
+        let is_fine_tuned = path == models::fine_tuned(run, iteration);
+        if is_fine_tuned && ledger.is_finished(iteration, Stage::Preference)? {
+            // Preference training was the last to need it.
             continue;
         }
         check.tested += 1;
