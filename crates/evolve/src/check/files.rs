@@ -7,6 +7,7 @@ use crate::{
     error::EvolveError,
     ledger::{Ledger, Phase},
     leftovers, models,
+    stage::Stage,
 };
 
 pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, EvolveError> {
