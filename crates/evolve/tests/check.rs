@@ -403,7 +403,7 @@ struct Checking<'a> {
 impl Checking<'_> {
     fn call(&mut self) {
         self.calls += 1;
-        if self.calls % 23 == 0 {
+        if self.calls.is_multiple_of(23) {
             assert_sound(self.folder, &format!("call {}", self.calls));
             assert!(check(self.folder).unwrap().in_use);
             self.checks += 1;
