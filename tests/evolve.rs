@@ -175,7 +175,7 @@ fn a_damaged_run_is_exit_code_1_with_what_to_do() {
     assert_eq!(check.status.code(), Some(1), "{}", text(&check.stdout));
     assert!(text(&check.stderr).contains("--save"), "{}", text(&check.stderr));
     let checked: Value = serde_json::from_slice(&check.stdout).unwrap();
-    assert!(checked["checks"].as_array().unwrap().len() == 7, "{checked}");
+    assert!(checked["checks"].as_array().unwrap().len() == 8, "{checked}");
 
     // With its beginning gone nothing can be read, and that is said by every command.
     bytes[..16].fill(0);

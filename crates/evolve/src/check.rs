@@ -3,6 +3,7 @@
 //! Each check is a file in `check/` and proves one promise, over one state of the ledger, also while a run writes it. Nothing is
 //! changed.
 
+mod contents;
 mod counts;
 mod files;
 mod keys;
@@ -70,6 +71,8 @@ pub enum Promise {
     Stages,
     /// The rows of finished stages are what they were.
     Checksums,
+    /// Inputs and models are what they were.
+    Contents,
     /// Models and exports are there, and nothing is left of interrupted work.
     Files,
 }
@@ -84,6 +87,7 @@ impl Promise {
             Self::Counts => "counts",
             Self::Stages => "stages",
             Self::Checksums => "checksums",
+            Self::Contents => "contents",
             Self::Files => "files",
         }
     }
@@ -97,6 +101,7 @@ impl Promise {
             Self::Counts => "stages agree with each other",
             Self::Stages => "stages are finished in order, with nothing missing",
             Self::Checksums => "stages have the rows that they had when they were finished",
+            Self::Contents => "inputs and models have the contents that they had",
             Self::Files => "models and exports are there",
         }
     }
@@ -116,6 +121,10 @@ impl Promise {
             Self::Stages => {
                 "A stage that is marked as finished is not made again. Put an older copy of the run's folder back, or begin a \
                  new run."
+            }
+            Self::Contents => {
+                "What follows from two states of a file is no run. Put the files back as they were, or begin a new run with \
+                 those that are there."
             }
             Self::Files => {
                 "Put the files back from a copy. A run goes on from its latest model; it cannot make an older one again."
@@ -175,6 +184,7 @@ pub fn check(run: &Path) -> Result<Checked, EvolveError> {
                 counts::check(&ledger)?,
                 stages::check(&ledger)?,
                 seals::check(&ledger)?,
+                contents::check(&ledger, run)?,
                 files::check(&ledger, run, in_use)?,
             ]);
         }

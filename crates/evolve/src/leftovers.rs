@@ -22,9 +22,17 @@ pub(crate) fn find(run: &Path) -> Result<Vec<PathBuf>, EvolveError> {
     Ok(found)
 }
 
-/// Removes them. To be called by the process that has the run to itself.
+/// Removes them; what was finished in a scratch folder takes its place. To be called by the process that has the run to itself.
 pub(crate) fn remove(run: &Path) -> Result<(), EvolveError> {
-    find(run)?.iter().try_for_each(|file| files::remove(file))
+    for path in find(run)? {
+        match path.parent() {
+            // It knows what a process that lives, such as one that writes a report, is still using.
+            Some(folder) if path.is_dir() => lancer_output::clean(folder),
+            // Older versions have left files.
+            _ => files::remove(&path)?,
+        }
+    }
+    Ok(())
 }
 
 fn find_within(folder: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<(), EvolveError> {

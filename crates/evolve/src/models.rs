@@ -22,6 +22,11 @@ pub(crate) fn checkpoints(run: &Path, iteration: u32, phase: &str) -> PathBuf {
     run.join("models").join(format!("m{iteration}-{phase}-checkpoints"))
 }
 
+/// A model by its name in the ledger.
+pub(crate) fn within(run: &Path, name: &str) -> PathBuf {
+    run.join("models").join(name)
+}
+
 /// What an iteration made, in the layouts that other trainers read.
 pub fn export(run: &Path, iteration: u32) -> PathBuf {
     run.join("exports").join(format!("iteration-{iteration}"))

@@ -12,19 +12,24 @@ use std::{
 };
 
 use lancer_evolve::{
-    Progress, Run, Stage,
+    Progress, Recipe, Run, Stage,
     check::{Checked, Promise, check, save},
 };
 use rusqlite::Connection;
 use scripted::{ScriptedEngines, outcome::assert_sound, recipe};
 use tempfile::TempDir;
 
+/// The scripted recipe, with new prompts that are usable: a token is a byte here, and a prompt that is cut off is not.
+fn with_new_prompts(folder: &Path) -> Recipe {
+    recipe(folder).with(&["generate.max_prompt_tokens=200".to_owned()]).unwrap()
+}
+
 /// A whole run of two iterations.
 fn whole() -> &'static Path {
     static RUN: OnceLock<TempDir> = OnceLock::new();
     RUN.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let run = Run::open(folder.path(), recipe(folder.path())).unwrap();
+        let run = Run::open(folder.path(), with_new_prompts(folder.path())).unwrap();
         run.execute(&mut ScriptedEngines, &mut ()).unwrap();
         folder
     })
@@ -262,7 +267,7 @@ fn damages() -> Vec<(String, Promise, &'static str)> {
             "iteration 0, evaluate: rows were changed",
         ),
         (
-            "DELETE FROM reject; INSERT INTO reject VALUES (9, 'why', 'x')".into(),
+            "DELETE FROM reject; INSERT INTO reject VALUES ('a.jsonl', 9, 'why', 'x')".into(),
             Checksums,
             "iteration 0, import",
         ),
@@ -340,6 +345,34 @@ fn damaged_pages_are_found_and_what_can_be_read_is_saved() {
 }
 
 #[test]
+fn changed_inputs_and_models_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::open(folder.path(), with_new_prompts(folder.path())).unwrap();
+    run.execute(&mut ScriptedEngines, &mut ()).unwrap();
+    drop(run);
+    for (file, is_input) in [("seeds.jsonl", true), ("task.toml", true), ("models/m2.gguf", false)] {
+        let path = folder.path().join(file);
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, [before.as_slice(), &b" "[..]].concat()).unwrap();
+        let checked = check(folder.path()).unwrap();
+        let broken = broken(&checked, Promise::Contents);
+        // The seeds are the task's data too.
+        assert!(!broken.is_empty(), "{file}");
+        for broken in broken {
+            assert!(broken.contains(file) && broken.contains("has changed"), "{broken} after {file}");
+        }
+        if is_input {
+            fs::remove_file(&path).unwrap();
+            let checked = check(folder.path()).unwrap();
+            assert!(checked.is_sound(), "{checked:#?}");
+            assert!(notes(&checked).contains("is missing; the run cannot go on"), "{checked:#?}");
+        }
+        fs::write(&path, before).unwrap();
+        assert!(check(folder.path()).unwrap().is_sound());
+    }
+}
+
+#[test]
 fn missing_models_and_what_is_left_of_interrupted_work_are_found() {
     let folder = copied();
     let models = folder.path().join("models");
@@ -373,7 +406,7 @@ struct Checking<'a> {
 impl Checking<'_> {
     fn call(&mut self) {
         self.calls += 1;
-        if self.calls % 23 == 0 {
+        if self.calls.is_multiple_of(23) {
             assert_sound(self.folder, &format!("call {}", self.calls));
             assert!(check(self.folder).unwrap().in_use);
             self.checks += 1;
@@ -401,7 +434,7 @@ impl Progress for Checking<'_> {
 #[test]
 fn a_run_is_sound_at_any_moment() {
     let folder = tempfile::tempdir().unwrap();
-    let run = Run::open(folder.path(), recipe(folder.path())).unwrap();
+    let run = Run::open(folder.path(), with_new_prompts(folder.path())).unwrap();
     let mut checking = Checking { folder: folder.path(), calls: 0, checks: 0 };
     run.execute(&mut ScriptedEngines, &mut checking).unwrap();
     assert!(checking.checks > 10, "checked only {} times", checking.checks);

@@ -50,6 +50,8 @@ impl Progress for Stopper {
 /// Training looks at held-out examples after each step, so that one is always due.
 fn watched(folder: &Path) -> Recipe {
     let changes = [
+        // A token is a byte here, and a new prompt that is cut off is not used.
+        "generate.max_prompt_tokens=200",
         "sft.held_out=0.3",
         "sft.train.evaluate_every=1",
         "preference.held_out=0.3",

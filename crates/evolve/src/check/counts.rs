@@ -105,7 +105,7 @@ const RULES: &[Rule] = &[
     Rule {
         table: "step",
         wrong: "the phase has a gap in its steps",
-        // A step of which every example was set aside is not made.
+        // A step of which every example was set aside, by then or earlier, is not made.
         query: "SELECT DISTINCT iteration || ' ' || phase FROM step
                 WHERE step > 1
                 AND NOT EXISTS (SELECT 1 FROM step AS made
@@ -113,14 +113,16 @@ const RULES: &[Rule] = &[
                                 AND made.step = step.step - 1)
                 AND NOT EXISTS (SELECT 1 FROM set_aside
                                 WHERE set_aside.iteration = step.iteration AND set_aside.phase = step.phase
-                                AND set_aside.step = step.step - 1)
+                                AND set_aside.step < step.step)
                 ORDER BY iteration, phase",
     },
     Rule {
         table: "held_out",
         wrong: "it comes after the phase's last step",
         query: "SELECT iteration || ' ' || phase || ' ' || step FROM held_out
-                WHERE step > (SELECT coalesce(max(step), 0) FROM step
+                WHERE NOT EXISTS (SELECT 1 FROM set_aside WHERE set_aside.iteration = held_out.iteration
+                                  AND set_aside.phase = held_out.phase)
+                AND step > (SELECT coalesce(max(step), 0) FROM step
                               WHERE step.iteration = held_out.iteration AND step.phase = held_out.phase)
                 ORDER BY iteration, phase, step",
     },

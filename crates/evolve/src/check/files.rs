@@ -13,27 +13,25 @@ use crate::{
 pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, EvolveError> {
     let mut check = Check::new(Promise::Files);
     let last = ledger.finished_iterations()?.unwrap_or(0);
-    let next = if last > 0 { ledger.start(last + 1)? } else { 0 };
-    // A run that began without a GGUF file for its first model has none for the others.
-    let has_gguf = models::gguf(run, 0).exists();
-    for iteration in 1.. {
-        if !ledger.is_finished(iteration, Stage::Preference)? {
-            break;
+    let next = ledger.start(last + 1)?;
+    for (name, _, iteration) in ledger.models()? {
+        let path = models::within(run, &name);
+        let is_fine_tuned = path == models::fine_tuned(run, iteration);
+        if is_fine_tuned && ledger.is_finished(iteration, Stage::Preference)? {
+            // Preference training was the last to need it.
+            continue;
         }
-        let mut files = vec![models::trainable(run, iteration)];
-        files.extend(has_gguf.then(|| models::gguf(run, iteration)));
-        for file in files {
-            check.tested += 1;
-            if file.exists() {
-                continue;
-            }
-            let missing = format!("{} is missing", file.display());
-            // Only the newest model and the one that is gone on from are used again.
-            if iteration >= last || iteration == next {
-                check.broken.push(missing);
-            } else {
-                check.notes.push(format!("{missing}; no later iteration needs it"));
-            }
+        check.tested += 1;
+        if path.exists() {
+            continue;
+        }
+        let missing = format!("{} is missing", path.display());
+        if iteration == 0 {
+            check.notes.push(format!("{missing}; it is written again from the user's model"));
+        } else if iteration >= last || iteration == next {
+            check.broken.push(missing);
+        } else {
+            check.notes.push(format!("{missing}; no later iteration needs it"));
         }
     }
     for iteration in 1..=last {

@@ -105,6 +105,10 @@ fn unanswered(
 fn without_held_out(ledger: &Ledger, iteration: u32, phase: Phase) -> Result<Option<String>, EvolveError> {
     let steps = ledger.steps(iteration, phase)?;
     let held_out = ledger.held_out(iteration, phase)?;
+    if !ledger.set_aside(iteration, phase)?.is_empty() {
+        // The last step may not have been made, or all that is held out be set aside.
+        return Ok(None);
+    }
     let (Some(last), Some(first)) = (steps.last(), held_out.first()) else { return Ok(None) };
     let is_there = held_out.iter().any(|row| row.step == last.step);
     Ok((first.step == 0 && !is_there)

@@ -120,7 +120,7 @@ impl<'a> Written<'a> {
     /// Models before the last may have been removed.
     pub(crate) fn check_all(&self, last: u32) -> Result<(), EvolveError> {
         let newest = [models::trainable(self.folder, last), models::gguf(self.folder, last)];
-        for name in self.ledger.models()? {
+        for (name, _, _) in self.ledger.models()? {
             let path = place(self.folder, &name);
             if path.exists() || newest.contains(&path) {
                 self.check(&path)?;

@@ -112,9 +112,11 @@ impl Ledger {
         self.value("SELECT sha256 FROM model WHERE name = ?1", [name])
     }
 
-    /// The names of all models that the run has written.
-    pub(crate) fn models(&self) -> Result<Vec<String>, EvolveError> {
-        self.rows("SELECT name FROM model ORDER BY name", [], |row| row.get(0))
+    /// The models that the run has written: each one's name within `models/`, its content and the iteration that wrote it.
+    pub(crate) fn models(&self) -> Result<Vec<(String, String, u32)>, EvolveError> {
+        self.rows("SELECT name, sha256, iteration FROM model ORDER BY iteration, name", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
     }
 
     /// The hash of a file that was in this state when it was hashed.

@@ -34,7 +34,11 @@ const SEALED: [(Stage, &[(&str, &str)]); 11] = [
     (Stage::Annotate, &[("sft", "iteration = ?1"), ("pair", "iteration = ?1")]),
     (
         Stage::Sft,
-        &[("step", "iteration = ?1 AND phase = 'sft'"), ("held_out", "iteration = ?1 AND phase = 'sft'")],
+        &[
+            ("step", "iteration = ?1 AND phase = 'sft'"),
+            ("held_out", "iteration = ?1 AND phase = 'sft'"),
+            ("set_aside", "iteration = ?1 AND phase = 'sft'"),
+        ],
     ),
     (
         Stage::Preference,
@@ -42,6 +46,7 @@ const SEALED: [(Stage, &[(&str, &str)]); 11] = [
             ("reference", "iteration = ?1"),
             ("step", "iteration = ?1 AND phase = 'preference'"),
             ("held_out", "iteration = ?1 AND phase = 'preference'"),
+            ("set_aside", "iteration = ?1 AND phase = 'preference'"),
         ],
     ),
     (Stage::Evaluate, &[("evaluation", "iteration = ?1")]),
