@@ -70,7 +70,7 @@ pub enum Promise {
     Stages,
     /// The rows of finished stages are what they were.
     Checksums,
-    /// Models and exports are there, and nothing is left of interrupted work.
+    /// Models and exports are there, models and inputs are what they were, and nothing is left of interrupted work.
     Files,
 }
 
@@ -97,7 +97,7 @@ impl Promise {
             Self::Counts => "stages agree with each other",
             Self::Stages => "stages are finished in order, with nothing missing",
             Self::Checksums => "stages have the rows that they had when they were finished",
-            Self::Files => "models and exports are there",
+            Self::Files => "models, exports and inputs are there, and are what they were",
         }
     }
 

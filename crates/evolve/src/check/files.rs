@@ -1,10 +1,14 @@
-//! The models and exports of what is finished are there, and nothing is left of interrupted work.
+//! The models and exports of what is finished are there and are what they were, and nothing is left of interrupted work.
 
 use std::path::{Path, PathBuf};
 
+use lancer_model::ContentHash;
+
 use super::{Check, Promise};
 use crate::{
+    engines::RunnableModels,
     error::EvolveError,
+    inputs::Written,
     ledger::{Ledger, Phase},
     leftovers, models,
     stage::Stage,
@@ -15,7 +19,10 @@ pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, 
     let last = ledger.finished_iterations()?.unwrap_or(0);
     let next = if last > 0 { ledger.start(last + 1)? } else { 0 };
     // A run that began without a GGUF file for its first model has none for the others.
-    let has_gguf = models::gguf(run, 0).exists();
+    let has_gguf = match Written::new(run, ledger).form()? {
+        Some(form) => form == RunnableModels::Gguf,
+        None => models::gguf(run, 0).exists(),
+    };
     for iteration in 1.. {
         if !ledger.is_finished(iteration, Stage::Preference)? {
             break;
@@ -25,6 +32,7 @@ pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, 
         for file in files {
             check.tested += 1;
             if file.exists() {
+                check.broken.extend(changed(ledger, &file)?);
                 continue;
             }
             let missing = format!("{} is missing", file.display());
@@ -36,6 +44,12 @@ pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, 
             }
         }
     }
+    let first = models::gguf(run, 0);
+    if first.exists() {
+        check.tested += 1;
+        check.broken.extend(changed(ledger, &first)?);
+    }
+    inputs(ledger, &mut check)?;
     for iteration in 1..=last {
         check.tested += 1;
         let export = models::export(run, iteration);
@@ -55,6 +69,38 @@ pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, 
         }
     }
     Ok(check)
+}
+
+/// What is wrong with a model that is not what the run has written.
+fn changed(ledger: &Ledger, model: &Path) -> Result<Option<String>, EvolveError> {
+    let name = model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some(expected) = ledger.model(&name)? else { return Ok(None) };
+    let found = ContentHash::of_model(model)?.to_string();
+    Ok((found != expected).then(|| {
+        format!(
+            "{} is not what the run has written: its SHA-256 is {found}, and was {expected}",
+            model.display()
+        )
+    }))
+}
+
+/// What is wrong with files that the run reads: it does not go on with them, but what it has made is whole.
+fn inputs(ledger: &Ledger, check: &mut Check) -> Result<(), EvolveError> {
+    for row in ledger.inputs()? {
+        check.tested += 1;
+        let state = if !row.path.exists() {
+            "is missing"
+        } else if ContentHash::of_file(&row.path)?.to_string() != row.sha256 {
+            "has changed"
+        } else {
+            continue;
+        };
+        let (path, kind) = (row.path.display(), row.kind.title());
+        check.notes.push(format!(
+            "{path} ({kind}) {state} since the run was started, which does not go on without it"
+        ));
+    }
+    Ok(())
 }
 
 /// What interrupted work has left: scratch files, and what only an iteration that is finished needed.
