@@ -119,10 +119,13 @@ fn old_models_without_their_ledger_are_not_evaluated_as_new_ones() {
     for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
         let _ = fs::remove_file(scratch.path("run").join(name));
     }
+    let error = scratch.refused(&[], 1);
+    assert!(error.contains("put the ledger back") && error.contains("models"), "{error}");
     fs::remove_file(scratch.path("run/run.toml")).unwrap();
     let model = format!("{FIXTURES}/tiny-qwen2");
-    let error = scratch.refused(&["--model", &model], 1);
-    assert!(error.contains("put the ledger back") && error.contains("models"), "{error}");
+    let output = scratch.evolve(&["--model", &model]);
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("holds models and no run"), "{}", text(&output.stderr));
 }
 
 #[test]

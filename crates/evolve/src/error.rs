@@ -244,8 +244,14 @@ pub enum EvolveError {
 }
 
 impl EvolveError {
-    /// Whether a stage was stopped from outside, so that it could not be said whether its inputs can be used.
-    pub(crate) fn is_stop(&self) -> bool {
-        matches!(self, Self::Interrupted { .. } | Self::InputChanged { .. })
+    /// Whether it says that the content of a file that the run reads cannot be used.
+    pub(crate) fn blames_an_input(&self) -> bool {
+        use DataError::{Changed, Hub, Read, Write};
+        match self {
+            Self::NoSeeds { .. } | Self::Recipe { .. } => true,
+            Self::Data(error) => !matches!(error, Read { .. } | Write { .. } | Changed { .. } | Hub { .. }),
+            Self::Eval(error) => !matches!(error, EvalError::Read { .. }),
+            _ => false,
+        }
     }
 }

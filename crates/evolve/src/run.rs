@@ -144,7 +144,7 @@ impl Run {
                     })?;
                 }
                 if let Err(error) = &result
-                    && !error.is_stop()
+                    && error.blames_an_input()
                 {
                     Inputs::new(&self.recipe, &self.ledger).forget_unused()?;
                 }

@@ -238,15 +238,23 @@ fn ledger_models_and_exports_belong_together() {
     fs::rename(scratch.path().join("models"), one.join("models")).unwrap();
     run(&one, &recipes[0], &mut ()).unwrap();
 
-    // Old models without their ledger, and another model to begin with.
+    // Old models without their ledger.
     let ledger = fs::read(one.join(Run::LEDGER)).unwrap();
-    for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.lock", Run::RECIPE] {
+    for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
         let _ = fs::remove_file(one.join(name));
     }
     let error = run(&one, &recipes[0], &mut ()).unwrap_err();
     assert!(matches!(error, EvolveError::LedgerGone { .. }), "{error}");
     assert!(error.to_string().contains("put the ledger back"), "{error}");
-    // It goes on where the ledger is there again.
+    // Without the recipe too, and with another model to begin with.
+    let recipe = fs::read(one.join(Run::RECIPE)).unwrap();
+    fs::remove_file(one.join(Run::RECIPE)).unwrap();
+    fs::write(one.join("other.bin"), "another model").unwrap();
+    let other_model = Recipe { model: one.join("other.bin"), ..recipes[0].clone() };
+    let error = run(&one, &other_model, &mut ()).unwrap_err();
+    assert!(matches!(error, EvolveError::NoRunFolder { .. }), "{error}");
+    // It goes on where all is there again.
+    fs::write(one.join(Run::RECIPE), recipe).unwrap();
     fs::write(one.join(Run::LEDGER), ledger).unwrap();
     run(&one, &recipes[0], &mut ()).unwrap();
 }

@@ -35,10 +35,12 @@ impl Engines for Knowing {
     fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
         let knows = self.0.iter().any(|name| model.ends_with(name));
         Ok(Box::new(ScriptedBackend::new(move |prompt, seed| {
-            if prompt.contains("number") && !prompt.contains("score") {
-                return if knows { "yes".into() } else { "no".into() };
+            // Of the questions, three quarters or one quarter are answered rightly.
+            match (0..40).find(|n| prompt.contains(&format!("Is {n} a number?"))) {
+                Some(n) if (n % 4 == 0) != knows => "yes".into(),
+                Some(_) => "no".into(),
+                None => scripted::answer(prompt, seed),
             }
-            scripted::answer(prompt, seed)
         })))
     }
 
@@ -92,7 +94,7 @@ fn the_model_before_a_worse_one_is_what_the_run_has_come_to() {
         "{}",
         second.conclusion
     );
-    // Today's newest model is no better than M_0; the one that is kept is.
+    // The newest model is no better than M_0; the one that is kept is.
     assert_eq!(second.outcome, Outcome::NotToldApart);
     assert_eq!((summary.kept.model, summary.kept.outcome), (1, Outcome::Better));
     assert_eq!(summary.kept.gain, first.gain);
@@ -115,7 +117,7 @@ fn trials_are_compared_by_the_models_that_they_keep() {
     trials::execute(&trials, &mut Knowing(&["m1.gguf"]), &mut ()).unwrap();
     let standings = trials::standings(&trials).unwrap();
     assert_eq!(standings[0].trials[0].model, 1);
-    assert!((standings[0].tasks[0].comparison.after.mean - 1.0).abs() < 1e-9);
+    assert!((standings[0].tasks[0].comparison.after.mean - 0.75).abs() < 1e-9);
     let ledger = Ledger::read(&trials[0].folder.join(Run::LEDGER)).unwrap();
     assert_eq!((ledger.finished_iterations().unwrap(), ledger.kept().unwrap()), (Some(2), 1));
 }
