@@ -18,17 +18,15 @@ impl<'a> Line<'a> {
         self.0
     }
 
-    /// Its sentences, each with the white space after it. A full stop after a digit ends none: `1. First` is one sentence.
+    /// Its sentences, each with the white space after it. The full stop of a list's number ends none: `1. First` is one sentence.
     pub(super) fn sentences(self) -> Vec<&'a str> {
         let mut sentences = Vec::new();
         let mut start = 0;
         let mut chars = self.0.char_indices().peekable();
-        let mut before = ' ';
-        while let Some((_, c)) = chars.next() {
+        while let Some((at, c)) = chars.next() {
             let next = chars.peek().copied();
             let wide = matches!(c, '。' | '！' | '？' | '।' | '۔');
-            let narrow = matches!(c, '.' | '!' | '?' | '؟' | '…') && !before.is_ascii_digit();
-            before = c;
+            let narrow = matches!(c, '.' | '!' | '?' | '؟' | '…') && !is_list_number(&self.0[start..at]);
             if !wide && !(narrow && next.is_some_and(|(_, next)| next.is_whitespace())) {
                 continue;
             }
@@ -46,6 +44,12 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Whether a sentence so far is the number of an entry in a list.
+fn is_list_number(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -58,7 +62,7 @@ mod tests {
             lines(text)[0].sentences()
         }
         assert_eq!(of("One. Two!  Three"), ["One. ", "Two!  ", "Three"]);
-        assert_eq!(of("1. One is 1.5. two"), ["1. One is 1.5. two"]);
+        assert_eq!(of("1. One is 1.5. two"), ["1. One is 1.5. ", "two"]);
         assert_eq!(of("一。二"), ["一。", "二"]);
         assert!(of("").is_empty());
     }
