@@ -15,6 +15,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use crate::{
     mutate,
+    outcome::Outcome,
     targets::{self, Target},
 };
 
@@ -27,6 +28,8 @@ pub(crate) const KINDS: &str = "kinds";
 
 /// The inputs from which others are made, at most.
 const MOST_KEPT: usize = 4000;
+/// Of these, inputs that were refused.
+const MOST_REFUSED: usize = 200;
 /// No process of a worker runs for longer: what it leaks ends with it.
 const SECONDS: u64 = 3600;
 
@@ -50,7 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
 fn run_made(target: &Target, folder: &Path, seed: u64, numbers: std::ops::Range<u64>) {
     let mut kept = targets::seeds(target);
     let seeds = kept.len() as u64;
-    let mut kinds = HashSet::new();
+    let (mut kinds, mut refused) = (HashSet::new(), 0);
     for number in numbers {
         // An input follows from the seed, its number, and what the worker has kept.
         let mut random =
@@ -68,7 +71,10 @@ fn run_made(target: &Target, folder: &Path, seed: u64, numbers: std::ops::Range<
         let outcome = (target.run)(&input, folder);
         if kinds.insert(outcome.kind()) {
             write(&folder.join(KINDS), kinds.len().to_string().as_bytes());
-            if kept.len() < MOST_KEPT {
+            let is_refused = matches!(outcome, Outcome::Refused(_));
+            refused += usize::from(is_refused);
+            // What is refused early leads to little else.
+            if kept.len() < MOST_KEPT && (!is_refused || refused <= MOST_REFUSED) {
                 kept.push(input);
             }
         }
