@@ -73,9 +73,7 @@ impl Reference {
     pub(crate) fn compare(&self, place: &Place) -> Result<(), Broken> {
         ledger::is_whole(&place.run(), &place.scratch())
             .map_err(|error| Broken::new(Invariant::LedgerWhole, error))?;
-        let checked = check(&place.run());
-        let checked = checked.map_err(|error| Broken::new(Invariant::LedgerWhole, error.to_string()))?;
-        if let Some(broken) = checked.checks.iter().flat_map(|check| &check.broken).next() {
+        if let Some(broken) = checked(place)? {
             return Err(Broken::new(Invariant::LedgerWhole, format!("lancer check: {broken}")));
         }
         let rows = ledger::rows(&place.run(), &place.inputs(), &place.scratch())
@@ -121,6 +119,13 @@ impl Reference {
         }
         Ok(())
     }
+}
+
+/// The first thing that `lancer check` finds.
+pub(crate) fn checked(place: &Place) -> Result<Option<String>, Broken> {
+    let checked = check(&place.run());
+    let checked = checked.map_err(|error| Broken::new(Invariant::LedgerWhole, error.to_string()))?;
+    Ok(checked.checks.into_iter().flat_map(|check| check.broken).next())
 }
 
 /// The report and the lists of files show times.
