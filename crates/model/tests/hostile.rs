@@ -216,7 +216,8 @@ fn configurations_out_of_their_ranges_are_refused() {
 #[test]
 fn chat_templates_that_would_take_all_memory_are_refused() {
     let cycle = "{% set n = namespace() %}{% set n.x = n %}";
-    let doubled = "{% set n = namespace(s='ha') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}";
+    let doubled =
+        "{% set n = namespace(s='ha') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}";
     for source in [
         format!("{cycle}{{{{ n }}}}"),
         format!("{cycle}{{{{ n|string }}}}"),
