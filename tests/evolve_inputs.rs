@@ -8,10 +8,12 @@ mod program;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output, Stdio},
+    thread,
+    time::Duration,
 };
 
-use program::{TINY, lancer, text};
+use program::{TINY, command, lancer, text};
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
@@ -48,7 +50,7 @@ impl Scratch {
     }
 
     /// Fine-tuning on the seeds, with these arguments more.
-    fn evolve(&self, more: &[&str]) -> Output {
+    fn command(&self, more: &[&str]) -> Command {
         let paths =
             ["run", "model", "seeds.jsonl", "task.toml"].map(|name| self.path(name).display().to_string());
         let [run, model, seeds, task] = &paths;
@@ -63,7 +65,11 @@ impl Scratch {
             arguments.extend(["--set", setting]);
         }
         arguments.extend(more);
-        lancer(&arguments)
+        command(&arguments)
+    }
+
+    fn evolve(&self, more: &[&str]) -> Output {
+        self.command(more).output().unwrap()
     }
 
     /// The same where it is to work.
@@ -131,11 +137,38 @@ fn old_models_without_their_ledger_are_not_evaluated_as_new_ones() {
 #[test]
 fn a_rejected_model_is_no_gain_and_is_shown_as_rejected() {
     let scratch = Scratch::new();
-    let task = fs::read_to_string(Path::new(FIXTURES).join("tasks/held_out.toml")).unwrap();
-    fs::write(scratch.path("task.toml"), task.replace("../held_out.jsonl", "held_out.jsonl")).unwrap();
-    fs::copy(Path::new(FIXTURES).join("held_out.jsonl"), scratch.path("held_out.jsonl")).unwrap();
-    // Steps so large that the model is spoilt.
-    let more = ["--set", "evaluate.gate=keep_better", "--set", "sft.train.optimizer.learning_rate=0.3"];
+    // What is learnt from the seeds makes every other text less probable.
+    let seeds: String = (0..12)
+        .map(|n| {
+            format!(
+                "{{\"prompt\": \"What is {n}?\", \"response\": \"zzzz zzzz zzzz {}.\"}}\n",
+                "zzzz ".repeat(n % 3)
+            )
+        })
+        .collect();
+    fs::write(scratch.path("seeds.jsonl"), seeds).unwrap();
+    let items: String = (0..20)
+        .map(|n| {
+            format!(
+                "{{\"prompt\": \"Name {n}.\", \"response\": \"The quick brown fox jumps over {n} dogs.\"}}\n"
+            )
+        })
+        .collect();
+    fs::write(scratch.path("items.jsonl"), items).unwrap();
+    fs::write(
+        scratch.path("task.toml"),
+        "name = \"other\"\ndata = \"items.jsonl\"\n[prompt]\nformat = \"chat\"\ntemplate = \"{{ prompt }}\"\n\
+         [response_nll]\nresponse = \"response\"\n",
+    )
+    .unwrap();
+    let more = [
+        "--set",
+        "evaluate.gate=keep_better",
+        "--set",
+        "sft.train.epochs=4",
+        "--set",
+        "sft.train.optimizer.learning_rate=0.1",
+    ];
     let summary = scratch.evolved(&more);
     assert_eq!(summary["iterations"][0]["outcome"], "worse");
     assert_eq!(
@@ -151,6 +184,45 @@ fn a_rejected_model_is_no_gain_and_is_shown_as_rejected() {
     let shown = text(&report.stdout);
     assert!(shown.contains("M_1, rejected"), "{shown}");
     assert!(shown.contains("The model that the run has come to is M_0."), "{shown}");
+}
+
+/// Tokens that an iteration wrote and was trained on, evaluation apart.
+fn tokens(iteration: &Value) -> u64 {
+    let stages = iteration["stages"].as_array().unwrap().iter().filter(|stage| stage["stage"] != "evaluate");
+    stages.map(|stage| stage["generated"].as_u64().unwrap() + stage["trained"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn a_run_that_was_killed_makes_as_many_iterations_of_its_budget_as_one_that_was_not() {
+    let scratch = Scratch::new();
+    let whole = scratch.path("whole").display().to_string();
+    let more = ["--iterations", "4", "--set", "sft.train.checkpoint_every=1"];
+    let with = |run: &str, budget: u64| -> Vec<String> {
+        let budget = format!("budget_tokens={budget}");
+        more.iter().copied().chain(["--run", run, "--set", &budget]).map(str::to_owned).collect()
+    };
+    let as_texts = |arguments: &[String]| -> Value {
+        scratch.evolved(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let one = as_texts(&with(&whole, 1));
+    assert_eq!(one["iterations"].as_array().unwrap().len(), 1);
+    let spent = tokens(&one["iterations"][0]);
+    assert!(spent > 0);
+
+    // Room for one iteration and a half.
+    let killed = with(&scratch.path("run").display().to_string(), spent * 3 / 2);
+    let arguments: Vec<&str> = killed.iter().map(String::as_str).collect();
+    for wait in [100, 200, 300, 400, 500] {
+        let mut child =
+            scratch.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(wait));
+        // `kill -9` on Unix.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let summary = as_texts(&killed);
+    assert_eq!((summary["iterations"].as_array().unwrap().len(), &summary["planned"]), (1, &1.into()));
+    assert_eq!(tokens(&summary["iterations"][0]), spent);
 }
 
 #[test]
