@@ -75,7 +75,7 @@ fn llama_cpp(file: &Path) -> LlamaCpp {
 
 /// The model in ONNX Runtime, written beside it.
 fn onnx(model: &Path, operators: Operators) -> OnnxRuntime {
-    let to = model.with_extension("onnx-folder");
+    let to = model.with_extension(format!("onnx-{operators:?}"));
     let opened = Model::open(model).unwrap();
     export(&opened, &opened, &to, &ExportSettings { operators, ..ExportSettings::default() }).unwrap();
     let settings = OnnxSettings { threads: NonZeroU32::new(1), ..OnnxSettings::default() };

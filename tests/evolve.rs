@@ -224,6 +224,7 @@ fn a_run_in_burn_alone_writes_no_other_form_of_its_models() {
     let models: Vec<String> = fs::read_dir(run.join("models"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "run.id")
         .collect();
     assert_eq!(models, ["m1"]);
     let recipe = fs::read_to_string(run.join("run.toml")).unwrap();

@@ -66,7 +66,7 @@ fn a_dataset_on_the_hub_is_read_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("cleaned.jsonl");
     let run = |endpoint: &str, from: &str| {
-        command(&["clean", from, to.to_str().unwrap()])
+        command(&["clean", from, to.to_str().unwrap(), "--overwrite"])
             .env("HF_ENDPOINT", endpoint)
             .env("HF_HOME", folder.path())
             .output()

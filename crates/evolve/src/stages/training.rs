@@ -152,7 +152,10 @@ impl TrainingObserver for Observer<'_> {
     }
 
     fn saving(&mut self, _: &Checkpoint) -> ControlFlow<()> {
-        // The rows before a checkpoint must be in the ledger before a run can go on from it.
+        // The rows before a checkpoint must be in the ledger before a run can go on from it, and one of them is not.
+        if self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
         let written = self.ledger.flush();
         self.keep(written)
     }
