@@ -169,7 +169,9 @@ fn a_damaged_run_is_exit_code_1_with_what_to_do() {
     let places: Vec<usize> =
         (0..bytes.len() - part.len()).filter(|&at| bytes[at..].starts_with(&part)).collect();
     assert!(!places.is_empty());
-    places.iter().for_each(|&place| bytes[place] ^= 1);
+    for place in places {
+        bytes[place] ^= 1;
+    }
     fs::write(&ledger, &bytes).unwrap();
     let check = lancer(&["--json", "check", &run.display().to_string()]);
     assert_eq!(check.status.code(), Some(1), "{}", text(&check.stdout));

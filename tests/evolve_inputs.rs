@@ -138,7 +138,7 @@ fn old_models_without_their_ledger_are_not_evaluated_as_new_ones() {
 fn a_rejected_model_is_no_gain_and_is_shown_as_rejected() {
     let scratch = Scratch::new();
     // What is learnt from the seeds makes every other text less probable.
-    let seeds: String = (0..12)
+    let seeds: Vec<String> = (0..12)
         .map(|n| {
             format!(
                 "{{\"prompt\": \"What is {n}?\", \"response\": \"zzzz zzzz zzzz {}.\"}}\n",
@@ -146,15 +146,15 @@ fn a_rejected_model_is_no_gain_and_is_shown_as_rejected() {
             )
         })
         .collect();
-    fs::write(scratch.path("seeds.jsonl"), seeds).unwrap();
-    let items: String = (0..20)
+    fs::write(scratch.path("seeds.jsonl"), seeds.concat()).unwrap();
+    let items: Vec<String> = (0..20)
         .map(|n| {
             format!(
                 "{{\"prompt\": \"Name {n}.\", \"response\": \"The quick brown fox jumps over {n} dogs.\"}}\n"
             )
         })
         .collect();
-    fs::write(scratch.path("items.jsonl"), items).unwrap();
+    fs::write(scratch.path("items.jsonl"), items.concat()).unwrap();
     fs::write(
         scratch.path("task.toml"),
         "name = \"other\"\ndata = \"items.jsonl\"\n[prompt]\nformat = \"chat\"\ntemplate = \"{{ prompt }}\"\n\
@@ -231,10 +231,10 @@ fn seeds_may_be_a_folder_or_a_pattern_whose_ids_begin_anew_in_each_file() {
     let seeds = scratch.path("seeds");
     fs::create_dir(&seeds).unwrap();
     for file in ["a", "b"] {
-        let lines: String = (1..=6)
+        let lines: Vec<String> = (1..=6)
             .map(|id| format!("{{\"id\": {id}, \"prompt\": \"What is {id} of {file}?\", \"response\": \"The {id} of {file}.\"}}\n"))
             .collect();
-        fs::write(seeds.join(format!("{file}.jsonl")), lines + "no JSON\n").unwrap();
+        fs::write(seeds.join(format!("{file}.jsonl")), lines.concat() + "no JSON\n").unwrap();
     }
     let pattern = seeds.join("*.jsonl").display().to_string();
     for (run, seeds) in [("folder", seeds.display().to_string()), ("pattern", pattern)] {

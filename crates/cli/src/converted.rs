@@ -82,7 +82,7 @@ fn once(
             let place = Place::folder(entry.path(), Existing::Kept)?;
             let scratch = place.begin()?;
             fs::create_dir(scratch.path())?;
-            entry.describe(scratch.path(), model)?;
+            entry::Entry::describe(scratch.path(), model)?;
             write(&place, &scratch.path().join(name))?;
             if Source::of(model)? != source {
                 return Err(

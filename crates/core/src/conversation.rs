@@ -60,12 +60,11 @@ mod tests {
             let conversation = Conversation { messages: messages.clone(), tools: Vec::new() };
             let (prompt, response) = (conversation.prompt(), conversation.response());
             prop_assert_eq!(prompt, &messages[..prompt.len()]);
-            match response {
-                Some(response) => {
-                    prop_assert_eq!(response, &messages[prompt.len()]);
-                    prop_assert!(messages[prompt.len() + 1..].iter().all(|later| later.role != Role::Assistant));
-                }
-                None => prop_assert_eq!(prompt.len(), messages.len()),
+            if let Some(response) = response {
+                prop_assert_eq!(response, &messages[prompt.len()]);
+                prop_assert!(messages[prompt.len() + 1..].iter().all(|later| later.role != Role::Assistant));
+            } else {
+                prop_assert_eq!(prompt.len(), messages.len());
             }
         }
     }

@@ -75,7 +75,7 @@ pub enum EvolveError {
         /// What it is to the run.
         kind: InputKind,
         /// How it differs.
-        change: Change,
+        change: Box<Change>,
         /// Which stages have used it, in words.
         used: String,
     },

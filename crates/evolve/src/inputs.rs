@@ -122,7 +122,7 @@ impl<'a> Inputs<'a> {
         Ok(EvolveError::InputChanged {
             path: row.path.clone(),
             kind: row.kind,
-            change,
+            change: Box::new(change),
             used: used_by(self.ledger, row.kind)?,
         })
     }

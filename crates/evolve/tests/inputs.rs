@@ -6,6 +6,7 @@
 mod scripted;
 
 use std::{
+    fmt::Write as _,
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -267,9 +268,10 @@ fn ids_of_an_earlier_export_are_not_taken_for_what_the_run_writes() {
     let mut text = fs::read_to_string(&recipe.seeds).unwrap();
     for seed in 0..6 {
         for id in ["1/p0", "1/p0/r0", "1/p1/r1", "1/w0", "review", "Shuffled"] {
-            text += &format!(
+            let _ = writeln!(
+                text,
                 "{{\"id\": \"s{seed}/{id}\", \"prompt\": \"What is meant by number {seed} of {id}, please?\", \"response\": \
-                 \"Something that an earlier run has written and exported as {id} of {seed}.\"}}\n"
+                 \"Something that an earlier run has written and exported as {id} of {seed}.\"}}"
             );
         }
     }

@@ -60,9 +60,9 @@ impl Engines for Knowing {
 
 fn with_gate(folder: &Path, iterations: u32) -> Recipe {
     let recipe = recipe(folder);
-    let items: String =
+    let items: Vec<String> =
         (0..40).map(|n| format!("{{\"question\": \"Is {n} a number?\", \"answer\": \"yes\"}}\n")).collect();
-    fs::write(folder.join("items.jsonl"), items).unwrap();
+    fs::write(folder.join("items.jsonl"), items.concat()).unwrap();
     fs::write(
         folder.join("task.toml"),
         "name = \"numbers\"\ndata = \"items.jsonl\"\n[prompt]\nformat = \"chat\"\ntemplate = \"{{ question }}\"\n\

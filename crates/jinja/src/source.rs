@@ -51,7 +51,7 @@ pub(crate) fn check(source: &str) -> Result<(), Error> {
         WhitespaceConfig { keep_trailing_newline: false, lstrip_blocks: false, trim_blocks: false };
     let mut expression = Expression::EMPTY;
     let mut constants = 0_u128;
-    for token in tokenize(source, false, SyntaxConfig::default(), whitespace) {
+    for token in tokenize(source, false, SyntaxConfig, whitespace) {
         let (token, span) = token?;
         expression.tokens += 1;
         match token {

@@ -1,4 +1,4 @@
-//! Chat templates against transformers' own rendering (fixtures/make_chat_templates.py).
+//! Chat templates against transformers' own rendering (`fixtures/make_chat_templates.py`).
 
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be read fails its test")]
 

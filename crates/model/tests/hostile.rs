@@ -152,7 +152,7 @@ fn tokenizers_that_would_take_all_memory_are_refused() {
         (
             |json| {
                 json["normalizer"] =
-                    json!({"type": "Replace", "pattern": {"String": " "}, "content": "x".repeat(5000)})
+                    json!({"type": "Replace", "pattern": {"String": " "}, "content": "x".repeat(5000)});
             },
             "5000 times as long",
         ),

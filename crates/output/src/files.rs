@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{self, File, Metadata},
     io,
     path::{Path, PathBuf},
@@ -37,7 +38,8 @@ pub(crate) fn list(folder: &Path) -> io::Result<()> {
     for (file, found) in all(folder)? {
         let Written { bytes, changed } = Written::of(&found)?;
         let name = name(&file);
-        text += &format!("{bytes} {changed} {name}\n");
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "{bytes} {changed} {name}");
     }
     fs::write(folder.join(FILES), text)
 }

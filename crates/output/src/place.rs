@@ -52,11 +52,10 @@ impl Place {
             return Err(not_a_file("the name of a folder"));
         }
         match place.about()? {
-            None => {}
             Some(found) if found.is_dir() => return Err(not_a_file("a folder")),
             Some(found) if !found.is_file() => return Err(not_a_file("a device or a pipe")),
             Some(_) if existing == Existing::Kept => return Err(OutputError::Exists { path: path.into() }),
-            Some(_) => {}
+            Some(_) | None => {}
         }
         place.probed()
     }

@@ -98,7 +98,6 @@ impl Scratch {
         let to = self.place.path();
         match (self.place.kind(), self.place.existing()) {
             (Kind::File, Existing::Kept) => put_new(&self.path, to)?,
-            (Kind::File, _) => fs::rename(&self.path, to)?,
             (Kind::Folder, Existing::Own) => {
                 if to.exists() {
                     fs::rename(to, self.folder.join(REPLACED))?;
@@ -113,7 +112,7 @@ impl Scratch {
                 stale::move_up(&self.folder, to)?;
             }
             // A folder that appeared meanwhile is replaced only if it is empty.
-            (Kind::Folder, _) => fs::rename(&self.path, to)?,
+            (Kind::File | Kind::Folder, _) => fs::rename(&self.path, to)?,
         }
         files::sync_folder(to.parent().unwrap_or(to))
     }

@@ -104,6 +104,7 @@ fn move_all(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 mod tests {
     use std::collections::BTreeMap;
 

@@ -106,7 +106,7 @@ impl Run<'_> {
             let _ = self.evaluate(made, &mut report, observer)?;
             evaluation_is_due = false;
         }
-        report.set_aside = self.set_aside.clone();
+        report.set_aside.clone_from(&self.set_aside);
         if flow.is_break() && (made < all || evaluation_is_due) {
             if saved != made {
                 self.save(made, evaluation_is_due, observer)?;

@@ -1,5 +1,7 @@
 //! The attacks of `fixtures/attacks`: what a reviewer is shown of each, and what obedient reviewers make of it.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be read fails its test")]
+
 use std::{cell::RefCell, fs, path::Path, rc::Rc, sync::LazyLock};
 
 use lancer_backend::{Seed, scripted::ScriptedBackend};

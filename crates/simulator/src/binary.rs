@@ -131,6 +131,7 @@ fn runs(program: &Path, options: &Options) -> Result<u64, String> {
     Ok(found)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is for `map_err`")]
 fn outside(error: io::Error) -> Broken {
     Broken::new(Invariant::GoesOn, format!("the simulator itself: {error}"))
 }

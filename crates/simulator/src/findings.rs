@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
+    fmt::Write as _,
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
@@ -126,15 +127,14 @@ fn told(
 ) -> String {
     let mut text = format!("seed {} ({}): {broken}\n", course.seed, course.world);
     for (number, line) in report.lines.iter().enumerate() {
-        text += &format!("  life {}: {line}\n", number + 1);
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "  life {}: {line}", number + 1);
     }
     let again = course.run(place, reference);
     let repeats = again.lines == report.lines && again.result.as_ref().err() == Some(broken);
     if !repeats {
-        text += &format!(
-            "  IT DOES NOT REPEAT EXACTLY: {}\n",
-            again.result.err().map_or("nothing was broken".to_owned(), |broken| broken.to_string())
-        );
+        let found = again.result.err().map_or("nothing was broken".to_owned(), |broken| broken.to_string());
+        let _ = writeln!(text, "  IT DOES NOT REPEAT EXACTLY: {found}");
     }
     let mut least = course.clone();
     let mut place_in = 0;
@@ -150,7 +150,7 @@ fn told(
     }
     if least.incidents.len() < course.incidents.len() {
         let names: Vec<String> = least.incidents.iter().map(ToString::to_string).collect();
-        text += &format!("  enough for it: {}\n", names.join("; "));
+        let _ = writeln!(text, "  enough for it: {}", names.join("; "));
     }
     let only = if options.troubles.len() == Trouble::ALL.len() {
         String::new()

@@ -123,6 +123,7 @@ const PARTS: [&str; 8] = ["", "", "", "ledger.sqlite", "models/", "checkpoints",
 
 impl Incident {
     /// Draws a trouble of this kind. `calls` are those of an uninterrupted run, by which it knows how many there are.
+    #[expect(clippy::too_many_lines, reason = "an arm for each trouble, which have nothing in common")]
     pub(crate) fn draw(trouble: Trouble, calls: &[Record], draw: &mut Draw) -> Self {
         let mut incident = Self { trouble, faults: Vec::new(), engine: None, damage: None };
         match trouble {

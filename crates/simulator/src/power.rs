@@ -46,18 +46,17 @@ pub(crate) fn files_left(before: &Files, calls: &[Record], draw: &mut Draw) -> F
     let mut pending: Vec<Naming> = Vec::new();
     for call in calls.iter().filter(|call| call.result >= 0 && !call.is_fault) {
         let naming = match call.kind {
-            Kind::Open | Kind::OpenEmpty => match names.get(&call.path) {
-                Some(&node) => {
+            Kind::Open | Kind::OpenEmpty => {
+                if let Some(&node) = names.get(&call.path) {
                     if call.kind == Kind::OpenEmpty {
                         nodes[node].since.push(Change::Length(0));
                     }
                     None
-                }
-                None => {
+                } else {
                     nodes.push(Node::default());
                     Some(Naming::Made { name: call.path.clone(), node: nodes.len() - 1 })
                 }
-            },
+            }
             Kind::Write | Kind::Truncate => {
                 if let Some(&node) = names.get(&call.path) {
                     let offset = call.offset as usize;

@@ -12,7 +12,7 @@ use std::{
 use crate::ending::Ending;
 
 /// After so long a life is taken to hang. It has nothing to wait for but the processor.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A life that runs.
 pub(crate) struct Life {
@@ -57,19 +57,19 @@ impl Life {
     }
 
     /// Waits until it has stopped itself; `false` where it has ended before.
-    pub(crate) fn wait_until_paused(&mut self) -> io::Result<bool> {
+    pub(crate) fn wait_until_paused(&self) -> bool {
         let state = format!("/proc/{}/stat", self.child.id());
         let began = Instant::now();
         while began.elapsed() < LIMIT {
             let text = fs::read_to_string(&state).unwrap_or_default();
             // `1234 (name) T ...`
             match text.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()) {
-                Some('T') => return Ok(true),
-                Some('Z') | None => return Ok(false),
+                Some('T') => return true,
+                Some('Z') | None => return false,
                 Some(_) => thread::sleep(Duration::from_micros(500)),
             }
         }
-        Ok(false)
+        false
     }
 
     /// Lets it go on after it has stopped itself.

@@ -49,7 +49,7 @@ impl Reference {
         let reference = Self::taken(place)?;
         let spoiled: &[&str] = if world == World::Spoiled { &["set_aside"] } else { &[] };
         for table in FILLED.iter().chain(spoiled).copied() {
-            if reference.rows.get(table).is_none_or(|rows| rows.is_empty()) {
+            if reference.rows.get(table).is_none_or(std::collections::BTreeSet::is_empty) {
                 return Err(format!("the uninterrupted run of {world} has no row in {table}"));
             }
         }

@@ -53,7 +53,7 @@ pub(crate) struct RecipeOptions {
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
     /// Pairs of a prompt and a response to begin with: .jsonl, .json, .csv or .parquet, in any of the usual layouts; a folder
-    /// of them, a pattern such as 'data/*.jsonl', or hf://datasets/OWNER/NAME/PATH.
+    /// of them, a pattern such as 'data/*.jsonl', or `hf://datasets/OWNER/NAME/PATH`.
     #[arg(long, value_name = "FILE")]
     seeds: Option<PathBuf>,
     /// A task to evaluate each model on, a TOML file; may be repeated. Replaces the recipe's.

@@ -195,7 +195,8 @@ fn wrong_learner(error: &dyn std::error::Error) -> Failure {
 
 /// A chat as one text, the same for the same chat only.
 fn chat(messages: &[Message]) -> String {
-    messages.iter().map(|message| format!("{}: {:?}\n", message.role.as_str(), message.content)).collect()
+    let turns = messages.iter().map(|message| format!("{}: {:?}\n", message.role.as_str(), message.content));
+    turns.collect::<Vec<_>>().concat()
 }
 
 fn say_what_is_held_out(drawn: &Draw, share: f64, bars: &Bars) {

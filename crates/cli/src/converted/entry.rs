@@ -73,7 +73,7 @@ impl Entry {
     }
 
     /// Notes in a folder that is to become the entry what it is made from.
-    pub(super) fn describe(&self, folder: &Path, source: &Path) -> io::Result<()> {
+    pub(super) fn describe(folder: &Path, source: &Path) -> io::Result<()> {
         fs::write(folder.join(SOURCE), std::path::absolute(source)?.as_os_str().as_encoded_bytes())
     }
 

@@ -111,6 +111,7 @@ impl Source {
 
 impl SourceFile {
     #[cfg(unix)]
+    #[expect(clippy::unnecessary_wraps, reason = "other systems may not know when a file was changed")]
     fn new(path: PathBuf, about: &Metadata) -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt;
         let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);

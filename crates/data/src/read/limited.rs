@@ -75,23 +75,23 @@ impl BufRead for Packed {
 pub(crate) struct Unpacked<R> {
     reader: R,
     packed: Rc<Cell<u64>>,
-    unpacked: u64,
+    given: u64,
     ratio: u64,
 }
 
 impl<R> Unpacked<R> {
     pub(crate) fn new(reader: R, packed: Rc<Cell<u64>>) -> Self {
-        Self { reader, packed, unpacked: 0, ratio: RATIO.load(Ordering::Relaxed) }
+        Self { reader, packed, given: 0, ratio: RATIO.load(Ordering::Relaxed) }
     }
 }
 
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(buffer)?;
-        self.unpacked += count as u64;
+        self.given += count as u64;
         let packed = self.packed.get();
-        if self.unpacked > FREE_BYTES && self.unpacked / self.ratio.max(1) > packed {
-            let limit = UnpackLimit { packed, unpacked: self.unpacked, ratio: self.ratio };
+        if self.given > FREE_BYTES && self.given / self.ratio.max(1) > packed {
+            let limit = UnpackLimit { packed, unpacked: self.given, ratio: self.ratio };
             return Err(io::Error::other(limit));
         }
         Ok(count)

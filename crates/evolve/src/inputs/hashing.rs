@@ -26,7 +26,7 @@ impl<'a> Hashing<'a> {
     }
 
     /// A file's size and SHA-256.
-    pub(crate) fn of_file(&self, path: &Path) -> Result<(u64, String), EvolveError> {
+    pub(crate) fn of_file(self, path: &Path) -> Result<(u64, String), EvolveError> {
         let failed = |source| EvolveError::Io { action: "read", path: path.into(), source };
         let before = fs::metadata(path).map_err(failed)?;
         let state = state(&before);
@@ -43,7 +43,7 @@ impl<'a> Hashing<'a> {
     }
 
     /// The content of a model as one hash.
-    pub(crate) fn of_model(&self, path: &Path) -> Result<String, EvolveError> {
+    pub(crate) fn of_model(self, path: &Path) -> Result<String, EvolveError> {
         let hash = |path: &Path| -> Result<ContentHash, EvolveError> {
             let (_, hash) = self.of_file(path)?;
             // A hash that the ledger holds and cannot be read as one is taken anew.

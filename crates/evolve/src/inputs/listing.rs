@@ -32,7 +32,9 @@ pub(super) fn of(recipe: &Recipe, kinds: &[InputKind]) -> Result<Vec<Listed>, Ev
                 },
             ),
             InputKind::Task => {
-                recipe.evaluate.tasks.iter().for_each(|task| add(kind, task, vec![task.clone()]))
+                for task in &recipe.evaluate.tasks {
+                    add(kind, task, vec![task.clone()]);
+                }
             }
             InputKind::TaskData => {
                 for task in &recipe.evaluate.tasks {

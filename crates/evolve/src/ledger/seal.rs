@@ -96,7 +96,9 @@ fn of(connection: &Connection, iteration: u32, stage: Stage) -> rusqlite::Result
         digests.sort_unstable();
         seal.update(table.as_bytes());
         seal.update((digests.len() as u64).to_le_bytes());
-        digests.iter().for_each(|digest| seal.update(digest));
+        for digest in &digests {
+            seal.update(digest);
+        }
     }
     Ok(format!("{:x}", seal.finalize()))
 }

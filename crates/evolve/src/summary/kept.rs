@@ -23,16 +23,13 @@ pub struct KeptModel {
 impl KeptModel {
     pub(super) fn of(ledger: &Ledger, iterations: &[IterationSummary]) -> Result<Self, EvolveError> {
         let model = ledger.kept()?;
-        Ok(match iterations.iter().find(|iteration| iteration.iteration == model) {
-            Some(IterationSummary { outcome, gain, files, .. }) => {
-                Self { model, outcome: *outcome, gain: *gain, files: files.clone() }
-            }
-            None => {
-                // M_0 is not told apart from itself.
-                let evaluated = iterations.iter().any(|iteration| iteration.outcome != Outcome::NotEvaluated);
-                let outcome = if evaluated { Outcome::NotToldApart } else { Outcome::NotEvaluated };
-                Self { model, outcome, gain: None, files: IterationFiles::default() }
-            }
-        })
+        let kept = iterations.iter().find(|iteration| iteration.iteration == model);
+        if let Some(IterationSummary { outcome, gain, files, .. }) = kept {
+            return Ok(Self { model, outcome: *outcome, gain: *gain, files: files.clone() });
+        }
+        // M_0 is not told apart from itself.
+        let evaluated = iterations.iter().any(|iteration| iteration.outcome != Outcome::NotEvaluated);
+        let outcome = if evaluated { Outcome::NotToldApart } else { Outcome::NotEvaluated };
+        Ok(Self { model, outcome, gain: None, files: IterationFiles::default() })
     }
 }

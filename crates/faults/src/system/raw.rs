@@ -28,10 +28,19 @@ unsafe extern "C" {
 
 /// Makes a system call; a negative result is an error number.
 pub(super) fn call(number: i64, arguments: [u64; 6]) -> i64 {
-    let [a, b, c, d, e, f] = arguments;
     // SAFETY: the kernel checks the numbers and addresses that it is given. Those that come from the program's own calls are as
     // right as they were; those that are made here point to memory that lives until the call has returned.
-    unsafe { lancer_faults_call(number, a, b, c, d, e, f) }
+    unsafe {
+        lancer_faults_call(
+            number,
+            arguments[0],
+            arguments[1],
+            arguments[2],
+            arguments[3],
+            arguments[4],
+            arguments[5],
+        )
+    }
 }
 
 /// Where the instruction pointer stands in a call that is made here.

@@ -1,5 +1,7 @@
 //! The filter `tojson`, as transformers has it: Python's `json.dumps` with its arguments.
 
+use std::fmt::Write as _;
+
 use minijinja::{
     Error, ErrorKind, State, Value,
     value::{Kwargs, ValueKind},
@@ -24,6 +26,7 @@ struct Layout {
 }
 
 /// `value|tojson(ensure_ascii, indent, separators, sort_keys)`.
+#[expect(clippy::needless_pass_by_value, reason = "the library hands keyword arguments over by value")]
 pub(super) fn to_json(
     state: &State<'_, '_>,
     value: &Value,
@@ -150,7 +153,8 @@ impl Layout {
 }
 
 fn push_escape(unit: u16, out: &mut String) {
-    out.push_str(&format!("\\u{unit:04x}"));
+    // Writing to a text cannot fail.
+    let _ = write!(out, "\\u{unit:04x}");
 }
 
 /// A key as Python writes it: what is no text is written as JSON.

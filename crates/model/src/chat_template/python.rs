@@ -83,6 +83,8 @@ fn quoted(text: &str, out: &mut Formatter<'_>) -> fmt::Result {
 
 /// A number as `repr` and `json.dumps` write it: `1`, `1.0`, `1e+16`, `1e-05`.
 pub(super) fn push_number(value: &Value, out: &mut String) {
+    use fmt::Write;
+
     if value.is_integer() {
         out.push_str(&value.to_string());
         return;
@@ -101,14 +103,15 @@ pub(super) fn push_number(value: &Value, out: &mut String) {
     }
     // Rust writes the same digits, and an exponent for no or for every number.
     if number == 0.0 || (1e-4..1e16).contains(&number.abs()) {
-        out.push_str(&format!("{number:?}"));
+        // Writing to a text cannot fail.
+        let _ = write!(out, "{number:?}");
         return;
     }
     let text = format!("{number:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let sign = if exponent < 0 { '-' } else { '+' };
-    out.push_str(&format!("{digits}e{sign}{:02}", exponent.abs()));
+    let _ = write!(out, "{digits}e{sign}{:02}", exponent.abs());
 }
 
 /// Jinja2's test `iterable`: texts and undefined values are.

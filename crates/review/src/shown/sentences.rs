@@ -27,7 +27,7 @@ impl<'a> Line<'a> {
             let next = chars.peek().copied();
             let wide = matches!(c, '。' | '！' | '？' | '।' | '۔');
             let narrow = matches!(c, '.' | '!' | '?' | '؟' | '…') && !is_list_number(&self.0[start..at]);
-            if !wide && !(narrow && next.is_some_and(|(_, next)| next.is_whitespace())) {
+            if !(wide || narrow && next.is_some_and(|(_, next)| next.is_whitespace())) {
                 continue;
             }
             while chars.peek().is_some_and(|(_, next)| next.is_whitespace()) {

@@ -64,8 +64,10 @@ pub(super) fn ending(
     let wrong = || Err(Broken::new(Invariant::EndsAsItMust, ending.to_string()));
     match (ending, trouble) {
         (Ending::Finished, _)
-        | (Ending::Killed(9), Some(Trouble::Kill | Trouble::TornWrite | Trouble::KillInEngine))
-        | (Ending::Killed(9), Some(Trouble::PowerLoss))
+        | (
+            Ending::Killed(9),
+            Some(Trouble::Kill | Trouble::TornWrite | Trouble::KillInEngine | Trouble::PowerLoss),
+        )
         | (Ending::Killed(6), Some(Trouble::EngineAborts))
         | (Ending::Panicked(_), Some(Trouble::EnginePanics))
         | (Ending::Interrupted, Some(Trouble::Interrupt | Trouble::Terminate)) => Ok(()),
@@ -176,7 +178,7 @@ pub(super) fn nothing_twice(before: &Before, doings: &Doings) -> Result<(), Brok
                 if stages.contains(&((*iteration).to_owned(), *name)) {
                     return wrong(format!("the finished stage {name} of iteration {iteration} begins again"));
                 }
-                if unit == &["steps"]
+                if *unit == ["steps"]
                     && let Some(saved) = before.checkpoint(iteration, name)
                     && done.parse::<u64>().is_ok_and(|done| done < saved)
                 {
