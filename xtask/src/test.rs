@@ -11,9 +11,11 @@ use crate::{
     vulkan, webgpu,
 };
 
-/// The features of the binary that are linted each by itself, none of them, and those of ONNX Runtime together.
-const FEATURE_SETS: [&[&str]; 10] = [
+/// The features of the binary that are linted each by itself, none of them, the default ones, and those of ONNX Runtime
+/// together.
+const FEATURE_SETS: [&[&str]; 11] = [
     &[],
+    &["default"],
     &["llama-cpp"],
     &["burn-cpu"],
     &["burn-wgpu"],
@@ -79,9 +81,6 @@ fn checks(
             cargo(&[&clippy[..], &without_fuzz].concat())?;
         }
         Ok(())
-    })?;
-    parts.run("lints of the default features", || {
-        cargo(&["clippy", "--release", "--package", "lancer", "--", "-D", "warnings"])
     })?;
     parts.run("lints of CUDA", || {
         let features = ["--package", "lancer", "--no-default-features", "--features", "burn-cuda"];
