@@ -307,3 +307,20 @@ fn a_run_names_its_engine_and_keeps_it() {
     assert_eq!(other.status.code(), Some(2));
     assert!(text(&other.stderr).contains("backend: \"onnx\", now \"llama-cpp\""), "{}", text(&other.stderr));
 }
+
+#[test]
+fn the_same_command_goes_on_where_its_recipe_is_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let recipe = folder.path().join("recipe.toml");
+    fs::write(&recipe, "").unwrap();
+    let mut arguments = arguments(&run);
+    let iterations = arguments.iter().position(|argument| argument == "--iterations").unwrap();
+    arguments[iterations + 1] = "1".into();
+    arguments.extend(["--recipe".to_owned(), recipe.display().to_string()]);
+    let first = lancer(&as_texts(&arguments));
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let again = lancer(&as_texts(&arguments));
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    assert_eq!(outcome(&first.stdout, &run), outcome(&again.stdout, &run));
+}

@@ -144,6 +144,8 @@ impl RecipeOptions {
     pub(crate) fn recipe(&self, run: Option<&Path>) -> Result<Recipe, Failure> {
         let started = run.map(Run::recipe_of).transpose()?.flatten();
         let is_new = started.is_none();
+        // A recipe's file need not name the engine that the run was started with.
+        let started_with = started.as_ref().and_then(|started| started.backend.clone());
         let mut recipe = match (&self.recipe, started) {
             (Some(file), _) => {
                 let folder = std::path::absolute(file)?;
@@ -158,8 +160,8 @@ impl RecipeOptions {
         if let Some(backend) = self.model.engine.backend {
             recipe.backend = Some(backend.name().into());
         }
-        if is_new && recipe.backend.is_none() {
-            recipe.backend = Some(BackendName::DEFAULT.name().into());
+        if recipe.backend.is_none() {
+            recipe.backend = if is_new { Some(BackendName::DEFAULT.name().into()) } else { started_with };
         }
         if let Some(seeds) = &self.seeds {
             recipe.seeds.clone_from(seeds);
