@@ -261,7 +261,7 @@ mod tests {
         ledger.set_meta("one", "1").unwrap();
         // Whatever undoes the transaction, as a full disk does: a commit of nothing must not pass for one of the row.
         let _ = ledger.query(|connection| connection.execute_batch("ROLLBACK"));
-        // The thread may have committed the row before, or find out now; either way no call is told that a lost row is there.
+        // The thread may have committed the row before, or find out now; in neither case does a call report a lost row as written.
         let told = ledger.flush().is_err();
         let is_there = ledger.meta("one").unwrap().is_some();
         assert!(told != is_there, "told {told}, there {is_there}");

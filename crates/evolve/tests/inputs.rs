@@ -29,7 +29,7 @@ fn run(folder: &Path, recipe: &Recipe, progress: &mut dyn Progress) -> Result<()
     Run::open(folder, recipe.clone())?.execute(&mut ScriptedEngines, progress)
 }
 
-/// Does something when a stage begins, and ends the run there where it is told to.
+/// Does something when a stage begins, and may end the run there.
 struct At<F: FnMut()> {
     stage: (u32, Stage),
     act: F,

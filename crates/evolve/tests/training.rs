@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use lancer_evolve::{EvolveError, Progress, Recipe, Run, Stage, ledger::Phase, trials};
 use scripted::{ScriptedEngines, recipe};
 
-/// Keeps what the user is told.
+/// Keeps the notes to the user.
 #[derive(Default)]
 struct Notes(Vec<String>);
 

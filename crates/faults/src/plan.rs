@@ -61,7 +61,7 @@ pub enum Action {
     Short(u32),
     /// The process gets this signal, then the call is made.
     Signal(i32),
-    /// The process is stopped until it is told to go on, then the call is made.
+    /// The process stops until it gets SIGCONT, then makes the call.
     Pause,
     /// So many milliseconds pass at once, then the call is made.
     Jump(u64),

@@ -1,4 +1,4 @@
-//! Damaged ledgers: how it is found out, and what a person is told to do.
+//! Damaged ledgers: how lancer finds the damage, and what it advises.
 
 use std::{fs, path::Path};
 

@@ -126,7 +126,7 @@ fn own_number() -> u64 {
     raw::call_3(libc::SYS_gettid, 0, 0, 0) as u64
 }
 
-/// The letter that stands for what a thread of this process does; `None` where it has ended.
+/// The letter by which the system names the state of a thread of this process; `None` where the thread has ended.
 fn thread_state(thread: u64) -> Option<u8> {
     let mut path = *b"/proc/self/task/0000000000/stat\0";
     let mut left = thread;
