@@ -2,6 +2,8 @@
 
 use std::{any::Any, path::Path};
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{LearnerError, Message, TokenId};
@@ -111,7 +113,7 @@ pub struct StepReport {
 }
 
 /// How weights are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightFormat {
     /// 32-bit floats.

@@ -70,7 +70,9 @@ use without_card as card;
 
 pub use device::{BurnDevice, DeviceError};
 pub use engine::{BurnBackend, BurnSettings, Weights};
-pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
+pub use settings::{
+    Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings, settings_schema,
+};
 pub use speed::best_product;
 pub use training::BurnLearner;
 

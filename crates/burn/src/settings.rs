@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use lancer_backend::Seed;
 use lancer_model::{Bias, Config};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BurnDevice;
 
 /// The settings of a [`BurnLearner`](crate::BurnLearner).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSettings {
     /// Which weights are trained.
@@ -22,6 +23,11 @@ pub struct TrainSettings {
     pub seed: Seed,
     /// Where the model is computed.
     pub device: BurnDevice,
+}
+
+/// The JSON Schema of [`TrainSettings`].
+pub fn settings_schema() -> serde_json::Value {
+    schemars::schema_for!(TrainSettings).to_value()
 }
 
 impl Default for TrainSettings {
@@ -59,7 +65,7 @@ impl TrainSettings {
 }
 
 /// Which weights are trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// All of them.
@@ -69,7 +75,7 @@ pub enum Method {
 }
 
 /// What of the forward pass is kept for the backward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activations {
     /// Everything.
@@ -81,7 +87,7 @@ pub enum Activations {
 
 /// In which numbers matrix products are computed. Weights, gradients, the optimizer's moments and all that is no matrix
 /// product of a layer stay 32-bit floats, and so do the logits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Products {
     /// 32-bit floats.
@@ -95,7 +101,7 @@ pub enum Products {
 
 /// Low-rank adapters (LoRA; Hu et al. 2021, arXiv 2106.09685): a frozen matrix `W` becomes `W + alpha / rank · B A`, with
 /// `A: [rank, input]` and `B: [output, rank]`. `B` begins as zero, so training begins at the model itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoraSettings {
     /// Rank of the adapters, at least 1.
@@ -133,7 +139,7 @@ impl LoraSettings {
 }
 
 /// A matrix of each layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Projection {
     /// Queries.

@@ -92,6 +92,15 @@ pub(crate) struct EngineOptions {
     /// need by default.
     #[arg(long, value_name = "N")]
     cache_tokens: Option<NonZeroU32>,
+    /// Layers that llama.cpp computes on graphics processors: `auto` for as many as fit into their free memory, or a number, the
+    /// output counted as one; 0 computes on the processor.
+    #[cfg(feature = "llama-cpp")]
+    #[arg(long, value_name = "auto|N", default_value = "auto")]
+    gpu_layers: lancer_llama_cpp::GpuLayers,
+    /// The only graphics processor that llama.cpp uses, counted from 0; all of them by default.
+    #[cfg(feature = "llama-cpp")]
+    #[arg(long, value_name = "N")]
+    main_gpu: Option<u32>,
 }
 
 impl EngineOptions {
@@ -194,6 +203,11 @@ pub(crate) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error 
     burn::check_learner(settings)
 }
 
+/// The JSON Schema of the settings of training, where an engine that trains is built in.
+pub(crate) fn learner_schema() -> Option<serde_json::Value> {
+    burn::learner_schema()
+}
+
 #[cfg(feature = "llama-cpp")]
 fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
@@ -203,6 +217,8 @@ fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, 
         threads: options.threads,
         parallel: options.parallel,
         cache_tokens: options.cache_tokens.unwrap_or(default.cache_tokens),
+        gpu_layers: options.gpu_layers,
+        main_gpu: options.main_gpu,
         ..default
     };
     Ok(Box::new(LlamaCpp::load(&crate::converted::as_gguf(model)?, &settings)?))

@@ -32,8 +32,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::cache;
 use crate::{
     commands::{
-        check, clean, compare, completions, convert, decode_parquet, dedup, eval, evolve, generate, man,
-        report, review, train,
+        check, clean, compare, completions, convert, decode_parquet, dedup, eval, evolve, generate, init,
+        man, report, review, settings, train,
     },
     failure::Failure,
     large_pages::LargePagesOption,
@@ -58,6 +58,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Arguments),
+    Settings(settings::Arguments),
     Evolve(Box<evolve::Arguments>),
     Compare(Box<compare::Arguments>),
     Review(review::Arguments),
@@ -96,6 +98,8 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     }
     lancer_data::try_parquet_with(decode_parquet::in_another_process);
     match arguments.command {
+        Command::Init(arguments) => init::run(&arguments, output),
+        Command::Settings(arguments) => settings::run(&arguments),
         Command::Evolve(arguments) => evolve::run(&arguments, output),
         Command::Compare(arguments) => compare::run(&arguments, output),
         Command::Review(arguments) => review::run(&arguments, output),

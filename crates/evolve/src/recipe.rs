@@ -1,9 +1,12 @@
 //! The recipe: every number that decides the outcome of a run, as `run.toml` holds it.
 
 mod changes;
+mod commented;
+mod described;
 mod file;
 mod method;
 mod training;
+mod wording;
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +15,18 @@ use lancer_data::{CleanSettings, DecontaminationSettings};
 use lancer_eval::BootstrapSettings;
 use lancer_generate::GenerateSettings;
 use lancer_review::{AnnotateSettings, ModeSetting, ReviewSettings};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::changes::with_changes;
+pub use self::described::schema;
 pub use self::method::Method;
+pub use self::wording::nearest;
 pub use self::training::{PreferenceSettings, SftIterations, SftSettings};
 use crate::{engines::Engines, error::EvolveError};
 
 /// Every setting of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
     /// Which recipe of the literature this one begins from: its settings stand where the file has none of its own.
@@ -68,7 +74,7 @@ pub struct Recipe {
 }
 
 /// From what new data is written, and how much of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpandSettings {
     /// Pairs of the pool that are expanded in an iteration, drawn at random, at least 1; all of them where it is absent.
@@ -87,7 +93,7 @@ pub struct ExpandSettings {
 }
 
 /// What pairs of the pool are expanded to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expansion {
     /// Those with a score above `worse_over` to worse responses, the others to new prompts with responses.
@@ -114,7 +120,7 @@ impl Default for ExpandSettings {
 }
 
 /// What joins the pool of seeds after an iteration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MergeSettings {
     /// New pairs that were kept and have at least this score join; of several responses to one prompt only the best.
@@ -129,7 +135,7 @@ impl Default for MergeSettings {
 }
 
 /// Which tasks the models are evaluated on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluateSettings {
     /// Task files; see `lancer_eval::TaskSpec`.
@@ -141,7 +147,7 @@ pub struct EvaluateSettings {
 }
 
 /// What happens to a model that is worse than the one it came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// The next iteration starts from it all the same, as in the paper.

@@ -41,6 +41,10 @@ pub(super) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error 
     Ok(())
 }
 
+pub(super) fn learner_schema() -> Option<serde_json::Value> {
+    Some(lancer_burn::settings_schema())
+}
+
 /// A trained model as it stands in memory, where models are run on the device on which it was trained.
 pub(super) fn trained(options: &EngineOptions, learner: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
     let learner: Box<dyn Any> = learner;

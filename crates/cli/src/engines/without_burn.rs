@@ -23,6 +23,10 @@ pub(super) fn check_learner(_: &toml::Table) -> Result<(), Box<dyn Error + Send 
     Err(missing("burn-cpu"))
 }
 
+pub(super) fn learner_schema() -> Option<serde_json::Value> {
+    None
+}
+
 pub(super) fn trained(_: &EngineOptions, _: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
     None
 }

@@ -4,10 +4,11 @@ use lancer_prefer::{
     BatchSize, LongExamples, OptimizerSettings, Schedule, SettingError, TrainSettings, check_held_out,
     loss::{Dpo, PreferenceLoss},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Fine-tuning.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SftSettings {
     /// In which iterations there is fine-tuning.
@@ -21,11 +22,12 @@ pub struct SftSettings {
     /// Batches, epochs, optimizer and schedule.
     pub train: TrainSettings,
     /// What the training engine takes: which weights are trained and how.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub learner: toml::Table,
 }
 
 /// In which iterations there is fine-tuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SftIterations {
     /// In every one.
@@ -47,7 +49,7 @@ impl Default for SftSettings {
 }
 
 /// Preference optimisation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PreferenceSettings {
     /// Pairs of an iteration at most, drawn at random from all; all of them where it is absent. 0 leaves preference
@@ -61,6 +63,7 @@ pub struct PreferenceSettings {
     /// Batches, epochs, optimizer and schedule.
     pub train: TrainSettings,
     /// What the training engine takes: which weights are trained and how.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub learner: toml::Table,
 }
 

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,7 +13,7 @@ use crate::error::SettingError;
 
 /// A preference loss with its settings. In a configuration, `kind` names it and its settings stand beside:
 /// `{ kind = "dpo", beta = 0.1 }`; what is left out has its default.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PreferenceLoss {
     /// See [`dpo`].
