@@ -11,10 +11,10 @@ use gemmkit::bf16;
 use lancer_backend::Seed;
 use rayon::prelude::*;
 
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 use crate::{
     amx,
     fused::{Factor, View, round, widen},
-    multiply::{Matrix, MatrixMut, Write, multiply},
     numbers::{Floats, matrix, primitive, slice},
     pieces::pieces,
 };

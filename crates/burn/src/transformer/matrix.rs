@@ -2,14 +2,15 @@
 
 use std::{ops::Range, sync::Arc};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use lancer_backend::TokenId;
 
-use super::{Order, Parameter};
+use super::{Order, Parameter, Training};
 use crate::{
     product::product,
     rounded_weight::{RoundedWeight, States},
     settings::Products,
+    stored_weight::StoredWeight,
 };
 
 /// A weight matrix, of `[output, input]` in files.
@@ -19,6 +20,8 @@ pub(crate) enum Matrix {
     F32(Box<Parameter>),
     /// bf16, for inference on the processor.
     Bf16(Arc<RoundedWeight>),
+    /// As it is in its file, frozen, for the processor.
+    Stored(Arc<StoredWeight>),
 }
 
 impl Matrix {
@@ -31,23 +34,41 @@ impl Matrix {
 
     /// The same matrix for inference, rounded.
     pub(crate) fn round(&mut self) {
-        if let Self::F32(parameter) = self {
-            *self = Self::rounded(&parameter.name, &parameter.in_files(), &parameter.shape);
+        match self {
+            Self::F32(parameter) => {
+                *self = Self::rounded(&parameter.name, &parameter.in_files(), &parameter.shape);
+            }
+            Self::Bf16(_) => {}
+            Self::Stored(weight) => {
+                *self = Self::rounded(&weight.name, &weight.dequantised(), &[weight.outputs(), weight.inputs()]);
+            }
         }
     }
 
     /// The weights, if they are rounded and this matrix alone has them.
     pub(crate) fn rounded_mut(&mut self) -> Option<&mut RoundedWeight> {
         match self {
-            Self::F32(_) => None,
+            Self::F32(_) | Self::Stored(_) => None,
             Self::Bf16(weight) => Arc::get_mut(weight),
         }
     }
 
-    /// The same matrix with its 32-bit floats in this order.
+    /// The same matrix in 32-bit floats in this order, unless it is rounded.
     pub(crate) fn order(&mut self, order: Order) {
+        match self {
+            Self::F32(parameter) => **parameter = parameter.ordered(order),
+            Self::Bf16(_) => {}
+            Self::Stored(weight) => *self = Self::F32(Box::new(widened(weight, order))),
+        }
+    }
+
+    /// Adds a matrix `[input, output]` to the weights, which become 32-bit floats.
+    pub(crate) fn add(&mut self, added: Tensor<2>) {
+        if let Self::Stored(weight) = self {
+            *self = Self::F32(Box::new(widened(weight, Order::Transposed)));
+        }
         if let Self::F32(parameter) = self {
-            **parameter = parameter.ordered(order);
+            parameter.update(|weight| weight + added);
         }
     }
 
@@ -56,6 +77,7 @@ impl Matrix {
         match self {
             Self::F32(parameter) => parameter.size(),
             Self::Bf16(weight) => weight.size(),
+            Self::Stored(weight) => weight.size(),
         }
     }
 
@@ -64,6 +86,33 @@ impl Matrix {
         match self {
             Self::F32(parameter) => parameter.shape[0],
             Self::Bf16(weight) => weight.outputs(),
+            Self::Stored(weight) => weight.outputs(),
+        }
+    }
+
+    /// Its name, unless it is rounded.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::F32(parameter) => Some(&parameter.name),
+            Self::Bf16(_) => None,
+            Self::Stored(weight) => Some(&weight.name),
+        }
+    }
+
+    /// Its weights in 32-bit floats, unless they are rounded.
+    pub(crate) fn widened(&self) -> Option<Parameter> {
+        match self {
+            Self::F32(parameter) => Some((**parameter).clone()),
+            Self::Bf16(_) => None,
+            Self::Stored(weight) => Some(widened(weight, Order::Transposed)),
+        }
+    }
+
+    /// The weights as they are in their file, if they are.
+    pub(crate) fn stored(&self) -> Option<&StoredWeight> {
+        match self {
+            Self::F32(_) | Self::Bf16(_) => None,
+            Self::Stored(weight) => Some(weight),
         }
     }
 
@@ -74,14 +123,14 @@ impl Matrix {
     pub(crate) fn parameter(&self) -> Option<&Parameter> {
         match self {
             Self::F32(parameter) => Some(parameter),
-            Self::Bf16(_) => None,
+            Self::Bf16(_) | Self::Stored(_) => None,
         }
     }
 
     pub(crate) fn parameter_mut(&mut self) -> Option<&mut Parameter> {
         match self {
             Self::F32(parameter) => Some(parameter),
-            Self::Bf16(_) => None,
+            Self::Bf16(_) | Self::Stored(_) => None,
         }
     }
 
@@ -90,6 +139,7 @@ impl Matrix {
         match self {
             Self::F32(parameter) => parameter.rows_of(tokens),
             Self::Bf16(weight) => weight.rows_of(tokens.iter().map(|token| token.0 as usize)),
+            Self::Stored(weight) => weight.rows_of(tokens.iter().map(|token| token.0 as usize)),
         }
     }
 
@@ -98,14 +148,21 @@ impl Matrix {
         match self {
             Self::F32(parameter) => parameter.factor().narrow(1, outputs.start, outputs.len()),
             Self::Bf16(weight) => weight.rows_of(outputs).transpose(),
+            Self::Stored(weight) => weight.rows(outputs).transpose(),
         }
     }
 
     /// Some outputs `[rows, outputs]` for `states: [rows, input]`; the first is a multiple of 32.
     pub(crate) fn product_of(&self, states: &Tensor<2>, outputs: Range<usize>) -> Tensor<2> {
         match self {
-            Self::F32(_) => product(states.clone(), self.part(outputs), Products::F32),
+            Self::F32(_) | Self::Stored(_) => product(states.clone(), self.part(outputs), Products::F32),
             Self::Bf16(weight) => weight.product_of(&States::new(states.clone()), outputs),
         }
     }
+}
+
+/// The same weights in 32-bit floats.
+fn widened(weight: &StoredWeight, order: Order) -> Parameter {
+    let (name, shape) = (weight.name.clone(), vec![weight.outputs(), weight.inputs()]);
+    Parameter::new(name, shape, weight.dequantised(), order, Training::Frozen, &Device::flex())
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{AttentionShape, ROWS, block::Block, many::scores};
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 use crate::{
     dot::dot,
     exp::exp,
     fused::{Reach, Reaches, tensor},
-    multiply::{Matrix, MatrixMut, Write, multiply},
     numbers::{Floats, compact, slice},
 };
 

@@ -11,9 +11,9 @@ use super::{
     block::{Part, head_of},
     few, softmax_of_row,
 };
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 use crate::{
     fused::Reach,
-    multiply::{Matrix, MatrixMut, Write, multiply},
     pieces::pieces,
 };
 

@@ -2,7 +2,7 @@
 
 /// A matrix whose number `[row, column]` stands at `row · steps[0] + column · steps[1]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
+pub struct Matrix<'a> {
     numbers: &'a [f32],
     rows: usize,
     columns: usize,
@@ -10,7 +10,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 /// A matrix that a product is written to, the numbers of a row side by side.
-pub(crate) struct MatrixMut<'a> {
+pub struct MatrixMut<'a> {
     numbers: &'a mut [f32],
     rows: usize,
     columns: usize,
@@ -19,7 +19,7 @@ pub(crate) struct MatrixMut<'a> {
 
 /// What becomes of the numbers that stand where a product is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Write {
+pub enum Write {
     /// The product takes their place.
     Over,
     /// The product is added to them.
@@ -28,13 +28,13 @@ pub(crate) enum Write {
 
 impl<'a> Matrix<'a> {
     /// The matrix that begins with the first of `numbers`, its rows `step` apart.
-    pub(crate) fn new(numbers: &'a [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
+    pub fn new(numbers: &'a [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
         assert_is_within(numbers.len(), [rows, columns], step);
         Self { numbers, rows, columns, steps: [step, 1] }
     }
 
     /// Rows and columns exchanged.
-    pub(crate) fn transposed(self) -> Self {
+    pub fn transposed(self) -> Self {
         let Self { numbers, rows, columns, steps: [row, column] } = self;
         Self { numbers, rows: columns, columns: rows, steps: [column, row] }
     }
@@ -42,7 +42,7 @@ impl<'a> Matrix<'a> {
 
 impl<'a> MatrixMut<'a> {
     /// The matrix that begins with the first of `numbers`, its rows `step` apart.
-    pub(crate) fn new(numbers: &'a mut [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
+    pub fn new(numbers: &'a mut [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
         assert_is_within(numbers.len(), [rows, columns], step);
         Self { numbers, rows, columns, step }
     }
@@ -55,13 +55,14 @@ fn assert_is_within(numbers: usize, [rows, columns]: [usize; 2], step: usize) {
 }
 
 /// Writes `one · two`.
-pub(crate) fn multiply(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: Write) {
+pub fn multiply(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: Write) {
     assert_eq!(one.columns, two.rows, "as many columns as the other has rows");
     let MatrixMut { numbers, rows, columns, step } = output;
     assert_eq!([rows, columns], [one.rows, two.columns], "the product's size");
     // The pointers, sizes and steps are those of matrices in their slices, as was checked when they were made; the output's
     // is borrowed alone.
     #[allow(unsafe_code, reason = "a product on strides, with checked sizes")]
+    // SAFETY: as said above.
     unsafe {
         gemm::gemm(
             rows,

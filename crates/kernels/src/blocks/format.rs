@@ -1,8 +1,8 @@
-//! How a tensor's weights are stored.
+//! How weights are stored.
 
-/// A storage type of GGUF that can be read as `f32`.
+/// A storage type of ggml that can be read as `f32`. Its layouts are those of `ggml-common.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TensorType {
+pub enum BlockFormat {
     /// 32-bit floats.
     F32,
     /// 16-bit floats.
@@ -27,8 +27,8 @@ pub enum TensorType {
     Q6K,
 }
 
-impl TensorType {
-    /// The type with this number in the file format; `None` for those that cannot be read here.
+impl BlockFormat {
+    /// The format with this number in GGUF files; `None` for those that cannot be read here.
     pub fn from_number(number: u32) -> Option<Self> {
         Some(match number {
             0 => Self::F32,
@@ -46,7 +46,7 @@ impl TensorType {
         })
     }
 
-    /// The type's number in the file format.
+    /// The number of the format in GGUF files.
     pub fn number(self) -> u32 {
         match self {
             Self::F32 => 0,
