@@ -77,6 +77,9 @@ pub enum Activations {
     /// The input of each layer; the rest is computed again, one layer at a time (gradient checkpointing, Chen et al.
     /// 2016, arXiv 1604.06174). A third more arithmetic for a fraction of the memory.
     Recompute,
+    /// Everything where half of the memory there is has room for it, else the input of each layer; chosen for each pass. Both
+    /// give the same numbers.
+    Auto,
 }
 
 /// In which numbers matrix products are computed. Weights, gradients, the optimizer's moments and all that is no matrix
@@ -304,6 +307,19 @@ pub enum SettingError {
     /// A factor that is not above 0.
     #[error("lora.rate_of_b is {0}; it must be above 0: 1 where A and B have one learning rate, 16 is usual where not")]
     RateOfB(f64),
+    /// The model's own adapter is not one of these settings.
+    #[error(
+        "the model has an adapter whose {what} is {known}, and lora asks for {asked}; give the same, or merge the adapter first \
+         (`lancer convert`)"
+    )]
+    OtherAdapter {
+        /// In what they differ.
+        what: String,
+        /// The adapter's.
+        known: String,
+        /// The settings'.
+        asked: String,
+    },
     /// No matrix has adapters.
     #[error("lora.targets is empty; name at least one, such as `q_proj`")]
     NoTargets,

@@ -194,6 +194,11 @@ pub(crate) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error 
     burn::check_learner(settings)
 }
 
+/// Whether training with these settings makes an adapter.
+pub(crate) fn trains_adapters(settings: &toml::Table) -> bool {
+    burn::trains_adapters(settings)
+}
+
 #[cfg(feature = "llama-cpp")]
 fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
@@ -205,6 +210,8 @@ fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, 
         cache_tokens: options.cache_tokens.unwrap_or(default.cache_tokens),
         ..default
     };
+    // An adapter comes as a model that names its base (`lancer_model::Adapter::base_of`), and is merged into a file of its own. Where
+    // llama.cpp takes adapters beside their base, the base's file and `Adapter::write_gguf` go in here.
     Ok(Box::new(LlamaCpp::load(&crate::converted::as_gguf(model)?, &settings)?))
 }
 

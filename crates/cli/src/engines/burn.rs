@@ -3,7 +3,7 @@
 use std::{any::Any, error::Error, path::Path};
 
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed};
-use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, TrainSettings, Weights};
+use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, Method, TrainSettings, Weights};
 
 use super::{BackendName, EngineOptions};
 
@@ -39,6 +39,11 @@ pub(super) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error 
         return Err(super::missing(&format!("burn-{}", settings.device.name())));
     }
     Ok(())
+}
+
+pub(super) fn trains_adapters(settings: &toml::Table) -> bool {
+    let settings = settings.clone().try_into();
+    settings.is_ok_and(|settings: TrainSettings| matches!(settings.method, Method::Lora(_)))
 }
 
 /// A trained model as it stands in memory, where models are run on the device on which it was trained.

@@ -26,3 +26,7 @@ pub(super) fn check_learner(_: &toml::Table) -> Result<(), Box<dyn Error + Send 
 pub(super) fn trained(_: &EngineOptions, _: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
     None
 }
+
+pub(super) fn trains_adapters(_: &toml::Table) -> bool {
+    false
+}
