@@ -160,7 +160,9 @@ pub(crate) fn adapted_stored(
     gate: Option<Gated>,
 ) -> Tensor<2> {
     let [states, down, up] = [states, down, up].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(<Dispatch as Fused>::adapted_stored(states, weight, down, up, scale, products, gate))
+    Tensor::from_dispatch(<Dispatch as Fused>::adapted_stored(
+        states, weight, down, up, scale, products, gate,
+    ))
 }
 
 /// These rows of `states: [count, width]`, one after another.

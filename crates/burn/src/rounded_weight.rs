@@ -11,13 +11,13 @@ use gemmkit::bf16;
 use lancer_backend::Seed;
 use rayon::prelude::*;
 
-use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 use crate::{
     amx,
     fused::{Factor, View, round, widen},
     numbers::{Floats, matrix, primitive, slice},
     pieces::pieces,
 };
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 
 /// Weights that a thread widens at a time: 512 KB of 32-bit floats.
 const WIDENED: usize = 1 << 17;

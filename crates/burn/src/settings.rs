@@ -28,7 +28,7 @@ impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             method: Method::Full,
-            activations: Activations::Keep,
+            activations: Activations::Auto,
             products: Products::F32,
             seed: Seed(0),
             device: BurnDevice::Cpu,
@@ -77,8 +77,8 @@ pub enum Activations {
     /// The input of each layer; the rest is computed again, one layer at a time (gradient checkpointing, Chen et al.
     /// 2016, arXiv 1604.06174). A third more arithmetic for a fraction of the memory.
     Recompute,
-    /// Everything where half of the memory there is has room for it, else the input of each layer; chosen for each pass. Both
-    /// give the same numbers.
+    /// Everything where half of the memory that is available has room for it, else the input of each layer; chosen for each pass.
+    /// Both give the same numbers. On cards everything.
     Auto,
 }
 
@@ -158,6 +158,37 @@ impl LoraSettings {
         Ok(())
     }
 
+    /// Checks that training with these settings can go on from an adapter that was made with others: rank, scale and targets are the
+    /// same.
+    ///
+    /// # Errors
+    /// [`SettingError::OtherAdapter`], which names what differs.
+    pub fn check_goes_on_from(&self, other: &Self) -> Result<(), SettingError> {
+        self.check_shape(other.rank, other.scale(), other.targets.projections().collect())
+    }
+
+    /// As [`check_goes_on_from`](Self::check_goes_on_from), for an adapter of this rank, scale and targets.
+    pub(crate) fn check_shape(
+        &self,
+        rank: usize,
+        scale: f64,
+        targets: Vec<Projection>,
+    ) -> Result<(), SettingError> {
+        let differs =
+            |what, known: String, asked: String| Err(SettingError::OtherAdapter { what, known, asked });
+        if rank != self.rank {
+            return differs("rank", rank.to_string(), self.rank.to_string());
+        }
+        if (scale / self.scale() - 1.0).abs() > 1e-6 {
+            return differs("scale", scale.to_string(), self.scale().to_string());
+        }
+        let names = |projections: Vec<Projection>| {
+            projections.into_iter().map(Projection::name).collect::<Vec<_>>().join(", ")
+        };
+        let (known, asked) = (names(targets), names(self.targets.projections().collect()));
+        if known == asked { Ok(()) } else { differs("target modules", known, asked) }
+    }
+
     /// What `B A` is multiplied by.
     pub(crate) fn scale(&self) -> f64 {
         match self.scaling {
@@ -199,7 +230,9 @@ impl TryFrom<TargetsInFile> for Targets {
         match targets {
             TargetsInFile::Word(word) if word == ALL_LINEAR => Ok(Self::AllLinear),
             TargetsInFile::Word(word) => Err(SettingError::UnknownTarget(word)),
-            TargetsInFile::Names(names) => names.into_iter().map(of_name).collect::<Result<_, _>>().map(Self::Some),
+            TargetsInFile::Names(names) => {
+                names.into_iter().map(of_name).collect::<Result<_, _>>().map(Self::Some)
+            }
         }
     }
 }
@@ -305,16 +338,18 @@ pub enum SettingError {
     )]
     UnknownTarget(String),
     /// A factor that is not above 0.
-    #[error("lora.rate_of_b is {0}; it must be above 0: 1 where A and B have one learning rate, 16 is usual where not")]
+    #[error(
+        "lora.rate_of_b is {0}; it must be above 0: 1 where A and B have one learning rate, 16 is usual where not"
+    )]
     RateOfB(f64),
     /// The model's own adapter is not one of these settings.
     #[error(
-        "the model has an adapter whose {what} is {known}, and lora asks for {asked}; give the same, or merge the adapter first \
+        "the adapter to go on from has the {what} {known}, and lora asks for {asked}; give the same, or merge the adapter first \
          (`lancer convert`)"
     )]
     OtherAdapter {
         /// In what they differ.
-        what: String,
+        what: &'static str,
         /// The adapter's.
         known: String,
         /// The settings'.
@@ -339,7 +374,10 @@ mod tests {
         let settings: TrainSettings = serde_json::from_str(text).unwrap();
         let lora = settings.adapters().unwrap();
         assert_eq!((&lora.targets, lora.scale()), (&Targets::AllLinear, 4.0));
-        assert_eq!(serde_json::from_str::<TrainSettings>(&serde_json::to_string(&settings).unwrap()).unwrap(), settings);
+        assert_eq!(
+            serde_json::from_str::<TrainSettings>(&serde_json::to_string(&settings).unwrap()).unwrap(),
+            settings
+        );
         assert!(serde_json::from_str::<TrainSettings>(r#"{"rnak": 4}"#).is_err());
         assert!(serde_json::from_str::<TrainSettings>(r#"{"method": {"lora": {"rnak": 4}}}"#).is_err());
     }

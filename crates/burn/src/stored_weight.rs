@@ -57,13 +57,6 @@ impl StoredWeight {
         self.blocks().columns()
     }
 
-    /// All weights, `[outputs, inputs]`.
-    pub(crate) fn dequantised(&self) -> Vec<f32> {
-        let mut weights = vec![0.0; self.size()];
-        self.blocks().dequantise_rows(0..self.outputs(), &mut weights);
-        weights
-    }
-
     /// The weights of some outputs, `[outputs, inputs]`.
     pub(crate) fn rows(&self, outputs: Range<usize>) -> Tensor<2> {
         let shape = [outputs.len(), self.inputs()];

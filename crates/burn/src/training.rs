@@ -15,15 +15,15 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use lancer_backend::{
-    Grammars, Learner, LearnerError, Message, StepReport, StepSettings, Tokenizer, TrainingSequence,
-    WeightFormat, check_weights,
+    BackendError, Grammars, Learner, LearnerError, Message, StepReport, StepSettings, Tokenizer,
+    TrainingSequence, WeightFormat, check_weights,
 };
 use lancer_model::Model;
 
 pub(crate) use self::adamw::Update;
 use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
 use crate::{
-    BurnBackend, BurnSettings, DeviceError,
+    BurnBackend, BurnSettings,
     device::DeviceInUse,
     numbers::matrix,
     reading::Reading,
@@ -110,15 +110,27 @@ impl BurnLearner {
         })
     }
 
-    /// The model as it is now, ready to run where it was trained: the same weights, adapters merged. What training needed is
-    /// freed. `settings` say how it is run, but not on which device.
-    pub fn into_backend(self, settings: &BurnSettings) -> Result<BurnBackend, DeviceError> {
-        let settings = BurnSettings { device: self.settings.device, ..*settings };
-        settings.device.check_weights(settings.weights)?;
-        let Self { model, transformer, optimizer, gradients, last, .. } = self;
+    /// The model as it is now, ready to run where it was trained: the same weights, or the base with the adapters merged. What
+    /// training needed is freed. `settings` say how it is run, but not on which device.
+    ///
+    /// # Errors
+    /// [`BackendError::Load`] where the device cannot run such weights, or the base cannot be read again.
+    pub fn into_backend(self, settings: &BurnSettings) -> Result<BurnBackend, BackendError> {
+        let running = BurnSettings { device: self.settings.device, ..*settings };
+        let path = self.model.path().to_owned();
+        let failed = |source| BackendError::Load { path: path.clone(), source };
+        running.device.check_weights(running.weights).map_err(|error| failed(error.into()))?;
+        let Self { model, transformer, optimizer, gradients, last, settings, .. } = self;
         // Before the weights are merged and turned, which takes memory.
         drop((optimizer, gradients, last));
-        Ok(BurnBackend::new(model, transformer.for_inference(settings.weights), &settings))
+        let Some(lora) = settings.adapters() else {
+            return Ok(BurnBackend::new(model, transformer.for_inference(running.weights), &running));
+        };
+        // As the adapter would be loaded from its file, so that a run that is gone on with computes the same.
+        let adapter = adapter::trained(&transformer, lora);
+        drop(transformer);
+        let model = model.adapted(adapter).map_err(|error| failed(error.into()))?;
+        BurnBackend::over(model, &running)
     }
 
     /// The settings it was loaded with.

@@ -189,22 +189,16 @@ impl Transformer {
         copy
     }
 
-    /// The same model for inference with such weights: adapters merged, nothing trained, layers and head in the order of
-    /// loaded ones.
+    /// The same model without adapters for inference with such weights: nothing trained, layers and head in the order of loaded
+    /// ones.
     pub(crate) fn for_inference(mut self, weights: Weights) -> Self {
-        self.blocks.iter_mut().for_each(Block::merge);
         for parameter in self.parameters_mut() {
             parameter.training = Training::Frozen;
         }
         match weights {
             Weights::F32 => {
                 let order = Order::of_inference(&self.device());
-                let tied = self.head.is_none();
-                // An embedding is looked up, whichever its order; a matrix as in its file becomes 32-bit floats.
-                self.embedding.order(if tied { order } else { Order::AsInFiles });
-                if let Some(head) = &mut self.head {
-                    head.order(order);
-                }
+                self.head.as_mut().unwrap_or(&mut self.embedding).order(order);
                 self.blocks.iter_mut().flat_map(Block::matrices_mut).for_each(|matrix| matrix.order(order));
             }
             Weights::Bf16 => {
@@ -215,11 +209,9 @@ impl Transformer {
         self
     }
 
-    /// A matrix or vector under its Hugging Face name, adapters merged.
-    pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
-        let merged = self.blocks.iter().find_map(|block| block.merged(name));
-        let outer = || self.outer().find(|matrix| matrix.name() == Some(name)).and_then(Matrix::widened);
-        merged.or_else(outer).or_else(|| self.parameters().into_iter().find(|parameter| parameter.name == name).cloned())
+    /// A matrix or vector under its Hugging Face name.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters().into_iter().find(|parameter| parameter.name == name)
     }
 
     /// Number of weights, without adapters.

@@ -13,12 +13,12 @@ use std::{
 };
 
 use lancer_backend::{
-    Backend, Continuation, Learner, LearnerError, Message, Prompt, ScoreRequest, StepSettings, TrainingSequence,
-    WeightFormat,
+    Backend, Continuation, Learner, LearnerError, Message, Prompt, ScoreRequest, StepSettings,
+    TrainingSequence, WeightFormat,
 };
 use lancer_burn::{
-    Activations, BurnBackend, BurnLearner, BurnSettings, LoraSettings, Products, Projection, Scaling, Targets,
-    TrainSettings,
+    Activations, BurnBackend, BurnLearner, BurnSettings, LoraSettings, Products, Projection, Scaling,
+    Targets, TrainSettings,
 };
 use lancer_model::{Adapter, ConvertFormat, Model, convert};
 use lancer_prefer::{
@@ -85,7 +85,11 @@ fn settings_of(adapter: &Adapter, rate_of_b: f64) -> TrainSettings {
         alpha: adapter.scale.alpha,
         scaling: if adapter.scale.by_root { Scaling::RootOfRank } else { Scaling::Rank },
         // As a setting reads all of them.
-        targets: if targets.projections().count() == Projection::ALL.len() { Targets::AllLinear } else { targets },
+        targets: if targets.projections().count() == Projection::ALL.len() {
+            Targets::AllLinear
+        } else {
+            targets
+        },
         rate_of_b,
         ..LoraSettings::default()
     })
@@ -99,7 +103,8 @@ fn learner_of(run: &Run, name: &str) -> BurnLearner {
 }
 
 fn encoded(learner: &BurnLearner, examples: &[(String, String)]) -> Vec<TrainingSequence> {
-    let encode = |(prompt, response): &(String, String)| learner.encode(&[Message::user(prompt)], response).unwrap();
+    let encode =
+        |(prompt, response): &(String, String)| learner.encode(&[Message::user(prompt)], response).unwrap();
     examples.iter().map(encode).collect()
 }
 
@@ -153,7 +158,11 @@ fn log_probabilities_gradients_and_steps_are_pefts() {
                 moved / (1.0 - moved.abs())
             };
             let found: Vec<f32> = before[&parameter].iter().zip(&after).map(gradient).collect();
-            run.gradients[&parameter].assert_is(&found, 1e-4, &format!("{name}: the gradient of {parameter}"));
+            run.gradients[&parameter].assert_is(
+                &found,
+                1e-4,
+                &format!("{name}: the gradient of {parameter}"),
+            );
         }
 
         let mut learner = learner_of(run, name);
@@ -178,7 +187,11 @@ fn lora(rank: usize) -> LoraSettings {
 fn in_two_forms(folder: &Path) -> Vec<(String, PathBuf, PathBuf)> {
     let mut models = vec![("all block formats".to_owned(), fixture("burn/blocks.gguf"))];
     for name in ["tiny-llama", "tiny-qwen2", "tiny-gemma3"] {
-        let forms = [("half.gguf", ConvertFormat::Half), ("half", ConvertFormat::Half), ("q8_0.gguf", ConvertFormat::Q8_0)];
+        let forms = [
+            ("half.gguf", ConvertFormat::Half),
+            ("half", ConvertFormat::Half),
+            ("q8_0.gguf", ConvertFormat::Q8_0),
+        ];
         for (form, format) in forms {
             let path = folder.join(format!("{name}-{form}"));
             convert(&Model::open(&fixture(name)).unwrap(), &path, format).unwrap();
@@ -193,10 +206,14 @@ fn in_two_forms(folder: &Path) -> Vec<(String, PathBuf, PathBuf)> {
     models.into_iter().enumerate().map(widened).collect()
 }
 
-const TEXTS: [(&str, &str); 2] = [("Name a colour.", "Blue."), ("What is the capital of France?", "It is Rome.")];
+const TEXTS: [(&str, &str); 2] =
+    [("Name a colour.", "Blue."), ("What is the capital of France?", "It is Rome.")];
 
 fn batch(learner: &BurnLearner) -> Vec<TrainingSequence> {
-    TEXTS.iter().map(|(prompt, response)| learner.encode(&[Message::user(*prompt)], response).unwrap()).collect()
+    TEXTS
+        .iter()
+        .map(|(prompt, response)| learner.encode(&[Message::user(*prompt)], response).unwrap())
+        .collect()
 }
 
 #[test]
@@ -205,7 +222,8 @@ fn a_base_in_blocks_is_trained_over_as_its_weights_in_f32() {
     for (name, blocks, widened) in in_two_forms(folder.path()) {
         for dropout in [0.0, 0.3] {
             let settings = TrainSettings::lora(LoraSettings { dropout, ..lora(4) });
-            let [mut one, mut other] = [&blocks, &widened].map(|path| BurnLearner::load(path, &settings).unwrap());
+            let [mut one, mut other] =
+                [&blocks, &widened].map(|path| BurnLearner::load(path, &settings).unwrap());
             let batch = batch(&one);
             let config = Model::open(&blocks).unwrap().config().clone();
             // B is zero at first, and A then has no gradient.
@@ -216,7 +234,10 @@ fn a_base_in_blocks_is_trained_over_as_its_weights_in_f32() {
             let expected = numbers(&other, &config);
             for (parameter, found) in numbers(&one, &config) {
                 for (found, expected) in found.iter().zip(&expected[&parameter]) {
-                    assert!((found - expected).abs() < 1e-4, "{name}: {parameter}: {found}, expected {expected}");
+                    assert!(
+                        (found - expected).abs() < 1e-4,
+                        "{name}: {parameter}: {found}, expected {expected}"
+                    );
                 }
             }
             assert_close(&one.log_probs(&batch).unwrap(), &other.log_probs(&batch).unwrap(), 2e-4);
@@ -230,9 +251,11 @@ fn a_base_in_blocks_is_trained_over_as_its_weights_in_f32() {
         let rounded = TrainSettings { products: Products::Bf16, ..TrainSettings::lora(lora(4)) };
         let mut rounded = BurnLearner::load(&blocks, &rounded).unwrap();
         let batch = batch(&rounded);
-        let expected = BurnLearner::load(&widened, &TrainSettings::lora(lora(4))).unwrap().log_probs(&batch).unwrap();
+        let expected =
+            BurnLearner::load(&widened, &TrainSettings::lora(lora(4))).unwrap().log_probs(&batch).unwrap();
         assert_close(&rounded.log_probs(&batch).unwrap(), &expected, 0.15);
-        let loss = step(&mut rounded, &batch, &StepSettings { learning_rate: 1e-2, ..StepSettings::default() });
+        let loss =
+            step(&mut rounded, &batch, &StepSettings { learning_rate: 1e-2, ..StepSettings::default() });
         let later = step(&mut rounded, &batch, &StepSettings::default());
         assert!(later < loss, "{name}: {later} after {loss}");
     }
@@ -240,10 +263,10 @@ fn a_base_in_blocks_is_trained_over_as_its_weights_in_f32() {
 
 #[test]
 fn activations_that_are_made_again_are_the_same() {
-    for dropout in [0.0, 0.4] {
+    let dropping = TrainSettings::lora(LoraSettings { dropout: 0.4, ..lora(4) });
+    for settings in [TrainSettings::lora(lora(4)), dropping, TrainSettings::default()] {
         let trained = [Activations::Keep, Activations::Recompute, Activations::Auto].map(|activations| {
-            let settings = TrainSettings::lora(LoraSettings { dropout, ..lora(4) });
-            let settings = TrainSettings { activations, ..settings };
+            let settings = TrainSettings { activations, ..settings.clone() };
             let mut learner = BurnLearner::load(&fixture("burn/blocks.gguf"), &settings).unwrap();
             let batch = batch(&learner);
             for _ in 0..3 {
@@ -251,8 +274,8 @@ fn activations_that_are_made_again_are_the_same() {
             }
             learner.log_probs(&batch).unwrap()
         });
-        assert_eq!(trained[0], trained[1], "dropout {dropout}");
-        assert_eq!(trained[0], trained[2], "dropout {dropout}");
+        assert_eq!(trained[0], trained[1], "{settings:?}");
+        assert_eq!(trained[0], trained[2], "{settings:?}");
     }
 }
 
@@ -333,7 +356,8 @@ fn peft_loads_what_is_written() {
         learner.export_trained(&path, WeightFormat::F32).unwrap();
         let mut command = Command::new(&python);
         command.arg(fixture("burn/check_peft.py")).arg(fixture(name)).arg(&path);
-        let output = command.args(TEXTS.iter().flat_map(|(prompt, response)| [prompt, response])).output().unwrap();
+        let output =
+            command.args(TEXTS.iter().flat_map(|(prompt, response)| [prompt, response])).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
         let found: Vec<Vec<f32>> = serde_json::from_str(text.lines().last().unwrap()).unwrap();
@@ -369,7 +393,7 @@ fn an_adapter_of_another_base_is_refused() {
         _ => panic!("it was loaded"),
     };
     let error = refused(lora(8));
-    assert!(error.contains("rank is 4, and lora asks for 8"), "{error}");
+    assert!(error.contains("the rank 4, and lora asks for 8"), "{error}");
     let error = refused(LoraSettings { targets: [Projection::QProj].into(), ..lora(4) });
     assert!(error.contains("lora asks for q_proj"), "{error}");
 
@@ -433,7 +457,8 @@ fn preference_training_starts_from_the_fine_tuned_adapter() {
     let split = Split::train_only(&examples);
     let none = CheckpointPolicy::None;
     let report =
-        train_preference(&mut learner, split, &loss, &plan(), none, seed, &mut HashMap::new(), &mut ()).unwrap();
+        train_preference(&mut learner, split, &loss, &plan(), none, seed, &mut HashMap::new(), &mut ())
+            .unwrap();
     let losses: Vec<f64> = report.steps.iter().map(|step| step.loss).collect();
     assert_eq!(losses.len(), 2);
     assert!((losses[0] - std::f64::consts::LN_2).abs() < 1e-5, "{losses:?}");

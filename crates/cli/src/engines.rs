@@ -278,6 +278,14 @@ impl Engines for RunEngines {
         check_learner(settings)
     }
 
+    fn check_both_learners(
+        &self,
+        sft: &toml::Table,
+        preference: &toml::Table,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        burn::check_both_learners(sft, preference)
+    }
+
     fn learner(
         &mut self,
         model: &Path,

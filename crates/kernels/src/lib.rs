@@ -1,6 +1,7 @@
 //! Operations of language models over slices, without a tensor library.
 //!
-//! * [`multiply`] is the product of two matrices of 32-bit floats on strides, in the thread that asks for it.
+//! * [`multiply`] is the product of two matrices of 32-bit floats on strides, in the thread that asks for it;
+//!   [`multiply_in_threads`] takes all of them.
 //! * [`BlockMatrix`] is a matrix of weights in one of ggml's formats ([`BlockFormat`]), as it is in a file.
 //!   [`multiply_blocks`] and [`multiply_blocks_back`] are the products with it, forward and for the gradient of what it is
 //!   multiplied with: some of its rows are dequantised at a time, and the whole never is.
@@ -23,9 +24,10 @@ mod blocks;
 mod multiply;
 
 pub use blocks::{
-    BlockError, BlockFormat, BlockMatrix, RowOrder, dequantise, multiply_blocks, multiply_blocks_back, quantise_q8_0,
+    BlockError, BlockFormat, BlockMatrix, RowOrder, dequantise, multiply_blocks, multiply_blocks_back,
+    quantise_q8_0,
 };
-pub use multiply::{Matrix, MatrixMut, Write, multiply};
+pub use multiply::{Matrix, MatrixMut, Write, multiply, multiply_in_threads};
 
 /// The example of the crate's README.
 #[cfg(doctest)]

@@ -1,4 +1,4 @@
-//! The product of two matrices that stand in memory with steps from number to number, in the thread that asks for it.
+//! The product of two matrices that stand in memory with steps from number to number.
 
 /// A matrix whose number `[row, column]` stands at `row · steps[0] + column · steps[1]`.
 #[derive(Clone, Copy)]
@@ -54,8 +54,30 @@ fn assert_is_within(numbers: usize, [rows, columns]: [usize; 2], step: usize) {
     assert!(rows == 0 || needed <= numbers, "{needed} numbers, not {numbers}");
 }
 
-/// Writes `one · two`.
+/// Writes `one · two`, in the thread that asks for it.
+///
+/// # Panics
+/// Where the sizes do not fit each other.
 pub fn multiply(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: Write) {
+    multiply_with(one, two, output, write, gemm::Parallelism::None);
+}
+
+/// As [`multiply`], in all of rayon's threads; their number changes no result.
+///
+/// # Panics
+/// Where the sizes do not fit each other.
+pub fn multiply_in_threads(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: Write) {
+    // 0 stands for all of them.
+    multiply_with(one, two, output, write, gemm::Parallelism::Rayon(0));
+}
+
+fn multiply_with(
+    one: Matrix<'_>,
+    two: Matrix<'_>,
+    output: MatrixMut<'_>,
+    write: Write,
+    threads: gemm::Parallelism,
+) {
     assert_eq!(one.columns, two.rows, "as many columns as the other has rows");
     let MatrixMut { numbers, rows, columns, step } = output;
     assert_eq!([rows, columns], [one.rows, two.columns], "the product's size");
@@ -83,7 +105,7 @@ pub fn multiply(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: 
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            threads,
         );
     }
 }
@@ -102,14 +124,15 @@ mod tests {
         #[test]
         fn it_is_the_sum_of_products(
             rows in 0_usize..20, inner in 0_usize..20, columns in 0_usize..20, apart in 0_usize..5, adds: bool,
-            transposes: bool,
+            transposes: bool, threads: bool,
         ) {
             let shape = if transposes { [columns, inner] } else { [inner, columns] };
             let (one, two) = (waves(rows * (inner + apart), 0.1), waves(shape[0] * (shape[1] + apart), 0.2));
             let before = waves(rows * (columns + apart), 0.3);
             let mut found = before.clone();
             let second = Matrix::new(&two, shape, shape[1] + apart);
-            multiply(
+            let product = if threads { multiply_in_threads } else { multiply };
+            product(
                 Matrix::new(&one, [rows, inner], inner + apart),
                 if transposes { second.transposed() } else { second },
                 MatrixMut::new(&mut found, [rows, columns], columns + apart),

@@ -33,8 +33,12 @@ fn blocks(format: BlockFormat, count: usize, seed: u64) -> Vec<u8> {
         state
     };
     let halves: &[usize] = match format {
-        BlockFormat::F32 => return (0..count).flat_map(|_| ((next() % 2001) as f32 / 1000.0 - 1.0).to_le_bytes()).collect(),
-        BlockFormat::F16 | BlockFormat::BF16 | BlockFormat::Q4_0 | BlockFormat::Q5_0 | BlockFormat::Q8_0 => &[0],
+        BlockFormat::F32 => {
+            return (0..count).flat_map(|_| ((next() % 2001) as f32 / 1000.0 - 1.0).to_le_bytes()).collect();
+        }
+        BlockFormat::F16 | BlockFormat::BF16 | BlockFormat::Q4_0 | BlockFormat::Q5_0 | BlockFormat::Q8_0 => {
+            &[0]
+        }
         BlockFormat::Q4_1 | BlockFormat::Q5_1 | BlockFormat::Q4K | BlockFormat::Q5K => &[0, 2],
         BlockFormat::Q6K => &[208],
     };
@@ -53,11 +57,13 @@ fn blocks(format: BlockFormat, count: usize, seed: u64) -> Vec<u8> {
 #[test]
 fn every_format_is_read_as_gguf_reads_it() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/kernels"));
-    let known: BTreeMap<String, Known> = serde_json::from_slice(&fs::read(folder.join("blocks.json")).unwrap()).unwrap();
+    let known: BTreeMap<String, Known> =
+        serde_json::from_slice(&fs::read(folder.join("blocks.json")).unwrap()).unwrap();
     assert_eq!(known.len(), FORMATS.len());
     for (name, format) in FORMATS {
         let Known { bytes, weights } = &known[name];
-        let bytes: Vec<u8> = (0..bytes.len() / 2).map(|i| u8::from_str_radix(&bytes[2 * i..2 * i + 2], 16).unwrap()).collect();
+        let bytes: Vec<u8> =
+            (0..bytes.len() / 2).map(|i| u8::from_str_radix(&bytes[2 * i..2 * i + 2], 16).unwrap()).collect();
         let matrix = BlockMatrix::new(format, [2, weights.len() / 2], &bytes).unwrap();
         let mut found = vec![0.0; weights.len()];
         matrix.dequantise_rows(0..2, &mut found);
@@ -148,7 +154,8 @@ fn panels_make_up_the_matrix() {
     let expected: Vec<f64> = (0..3 * inputs)
         .map(|place| {
             let (row, input) = (place / inputs, place % inputs);
-            let terms = (0..outputs).map(|i| f64::from(by_output[row * outputs + i]) * f64::from(all[i * inputs + input]));
+            let terms = (0..outputs)
+                .map(|i| f64::from(by_output[row * outputs + i]) * f64::from(all[i * inputs + input]));
             terms.sum()
         })
         .collect();

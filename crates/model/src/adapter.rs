@@ -69,8 +69,12 @@ impl Adapter {
 
     /// Reads a PEFT folder or a GGUF adapter, and checks that it is one for a base of this shape.
     pub fn open(path: &Path, config: &Config) -> Result<Self, ModelError> {
-        let adapter = if path.is_dir() { peft::read(path)? } else { gguf::read(path, config)? };
+        let is_folder = path.is_dir();
+        let mut adapter = if is_folder { peft::read(path)? } else { gguf::read(path, config)? };
         adapter.check(path, config)?;
+        if !is_folder {
+            gguf::reorder(&mut adapter, config);
+        }
         Ok(adapter)
     }
 
@@ -96,13 +100,19 @@ impl Adapter {
     }
 
     /// Checks that it is one for a model of this shape; `path` is the adapter's.
-    fn check(&self, path: &Path, config: &Config) -> Result<(), ModelError> {
+    pub(crate) fn check(&self, path: &Path, config: &Config) -> Result<(), ModelError> {
         let wrong = |reason: String| ModelError::Adapter { path: path.into(), reason };
+        let AdapterScale { rank, alpha, .. } = self.scale;
+        if rank == 0 || !(alpha > 0.0 && alpha.is_finite()) {
+            return Err(wrong(format!("its rank is {rank} and its alpha {alpha}; both must be above 0")));
+        }
         for (module, pair) in &self.pairs {
             let part = module.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
-            let in_model = part.filter(|(layer, _)| layer.parse().is_ok_and(|layer: usize| layer < config.layers));
+            let in_model =
+                part.filter(|(layer, _)| layer.parse().is_ok_and(|layer: usize| layer < config.layers));
             let shape = in_model.and_then(|(_, part)| config.tensor_shape(&format!("{part}.weight")));
-            let Some([output, input]) = shape.as_deref().and_then(|shape| <[usize; 2]>::try_from(shape).ok()) else {
+            let Some([output, input]) = shape.as_deref().and_then(|shape| <[usize; 2]>::try_from(shape).ok())
+            else {
                 return Err(wrong(format!(
                     "it changes `{module}`, and the base has no such matrix; the adapter is of another base"
                 )));
@@ -121,13 +131,29 @@ impl Adapter {
 
     /// Adds the pair of this tensor, if it has one, to its weights.
     pub(crate) fn merge_into(&self, name: &str, weights: &mut Tensor) {
+        if let Some(pair) = name.strip_suffix(".weight").and_then(|module| self.pair(module)) {
+            pair.merge_into(self.scale.factor(), weights);
+        }
+    }
+}
+
+impl AdapterPair {
+    /// Adds `factor · B A` to the weights `[output, input]` beside which it is. Whatever merges adapters does it by this, so that
+    /// the same adapter makes the same weights to the last bit.
+    ///
+    /// # Panics
+    /// Where it is not one for a matrix of this shape.
+    pub fn merge_into(&self, factor: f64, weights: &mut Tensor) {
         /// Rows of weights that one thread takes at a time.
         const ROWS: usize = 64;
-        let Some(pair) = name.strip_suffix(".weight").and_then(|module| self.pair(module)) else { return };
-        let (rank, inputs) = (self.scale.rank, weights.shape[1]);
-        let scale = self.scale.factor() as f32;
-        let down: Vec<f32> = pair.down.data.iter().map(|number| number * scale).collect();
-        let rows = weights.data.par_chunks_mut(ROWS * inputs).zip(pair.up.data.par_chunks(ROWS * rank));
+        let (rank, inputs) = (self.down.shape[0], weights.shape[1]);
+        assert_eq!(
+            [self.up.shape[0], rank, inputs],
+            [weights.shape[0], self.up.shape[1], self.down.shape[1]],
+            "matrices that fit each other"
+        );
+        let down: Vec<f32> = self.down.data.iter().map(|number| number * factor as f32).collect();
+        let rows = weights.data.par_chunks_mut(ROWS * inputs).zip(self.up.data.par_chunks(ROWS * rank));
         rows.for_each(|(weights, up)| {
             let rows = up.len() / rank;
             multiply(

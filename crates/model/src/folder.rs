@@ -51,8 +51,9 @@ pub(crate) fn write_text_files(
 ) -> Result<(), ModelError> {
     Place::folder(to, Existing::Kept)?.write(|folder| {
         fs::create_dir(folder).map_err(|source| failed(to, source))?;
-        let write =
-            |file: &str, text: String| fs::write(folder.join(file), text).map_err(|source| failed(to, source));
+        let write = |file: &str, text: String| {
+            fs::write(folder.join(file), text).map_err(|source| failed(to, source))
+        };
         let tokenizer = model.tokenizer();
         write("tokenizer.json", tokenizer.to_json(to)?)?;
         write("tokenizer_config.json", pretty(&tokenizer.to_config_json(model.config().context_length)))?;

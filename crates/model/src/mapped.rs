@@ -57,7 +57,8 @@ pub(crate) struct Maps(Mutex<HashMap<PathBuf, Arc<Mmap>>>);
 impl Maps {
     /// A matrix of a file.
     pub(crate) fn matrix(&self, name: &str, stored: &Stored<'_>) -> Result<StoredMatrix, ModelError> {
-        let wrong = |reason: String| ModelError::Tensor { path: stored.path.into(), tensor: name.into(), reason };
+        let wrong =
+            |reason: String| ModelError::Tensor { path: stored.path.into(), tensor: name.into(), reason };
         let &[rows, columns] = stored.shape else {
             return Err(wrong(format!("its shape {:?} is that of no matrix", stored.shape)));
         };

@@ -66,7 +66,8 @@ impl Model {
     /// The model with an adapter over it, which is checked to be of this base. It is then opened as the adapter's path would be.
     pub fn with_adapter(mut self, path: &Path) -> Result<Self, ModelError> {
         if let Some(known) = &self.adapter {
-            let reason = format!("the model has the adapter {} already; merge that first", known.path.display());
+            let reason =
+                format!("the model has the adapter {} already; merge that first", known.path.display());
             return Err(ModelError::Adapter { path: path.into(), reason });
         }
         let adapter = Adapter::open(path, &self.config)?;
@@ -75,6 +76,13 @@ impl Model {
         }
         self.adapter = Some(OpenAdapter { path: path.into(), adapter });
         Ok(self)
+    }
+
+    /// The model with an adapter that is in memory over its base, such as one that was trained, in place of its own.
+    pub fn adapted(self, adapter: Adapter) -> Result<Self, ModelError> {
+        let path = self.path().to_owned();
+        adapter.check(&path, &self.config)?;
+        Ok(Self { adapter: Some(OpenAdapter { path, adapter }), ..self })
     }
 
     fn open_base(path: &Path) -> Result<Self, ModelError> {
@@ -203,8 +211,8 @@ impl Model {
             Weights::Gguf(file) => names::to_gguf(name, &self.config)
                 .and_then(|gguf| file.stored(&gguf, gguf_weights::order(name, &self.config))),
         };
-        let stored = stored
-            .ok_or_else(|| ModelError::NoTensor { path: self.path.clone(), tensor: name.into() })?;
+        let stored =
+            stored.ok_or_else(|| ModelError::NoTensor { path: self.path.clone(), tensor: name.into() })?;
         self.maps.matrix(name, &stored)
     }
 

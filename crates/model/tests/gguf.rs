@@ -10,7 +10,7 @@ use std::{
 
 use lancer_model::{
     ModelError, Tensor,
-    gguf::{self, GgufFile, GgufFormat, GgufTensor, Metadata, BlockFormat, Value},
+    gguf::{self, BlockFormat, GgufFile, GgufFormat, GgufTensor, Metadata, Value},
 };
 use proptest::prelude::*;
 

@@ -93,7 +93,11 @@ pub(crate) trait Derived: Fused {
     ) -> [Option<FloatTensor<Self>>; 2];
 
     /// The gradient by states.
-    fn stored_back(by_output: FloatTensor<Self>, weight: Arc<StoredWeight>, products: Products) -> FloatTensor<Self>;
+    fn stored_back(
+        by_output: FloatTensor<Self>,
+        weight: Arc<StoredWeight>,
+        products: Products,
+    ) -> FloatTensor<Self>;
 
     /// As [`adapted_kept`](Self::adapted_kept).
     fn adapted_stored_kept(
@@ -235,7 +239,8 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         gate: Option<Gated>,
     ) -> FloatTensor<Self> {
         let guards = [states.node(), down.node(), up.node()];
-        let prepared = AdaptedStoredBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
+        let prepared =
+            AdaptedStoredBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
         let [states, down, up] = [states, down, up].map(FloatTensor::<Self>::into_primitive);
         match prepared {
             OpsKind::Tracked(prep) => {

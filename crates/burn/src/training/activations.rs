@@ -9,7 +9,7 @@ use lancer_memory::available_memory;
 use lancer_model::Config;
 
 use super::packed::Packed;
-use crate::settings::Activations;
+use crate::{settings::Activations, transformer::Transformer};
 
 /// The part of the memory there is that activations may take, as a divisor: the backward pass makes gradients beside them.
 const PART: u64 = 2;
@@ -23,12 +23,14 @@ pub(super) enum Keeping {
 
 impl Keeping {
     /// As the settings say; where they leave it to the memory, everything if there is room for it. Both give the same numbers.
-    pub(super) fn of(activations: Activations, config: &Config, packed: &Packed) -> Self {
+    pub(super) fn of(activations: Activations, transformer: &Transformer, packed: &Packed) -> Self {
         match activations {
             Activations::Keep => Self::Everything,
             Activations::Recompute => Self::Inputs,
+            // A card's free memory is not known here.
+            Activations::Auto if !transformer.is_here() => Self::Everything,
             Activations::Auto => {
-                let needed = bytes_of_everything(config, packed.tokens.len());
+                let needed = bytes_of_everything(&transformer.config, packed.tokens.len());
                 let is_room = available_memory().is_none_or(|available| needed <= available / PART);
                 if is_room { Self::Everything } else { Self::Inputs }
             }

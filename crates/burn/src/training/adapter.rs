@@ -8,7 +8,7 @@ use lancer_model::{Adapter, AdapterBase, AdapterPair, AdapterScale, ModelError, 
 use super::BurnLearner;
 use crate::{
     settings::{LoraSettings, Projection, Scaling, SettingError},
-    transformer::Parameter,
+    transformer::{Parameter, Transformer},
 };
 
 /// What a parameter's name has after the name of its matrix.
@@ -16,34 +16,18 @@ const A: &str = ".lora_A.weight";
 
 /// Checks that training with these settings can go on from an adapter.
 pub(super) fn check_settings(adapter: &Adapter, lora: &LoraSettings) -> Result<(), SettingError> {
-    let differs = |what: &str, known: String, asked: String| {
-        Err(SettingError::OtherAdapter { what: what.into(), known, asked })
-    };
-    if adapter.scale.rank != lora.rank {
-        return differs("rank", adapter.scale.rank.to_string(), lora.rank.to_string());
-    }
-    let (known, asked) = (adapter.scale.factor(), lora.scale());
-    if (known / asked - 1.0).abs() > 1e-6 {
-        return differs("scale", known.to_string(), asked.to_string());
-    }
     let of_adapter = |projection: &Projection| {
         adapter.pairs.keys().any(|module| module.ends_with(&format!(".{}", projection.module())))
     };
-    let names = |projections: Vec<Projection>| {
-        projections.into_iter().map(Projection::name).collect::<Vec<_>>().join(", ")
-    };
-    let known = names(Projection::ALL.into_iter().filter(of_adapter).collect());
-    let asked = names(lora.targets.projections().collect());
-    if known != asked {
-        return differs("target modules", known, asked);
-    }
-    Ok(())
+    let targets = Projection::ALL.into_iter().filter(of_adapter).collect();
+    lora.check_shape(adapter.scale.rank, adapter.scale.factor(), targets)
 }
 
 /// Writes the adapters alone: a GGUF adapter if `path` ends in `.gguf`, otherwise a PEFT folder.
 pub(super) fn export(learner: &BurnLearner, lora: &LoraSettings, path: &Path) -> Result<(), LearnerError> {
     let write = || -> Result<(), ModelError> {
-        let adapter = trained(learner, lora)?;
+        let base = Some(AdapterBase::of(learner.model.base_path())?);
+        let adapter = Adapter { base, ..trained(&learner.transformer, lora) };
         if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf")) {
             adapter.write_gguf(learner.model.config(), path)
         } else {
@@ -53,17 +37,31 @@ pub(super) fn export(learner: &BurnLearner, lora: &LoraSettings, path: &Path) ->
     write().map_err(|error| LearnerError::Export { path: path.into(), source: error.into() })
 }
 
-fn trained(learner: &BurnLearner, lora: &LoraSettings) -> Result<Adapter, ModelError> {
-    let tensor = |parameter: &Parameter| Tensor { shape: parameter.shape.clone(), data: parameter.in_files() };
-    let pairs = learner.transformer.adapters().map(|[down, up]| {
-        let module = down.name.strip_suffix(A).unwrap_or(&down.name).to_owned();
-        (module, AdapterPair { down: tensor(down), up: tensor(up) })
-    });
+/// The adapters as they are now. Their base is not noted.
+pub(super) fn trained(transformer: &Transformer, lora: &LoraSettings) -> Adapter {
+    let pairs = transformer.adapters().map(|parameters| (module(parameters).to_owned(), as_pair(parameters)));
     let by_root = lora.scaling == Scaling::RootOfRank;
-    Ok(Adapter {
+    Adapter {
         scale: AdapterScale { rank: lora.rank, alpha: lora.alpha, by_root },
         pairs: pairs.collect(),
         dropout: lora.dropout,
-        base: Some(AdapterBase::of(learner.model.base_path())?),
-    })
+        base: None,
+    }
+}
+
+/// The adapter beside the weights of this name, if there is one.
+pub(super) fn pair(learner: &BurnLearner, weights: &str) -> Option<AdapterPair> {
+    let of = weights.strip_suffix(".weight")?;
+    learner.transformer.adapters().find(|&parameters| module(parameters) == of).map(as_pair)
+}
+
+/// The name of the matrix beside which an adapter is.
+fn module<'a>([down, _]: [&'a Parameter; 2]) -> &'a str {
+    down.name.strip_suffix(A).unwrap_or(&down.name)
+}
+
+fn as_pair(parameters: [&Parameter; 2]) -> AdapterPair {
+    let [down, up] =
+        parameters.map(|parameter| Tensor { shape: parameter.shape.clone(), data: parameter.in_files() });
+    AdapterPair { down, up }
 }

@@ -59,7 +59,7 @@ impl Kept {
         let layout = layout(transformer, packed);
         let mut pass = Pass { layout: &layout, cache: None, products, dropping };
         let embeddings = transformer.embed(&packed.tokens);
-        match Keeping::of(settings.activations, &transformer.config, packed) {
+        match Keeping::of(settings.activations, transformer, packed) {
             Keeping::Everything => {
                 let watched = transformer.watched();
                 let embeddings =

@@ -104,17 +104,6 @@ impl Block {
             .chain(self.attention.norm_weights())
     }
 
-    /// Adds the adapters to their weights.
-    pub(crate) fn merge(&mut self) {
-        let (linears, _) = self.attention.parts_mut();
-        linears.into_iter().chain(self.mlp.linears_mut()).for_each(Linear::merge);
-    }
-
-    /// The matrix of this name with its adapter added, if one of this layer has the name.
-    pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
-        self.linears().find_map(|linear| linear.merged(name))
-    }
-
     fn linears(&self) -> impl Iterator<Item = &Linear> {
         self.attention.linears().into_iter().chain(self.mlp.linears())
     }

@@ -152,25 +152,6 @@ impl Linear {
         self.matrix.size() + self.bias.as_ref().map_or(0, Parameter::size)
     }
 
-    /// The weight of this name in 32-bit floats with its adapter added, if it is this one and has an adapter or is not a parameter.
-    pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
-        if self.matrix.name()? != name {
-            return None;
-        }
-        let weight = self.matrix.widened()?;
-        Some(match &self.adapter {
-            Some(adapter) => weight.with_value(weight.value.clone() + adapter.product()),
-            None => weight,
-        })
-    }
-
-    /// Adds the adapter to the weight.
-    pub(crate) fn merge(&mut self) {
-        if let Some(adapter) = self.adapter.take() {
-            self.matrix.add(adapter.product());
-        }
-    }
-
     /// The parameters of the adapter, `A` and `B`.
     pub(crate) fn adapter(&self) -> Option<[&Parameter; 2]> {
         self.adapter.as_ref().map(|adapter| [&adapter.down, &adapter.up])
@@ -208,11 +189,6 @@ impl Adapter {
             scale: lora.scale(),
             dropout: lora.dropout,
         }
-    }
-
-    /// What it adds to the weight, `[input, output]`.
-    fn product(&self) -> Tensor<2> {
-        product(self.down.value.clone(), self.up.value.clone(), Products::F32) * self.scale
     }
 
     /// What it adds to the layer's output.

@@ -2,10 +2,10 @@
 
 use std::{ops::Range, sync::Arc};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use lancer_backend::TokenId;
 
-use super::{Order, Parameter, Training};
+use super::{Order, Parameter};
 use crate::{
     product::product,
     rounded_weight::{RoundedWeight, States},
@@ -34,14 +34,8 @@ impl Matrix {
 
     /// The same matrix for inference, rounded.
     pub(crate) fn round(&mut self) {
-        match self {
-            Self::F32(parameter) => {
-                *self = Self::rounded(&parameter.name, &parameter.in_files(), &parameter.shape);
-            }
-            Self::Bf16(_) => {}
-            Self::Stored(weight) => {
-                *self = Self::rounded(&weight.name, &weight.dequantised(), &[weight.outputs(), weight.inputs()]);
-            }
+        if let Self::F32(parameter) = self {
+            *self = Self::rounded(&parameter.name, &parameter.in_files(), &parameter.shape);
         }
     }
 
@@ -53,22 +47,10 @@ impl Matrix {
         }
     }
 
-    /// The same matrix in 32-bit floats in this order, unless it is rounded.
+    /// The same matrix with its 32-bit floats in this order.
     pub(crate) fn order(&mut self, order: Order) {
-        match self {
-            Self::F32(parameter) => **parameter = parameter.ordered(order),
-            Self::Bf16(_) => {}
-            Self::Stored(weight) => *self = Self::F32(Box::new(widened(weight, order))),
-        }
-    }
-
-    /// Adds a matrix `[input, output]` to the weights, which become 32-bit floats.
-    pub(crate) fn add(&mut self, added: Tensor<2>) {
-        if let Self::Stored(weight) = self {
-            *self = Self::F32(Box::new(widened(weight, Order::Transposed)));
-        }
         if let Self::F32(parameter) = self {
-            parameter.update(|weight| weight + added);
+            **parameter = parameter.ordered(order);
         }
     }
 
@@ -87,24 +69,6 @@ impl Matrix {
             Self::F32(parameter) => parameter.shape[0],
             Self::Bf16(weight) => weight.outputs(),
             Self::Stored(weight) => weight.outputs(),
-        }
-    }
-
-    /// Its name, unless it is rounded.
-    pub(crate) fn name(&self) -> Option<&str> {
-        match self {
-            Self::F32(parameter) => Some(&parameter.name),
-            Self::Bf16(_) => None,
-            Self::Stored(weight) => Some(&weight.name),
-        }
-    }
-
-    /// Its weights in 32-bit floats, unless they are rounded.
-    pub(crate) fn widened(&self) -> Option<Parameter> {
-        match self {
-            Self::F32(parameter) => Some((**parameter).clone()),
-            Self::Bf16(_) => None,
-            Self::Stored(weight) => Some(widened(weight, Order::Transposed)),
         }
     }
 
@@ -159,10 +123,4 @@ impl Matrix {
             Self::Bf16(weight) => weight.product_of(&States::new(states.clone()), outputs),
         }
     }
-}
-
-/// The same weights in 32-bit floats.
-fn widened(weight: &StoredWeight, order: Order) -> Parameter {
-    let (name, shape) = (weight.name.clone(), vec![weight.outputs(), weight.inputs()]);
-    Parameter::new(name, shape, weight.dequantised(), order, Training::Frozen, &Device::flex())
 }

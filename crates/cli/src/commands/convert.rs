@@ -89,7 +89,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         let pairs = adapter.pairs.len();
         place.write(|to| {
             let is_file = place::is_gguf(path);
-            let written = if is_file { adapter.write_gguf(config, to) } else { adapter.write_folder(&model, to) };
+            let written =
+                if is_file { adapter.write_gguf(config, to) } else { adapter.write_folder(&model, to) };
             Ok::<_, Failure>(written?)
         })?;
         let result = json!({"path": path, "family": config.family.name(), "pairs": pairs});

@@ -41,6 +41,17 @@ pub(super) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error 
     Ok(())
 }
 
+pub(super) fn check_both_learners(
+    sft: &toml::Table,
+    preference: &toml::Table,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let [sft, preference]: [TrainSettings; 2] = [sft.clone().try_into()?, preference.clone().try_into()?];
+    let (Method::Lora(of_sft), Method::Lora(of_preference)) = (sft.method, preference.method) else {
+        return Ok(());
+    };
+    Ok(of_preference.check_goes_on_from(&of_sft)?)
+}
+
 pub(super) fn trains_adapters(settings: &toml::Table) -> bool {
     let settings = settings.clone().try_into();
     settings.is_ok_and(|settings: TrainSettings| matches!(settings.method, Method::Lora(_)))

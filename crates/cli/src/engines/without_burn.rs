@@ -30,3 +30,10 @@ pub(super) fn trained(_: &EngineOptions, _: Box<dyn Learner>) -> Option<Box<dyn 
 pub(super) fn trains_adapters(_: &toml::Table) -> bool {
     false
 }
+
+pub(super) fn check_both_learners(
+    _: &toml::Table,
+    _: &toml::Table,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    Err(missing("burn-cpu"))
+}

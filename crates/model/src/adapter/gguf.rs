@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use super::{Adapter, AdapterBase, AdapterPair, AdapterScale};
 use crate::{
-    Config, ModelError,
+    Config, ModelError, Tensor,
     gguf::{self, GgufFile, GgufFormat, GgufTensor, Metadata, Value},
     gguf_weights, names,
 };
@@ -20,7 +20,8 @@ const BASE_SHA256: &str = "lancer.base.sha256";
 /// Whether a file is a GGUF file that says that it is an adapter.
 pub(super) fn is_adapter(path: &Path) -> bool {
     let mut magic = [0; 4];
-    let is_gguf = File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok()) && magic == *b"GGUF";
+    let is_gguf =
+        File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok()) && magic == *b"GGUF";
     is_gguf && GgufFile::open(path).is_ok_and(|file| says_so(&file, path))
 }
 
@@ -28,6 +29,7 @@ fn says_so(file: &GgufFile, path: &Path) -> bool {
     matches!(file.metadata().text(path, TYPE), Ok(Some("adapter")))
 }
 
+/// The adapter as it is in the file: see [`reorder`].
 pub(super) fn read(path: &Path, config: &Config) -> Result<Adapter, ModelError> {
     let file = GgufFile::open(path)?;
     let wrong = |reason: String| ModelError::Adapter { path: path.into(), reason };
@@ -38,7 +40,9 @@ pub(super) fn read(path: &Path, config: &Config) -> Result<Adapter, ModelError> 
     let architecture = file.metadata().text(path, ARCHITECTURE)?.unwrap_or_default();
     if architecture != config.family.design().gguf {
         let of_base = config.family.design().gguf;
-        return Err(wrong(format!("it is for the architecture `{architecture}`, and the base is a `{of_base}`")));
+        return Err(wrong(format!(
+            "it is for the architecture `{architecture}`, and the base is a `{of_base}`"
+        )));
     }
     let mut pairs = BTreeMap::new();
     let mut rank = None;
@@ -53,8 +57,6 @@ pub(super) fn read(path: &Path, config: &Config) -> Result<Adapter, ModelError> 
             .and_then(|name| name.strip_suffix(".weight").map(str::to_owned))
             .ok_or_else(|| wrong(format!("it changes `{of}`, which lancer does not train")))?;
         let (down, up) = (file.tensor(name)?, file.tensor(&format!("{of}.lora_b"))?);
-        // The rows of the base's queries and keys may be in another order than Hugging Face's, and those of B with them.
-        let up = gguf_weights::read(up, &format!("{module}.weight"), config);
         let found = down.shape[0];
         if *rank.get_or_insert(found) != found {
             return Err(wrong(format!("the rank of `{of}` is {found}, and another's is not")));
@@ -65,6 +67,15 @@ pub(super) fn read(path: &Path, config: &Config) -> Result<Adapter, ModelError> 
     let base = base(&file, path)?;
     let scale = AdapterScale { rank, alpha, by_root: false };
     Ok(Adapter { scale, pairs, dropout: 0.0, base })
+}
+
+/// Brings the rows of each `B` into Hugging Face's order: GGUF files of some families have those of queries and keys in another.
+/// The shapes must have been checked.
+pub(super) fn reorder(adapter: &mut Adapter, config: &Config) {
+    for (module, pair) in &mut adapter.pairs {
+        let up = std::mem::replace(&mut pair.up, Tensor { shape: Vec::new(), data: Vec::new() });
+        pair.up = gguf_weights::read(up, &format!("{module}.weight"), config);
+    }
 }
 
 /// The base that a file names, if it does.

@@ -71,7 +71,8 @@ pub(super) fn read(folder: &Path) -> Result<Adapter, ModelError> {
         pairs.insert(module.strip_prefix(PREFIX).unwrap_or(module).to_owned(), pair);
     }
     if used != files.names().count() || pairs.is_empty() {
-        let reason = format!("{WEIGHTS} has {} tensors, {used} of them pairs of A and B", files.names().count());
+        let reason =
+            format!("{WEIGHTS} has {} tensors, {used} of them pairs of A and B", files.names().count());
         return Err(ModelError::Adapter { path: folder.into(), reason });
     }
     Ok(Adapter { scale, pairs, dropout: config.lora_dropout, base: AdapterBase::beside(folder)? })
@@ -104,7 +105,9 @@ impl PeftConfig {
             ("modules_to_save", is_set(&self.modules_to_save)),
         ];
         let (name, _) = others.into_iter().find(|(_, is_set)| *is_set)?;
-        Some(format!("{name} is set, which is not supported; merge the adapter with PEFT and take the merged model"))
+        Some(format!(
+            "{name} is set, which is not supported; merge the adapter with PEFT and take the merged model"
+        ))
     }
 }
 
@@ -119,7 +122,8 @@ pub(super) fn write(adapter: &Adapter, model: &Model, to: &Path) -> Result<(), M
             write(NOTE, json!(base))?;
         }
         let views = adapter.pairs.iter().flat_map(|(module, pair)| {
-            [(A, &pair.down), (B, &pair.up)].map(|(end, tensor)| (format!("{PREFIX}{module}{end}"), Floats(tensor)))
+            [(A, &pair.down), (B, &pair.up)]
+                .map(|(end, tensor)| (format!("{PREFIX}{module}{end}"), Floats(tensor)))
         });
         let information = Some(HashMap::from([("format".to_owned(), "pt".to_owned())]));
         safetensors::serialize_to_file(views, information, &folder.join(WEIGHTS))
@@ -128,7 +132,8 @@ pub(super) fn write(adapter: &Adapter, model: &Model, to: &Path) -> Result<(), M
 }
 
 fn config(adapter: &Adapter) -> Value {
-    let names = adapter.pairs.keys().map(|module| module.rsplit_once('.').map_or(&**module, |(_, name)| name));
+    let names =
+        adapter.pairs.keys().map(|module| module.rsplit_once('.').map_or(&**module, |(_, name)| name));
     let targets: BTreeSet<&str> = names.collect();
     let base = adapter.base.as_ref().map(|base| base.path.display().to_string());
     json!({

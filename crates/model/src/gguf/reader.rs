@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, Metadata, BlockFormat, Value};
+use super::{ALIGNMENT_KEY, BlockFormat, DEFAULT_ALIGNMENT, MAGIC, Metadata, Value};
 use crate::{ModelError, Tensor, mapped::Stored};
 use lancer_kernels::RowOrder;
 
@@ -266,7 +266,12 @@ impl Header<'_> {
         shape.reverse();
         let number = self.u32()?;
         let Some(kind) = BlockFormat::from_number(number) else {
-            return Err(wrong(self.path, format!("its storage type {number} cannot be read")));
+            let known = BlockFormat::ALL.map(|format| format!("{format:?}")).join(", ");
+            let reason = format!(
+                "its storage type {number} cannot be read or trained over; {known} can: take a file in one of them (llama.cpp's \
+                 llama-quantize writes them)"
+            );
+            return Err(wrong(self.path, reason));
         };
         let offset = self.u64()?;
         let weights = shape.iter().try_fold(1_u64, |product, &n| product.checked_mul(n));

@@ -9,7 +9,7 @@ use std::{
 use half::f16;
 use lancer_output::{Existing, Place};
 
-use super::{DEFAULT_ALIGNMENT, MAGIC, Metadata, BlockFormat, Value};
+use super::{BlockFormat, DEFAULT_ALIGNMENT, MAGIC, Metadata, Value};
 use crate::{ModelError, Tensor};
 
 /// How weights are stored. Tensors of one dimension (norms, biases) are always written as `F32`, and so are those whose

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{AttentionShape, ROWS, block::Block, many::scores};
-use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 use crate::{
     dot::dot,
     exp::exp,
     fused::{Reach, Reaches, tensor},
     numbers::{Floats, compact, slice},
 };
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 
 /// What the backward pass needs.
 #[derive(Debug, Clone)]
