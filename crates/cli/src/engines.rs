@@ -208,6 +208,11 @@ pub(crate) fn learner_schema() -> Option<serde_json::Value> {
     burn::learner_schema()
 }
 
+/// Whether training with these settings makes an adapter.
+pub(crate) fn trains_adapters(settings: &toml::Table) -> bool {
+    burn::trains_adapters(settings)
+}
+
 #[cfg(feature = "llama-cpp")]
 fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
     use lancer_llama_cpp::{LlamaCpp, LlamaCppSettings};
@@ -221,6 +226,8 @@ fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, 
         main_gpu: options.main_gpu,
         ..default
     };
+    // An adapter comes as a model that names its base (`lancer_model::Adapter::base_of`), and is merged into a file of its own. Where
+    // llama.cpp takes adapters beside their base, the base's file and `Adapter::write_gguf` go in here.
     Ok(Box::new(LlamaCpp::load(&crate::converted::as_gguf(model)?, &settings)?))
 }
 
@@ -285,6 +292,14 @@ impl Engines for RunEngines {
 
     fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
         check_learner(settings)
+    }
+
+    fn check_both_learners(
+        &self,
+        sft: &toml::Table,
+        preference: &toml::Table,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        burn::check_both_learners(sft, preference)
     }
 
     fn learner(

@@ -7,14 +7,13 @@ use lancer_backend::Seed;
 use lancer_evolve::with_changes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{engines::EngineOptions, failure::Failure};
+use crate::{converted::adapter_over, engines::EngineOptions, failure::Failure};
 
 /// The model and the engine that runs it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelOptions {
-    /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: ModelFiles,
     #[command(flatten)]
     pub(crate) engine: EngineOptions,
 }
@@ -22,9 +21,29 @@ pub(crate) struct ModelOptions {
 impl ModelOptions {
     /// The model's path.
     pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
-        match &self.model {
-            Some(path) => Ok(path.clone()),
-            None => default_model(),
+        self.files.path()
+    }
+}
+
+/// A base and perhaps an adapter over it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModelFiles {
+    /// A GGUF file, a Hugging Face folder, or an adapter that names its base; the default model that `cargo xtask setup` fetches
+    /// if left out.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) model: Option<PathBuf>,
+    /// An adapter over the model: a folder as PEFT has it, or a GGUF adapter.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) adapter: Option<PathBuf>,
+}
+
+impl ModelFiles {
+    /// The path of the model: the base's, or that of the adapter, which names its base.
+    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
+        let model = self.model.clone().map_or_else(default_model, Ok)?;
+        match &self.adapter {
+            None => Ok(model),
+            Some(adapter) => Ok(adapter_over(&model, adapter)?),
         }
     }
 }

@@ -25,6 +25,16 @@ pub trait Engines {
     /// built in. It is called before anything is done. The error names the setting and what it may be.
     fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>>;
 
+    /// Checks that preference training with the second of two checked tables can go on from what fine-tuning with the first makes.
+    fn check_both_learners(
+        &self,
+        sft: &toml::Table,
+        preference: &toml::Table,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let _ = (sft, preference);
+        Ok(())
+    }
+
     /// Loads a model to train it: the user's, or one that [`Learner::export`] wrote as a folder. `settings` is the
     /// recipe's `learner` table. `seed` decides what the engine draws at random.
     fn learner(

@@ -267,7 +267,14 @@ impl Recipe {
                 reason: error.to_string(),
             })?;
         }
-        Ok(())
+        if self.sft.max_examples == Some(0) || self.preference.max_pairs == Some(0) {
+            return Ok(());
+        }
+        let both = engines.check_both_learners(&self.sft.learner, &self.preference.learner);
+        both.map_err(|error| EvolveError::Recipe {
+            path: PathBuf::from("[sft.learner] and [preference.learner]"),
+            reason: error.to_string(),
+        })
     }
 
     /// Makes the paths of models, seeds and tasks absolute, those that are not being relative to `folder`. What is on a

@@ -190,7 +190,7 @@ fn name(file: &lancer_model::gguf::GgufFile, path: &Path) -> String {
 
 /// The storage type of most weights.
 fn format(file: &GgufFile) -> String {
-    let mut weights: Vec<(lancer_model::gguf::TensorType, usize)> = Vec::new();
+    let mut weights: Vec<(lancer_model::gguf::BlockFormat, usize)> = Vec::new();
     for tensor in file.tensors().values() {
         let count = tensor.shape.iter().product::<usize>();
         match weights.iter_mut().find(|(kind, _)| *kind == tensor.kind) {

@@ -16,6 +16,7 @@ use lancer_evolve::{
 use lancer_review::ModeSetting;
 
 use crate::{
+    converted::adapter_over,
     engines::{BackendName, RunEngines},
     failure::Failure,
     interrupt,
@@ -154,7 +155,7 @@ impl RecipeOptions {
             (None, Some(started)) => started,
             (None, None) => Recipe::default(),
         };
-        if let Some(model) = &self.model.model {
+        if let Some(model) = &self.model.files.model {
             recipe.model.clone_from(model);
         }
         if let Some(backend) = self.model.engine.backend {
@@ -187,6 +188,9 @@ impl RecipeOptions {
         let mut recipe = recipe.with(&self.set)?;
         if recipe.model.as_os_str().is_empty() {
             recipe.model = default_model()?;
+        }
+        if let Some(adapter) = &self.model.files.adapter {
+            recipe.model = adapter_over(&recipe.model, adapter)?;
         }
         if recipe.seeds.as_os_str().is_empty() {
             return Err(Failure::usage("no seeds: give a file of prompts and responses with --seeds FILE"));

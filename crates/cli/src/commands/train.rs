@@ -25,7 +25,7 @@ use crate::{
     engines::{self, EngineOptions},
     failure::Failure,
     interrupt,
-    options::{Changes, SeedOption, default_model},
+    options::{Changes, ModelFiles, SeedOption},
     output::Output,
     pairs::{read_pairs, read_preferences},
     place::{self, OverwriteOption},
@@ -46,11 +46,14 @@ pub(crate) enum Command {
 pub(crate) struct Arguments {
     /// What to train on: .jsonl, .json or .parquet.
     data: PathBuf,
-    /// Where the trained model goes: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder.
+    /// Where the trained model goes: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder. Where adapters are
+    /// trained, it is the adapter alone: a GGUF adapter, or a folder as PEFT has it.
     to: PathBuf,
-    /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    /// Where adapters are trained, write the whole model, adapters merged.
+    #[arg(long)]
+    merge: bool,
+    #[command(flatten)]
+    files: ModelFiles,
     /// A folder for checkpoints: where there is one, the training goes on from there. The folder belongs to one training: the
     /// same model, data, settings and seed.
     #[arg(long, value_name = "FOLDER")]
@@ -95,7 +98,7 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: SftSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
     engines::check_learner(&settings.learner).map_err(|error| wrong_learner(&*error))?;
-    let job = Job::new(arguments, output)?;
+    let job = Job::new(arguments, &settings.learner, output)?;
     let mut bars = Bars::new(output);
     let pairs = read_pairs(&arguments.data, &bars)?;
     let candidates: Vec<Candidate<'_>> =
@@ -134,7 +137,7 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let settings: PreferenceSettings = arguments.changes.applied()?;
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
     engines::check_learner(&settings.learner).map_err(|error| wrong_learner(&*error))?;
-    let job = Job::new(arguments, output)?;
+    let job = Job::new(arguments, &settings.learner, output)?;
     let mut bars = Bars::new(output);
     let examples: Vec<PreferenceExample> = read_preferences(&arguments.data, &bars)?
         .into_iter()
@@ -233,8 +236,8 @@ struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// Checks where the model is to be written.
-    fn new(arguments: &'a Arguments, output: Output) -> Result<Self, Failure> {
-        let model = arguments.model.clone().map_or_else(default_model, Ok)?;
+    fn new(arguments: &'a Arguments, learner: &toml::Table, output: Output) -> Result<Self, Failure> {
+        let model = arguments.files.path()?;
         let place = place::of_model(&arguments.to, arguments.overwrite, &[&arguments.data, &model])?;
         if let Some(checkpoints) = &arguments.checkpoints {
             let folder = lancer_output::resolve(checkpoints)?;
@@ -249,8 +252,10 @@ impl<'a> Job<'a> {
             Place::folder(&checkpoints.join("step"), Existing::Own)?;
         }
         let opened = Model::open(&model)?;
-        let format = if place::is_gguf(&arguments.to) { ConvertFormat::Half } else { ConvertFormat::F32 };
-        place.with_room(format.bytes(&opened))?;
+        if arguments.merge || !engines::trains_adapters(learner) {
+            let format = if place::is_gguf(&arguments.to) { ConvertFormat::Half } else { ConvertFormat::F32 };
+            place.with_room(format.bytes(&opened))?;
+        }
         Ok(Self { arguments, model, place, output })
     }
 
@@ -284,7 +289,8 @@ impl<'a> Job<'a> {
         }
         let is_file = place::is_gguf(&self.arguments.to);
         let format = if is_file { WeightFormat::Half } else { WeightFormat::F32 };
-        self.place.write(|to| Ok::<_, Failure>(learner.export(to, format)?))?;
+        let export = if self.arguments.merge { Learner::export } else { Learner::export_trained };
+        self.place.write(|to| Ok::<_, Failure>(export(learner, to, format)?))?;
         let metrics: Vec<PreferenceMetrics> =
             report.steps.iter().filter_map(|step| step.preference).collect();
         let held_out: Vec<PreferenceMetrics> =

@@ -30,3 +30,14 @@ pub(super) fn learner_schema() -> Option<serde_json::Value> {
 pub(super) fn trained(_: &EngineOptions, _: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
     None
 }
+
+pub(super) fn trains_adapters(_: &toml::Table) -> bool {
+    false
+}
+
+pub(super) fn check_both_learners(
+    _: &toml::Table,
+    _: &toml::Table,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    Err(missing("burn-cpu"))
+}

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use lancer_backend::WeightFormat;
+use lancer_model::Adapter;
 use lancer_prefer::{Candidate, CheckpointPolicy, Draw, PreferenceExample, Split, draw, train_preference};
 
 use super::{
     Session, interrupted,
-    training::{Observer, References, export, prompt},
+    training::{Observer, References, export, export_trained, prompt},
 };
 use crate::{
     base::training_base,
@@ -61,7 +62,12 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         outcome?;
     }
     session.progress.begin(iteration, Stage::Preference, "files", 0, 1 + usize::from(gguf.is_some()));
-    export(learner.as_ref(), &trainable, WeightFormat::F32)?;
+    if start == models::fine_tuned(session.folder, iteration) && !Adapter::is_at(&start) {
+        // It is removed when the iteration ends, so nothing may be an adapter over it.
+        export(learner.as_ref(), &trainable, WeightFormat::F32)?;
+    } else {
+        export_trained(learner.as_ref(), &trainable)?;
+    }
     let flow = session.progress.advance(1, 0);
     match gguf {
         Some(gguf) => export(learner.as_ref(), &gguf, session.recipe.format)?,

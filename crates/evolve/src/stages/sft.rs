@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use lancer_backend::WeightFormat;
 use lancer_prefer::{Candidate, CheckpointPolicy, Draw, SftExample, Split, draw, train_sft};
 
 use super::{
     Session,
-    training::{Observer, Trained, export, prompt},
+    training::{Observer, Trained, export_trained, prompt},
 };
 use crate::{
     base::training_base,
@@ -60,7 +59,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     if observer.outcome(report)? == Trained::Nothing {
         return Ok(());
     }
-    export(learner.as_ref(), &fine_tuned, WeightFormat::F32)
+    export_trained(learner.as_ref(), &fine_tuned)
 }
 
 fn example(row: &SftRow) -> SftExample {

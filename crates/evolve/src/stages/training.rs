@@ -214,8 +214,14 @@ pub(super) fn prompt(text: &str) -> Vec<Message> {
     vec![Message::user(text)]
 }
 
-/// Writes the trained model: as a GGUF file, or as a folder to train on from. Its rows are committed by then
-/// ([`Observer::outcome`]): who finds the model finds them.
+/// Writes the trained model as a file in which it is run. Its rows are committed by then ([`Observer::outcome`]): who finds the
+/// model finds them.
 pub(super) fn export(learner: &dyn Learner, to: &Path, format: WeightFormat) -> Result<(), EvolveError> {
     files::whole(to, |to| Ok(learner.export(to, format)?))
+}
+
+/// As [`export`], as a folder to train on from: the adapter alone and a note of its base where adapters are trained, otherwise
+/// the model in 32-bit floats.
+pub(super) fn export_trained(learner: &dyn Learner, to: &Path) -> Result<(), EvolveError> {
+    files::whole(to, |to| Ok(learner.export_trained(to, WeightFormat::F32)?))
 }

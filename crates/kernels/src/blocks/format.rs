@@ -1,8 +1,8 @@
-//! How a tensor's weights are stored.
+//! How weights are stored.
 
-/// A storage type of GGUF that can be read as `f32`.
+/// A storage type of ggml that can be read as `f32`. Its layouts are those of `ggml-common.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TensorType {
+pub enum BlockFormat {
     /// 32-bit floats.
     F32,
     /// 16-bit floats.
@@ -27,26 +27,28 @@ pub enum TensorType {
     Q6K,
 }
 
-impl TensorType {
-    /// The type with this number in the file format; `None` for those that cannot be read here.
+impl BlockFormat {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q4K,
+        Self::Q5K,
+        Self::Q6K,
+    ];
+
+    /// The format with this number in GGUF files; `None` for those that cannot be read here.
     pub fn from_number(number: u32) -> Option<Self> {
-        Some(match number {
-            0 => Self::F32,
-            1 => Self::F16,
-            2 => Self::Q4_0,
-            3 => Self::Q4_1,
-            6 => Self::Q5_0,
-            7 => Self::Q5_1,
-            8 => Self::Q8_0,
-            12 => Self::Q4K,
-            13 => Self::Q5K,
-            14 => Self::Q6K,
-            30 => Self::BF16,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|format| format.number() == number)
     }
 
-    /// The type's number in the file format.
+    /// The number of the format in GGUF files.
     pub fn number(self) -> u32 {
         match self {
             Self::F32 => 0,

@@ -1,8 +1,8 @@
-//! The product of two matrices that stand in memory with steps from number to number, in the thread that asks for it.
+//! The product of two matrices that stand in memory with steps from number to number.
 
 /// A matrix whose number `[row, column]` stands at `row · steps[0] + column · steps[1]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
+pub struct Matrix<'a> {
     numbers: &'a [f32],
     rows: usize,
     columns: usize,
@@ -10,7 +10,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 /// A matrix that a product is written to, the numbers of a row side by side.
-pub(crate) struct MatrixMut<'a> {
+pub struct MatrixMut<'a> {
     numbers: &'a mut [f32],
     rows: usize,
     columns: usize,
@@ -19,7 +19,7 @@ pub(crate) struct MatrixMut<'a> {
 
 /// What becomes of the numbers that stand where a product is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Write {
+pub enum Write {
     /// The product takes their place.
     Over,
     /// The product is added to them.
@@ -28,13 +28,13 @@ pub(crate) enum Write {
 
 impl<'a> Matrix<'a> {
     /// The matrix that begins with the first of `numbers`, its rows `step` apart.
-    pub(crate) fn new(numbers: &'a [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
+    pub fn new(numbers: &'a [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
         assert_is_within(numbers.len(), [rows, columns], step);
         Self { numbers, rows, columns, steps: [step, 1] }
     }
 
     /// Rows and columns exchanged.
-    pub(crate) fn transposed(self) -> Self {
+    pub fn transposed(self) -> Self {
         let Self { numbers, rows, columns, steps: [row, column] } = self;
         Self { numbers, rows: columns, columns: rows, steps: [column, row] }
     }
@@ -42,7 +42,7 @@ impl<'a> Matrix<'a> {
 
 impl<'a> MatrixMut<'a> {
     /// The matrix that begins with the first of `numbers`, its rows `step` apart.
-    pub(crate) fn new(numbers: &'a mut [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
+    pub fn new(numbers: &'a mut [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
         assert_is_within(numbers.len(), [rows, columns], step);
         Self { numbers, rows, columns, step }
     }
@@ -54,14 +54,37 @@ fn assert_is_within(numbers: usize, [rows, columns]: [usize; 2], step: usize) {
     assert!(rows == 0 || needed <= numbers, "{needed} numbers, not {numbers}");
 }
 
-/// Writes `one · two`.
-pub(crate) fn multiply(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: Write) {
+/// Writes `one · two`, in the thread that asks for it.
+///
+/// # Panics
+/// Where the sizes do not fit each other.
+pub fn multiply(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: Write) {
+    multiply_with(one, two, output, write, gemm::Parallelism::None);
+}
+
+/// As [`multiply`], in all of rayon's threads; their number changes no result.
+///
+/// # Panics
+/// Where the sizes do not fit each other.
+pub fn multiply_in_threads(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, write: Write) {
+    // 0 stands for all of them.
+    multiply_with(one, two, output, write, gemm::Parallelism::Rayon(0));
+}
+
+fn multiply_with(
+    one: Matrix<'_>,
+    two: Matrix<'_>,
+    output: MatrixMut<'_>,
+    write: Write,
+    threads: gemm::Parallelism,
+) {
     assert_eq!(one.columns, two.rows, "as many columns as the other has rows");
     let MatrixMut { numbers, rows, columns, step } = output;
     assert_eq!([rows, columns], [one.rows, two.columns], "the product's size");
     // The pointers, sizes and steps are those of matrices in their slices, as was checked when they were made; the output's
     // is borrowed alone.
     #[allow(unsafe_code, reason = "a product on strides, with checked sizes")]
+    // SAFETY: as said above.
     unsafe {
         gemm::gemm(
             rows,
@@ -82,7 +105,7 @@ pub(crate) fn multiply(one: Matrix<'_>, two: Matrix<'_>, output: MatrixMut<'_>, 
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            threads,
         );
     }
 }
@@ -101,14 +124,15 @@ mod tests {
         #[test]
         fn it_is_the_sum_of_products(
             rows in 0_usize..20, inner in 0_usize..20, columns in 0_usize..20, apart in 0_usize..5, adds: bool,
-            transposes: bool,
+            transposes: bool, threads: bool,
         ) {
             let shape = if transposes { [columns, inner] } else { [inner, columns] };
             let (one, two) = (waves(rows * (inner + apart), 0.1), waves(shape[0] * (shape[1] + apart), 0.2));
             let before = waves(rows * (columns + apart), 0.3);
             let mut found = before.clone();
             let second = Matrix::new(&two, shape, shape[1] + apart);
-            multiply(
+            let product = if threads { multiply_in_threads } else { multiply };
+            product(
                 Matrix::new(&one, [rows, inner], inner + apart),
                 if transposes { second.transposed() } else { second },
                 MatrixMut::new(&mut found, [rows, columns], columns + apart),
