@@ -15,4 +15,5 @@ pub(crate) mod generate;
 pub(crate) mod man;
 pub(crate) mod report;
 pub(crate) mod review;
+pub(crate) mod setup;
 pub(crate) mod train;

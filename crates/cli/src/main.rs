@@ -33,7 +33,7 @@ use crate::commands::cache;
 use crate::{
     commands::{
         check, clean, compare, completions, convert, decode_parquet, dedup, eval, evolve, generate, man,
-        report, review, train,
+        report, review, setup, train,
     },
     failure::Failure,
     large_pages::LargePagesOption,
@@ -74,6 +74,7 @@ enum Command {
     #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
     Cache(cache::Arguments),
     Check(check::Arguments),
+    Setup(setup::Arguments),
     /// What a process of its own does with a Parquet file before it is read.
     #[command(name = decode_parquet::NAME, hide = true)]
     DecodeParquet(decode_parquet::Arguments),
@@ -114,6 +115,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
         Command::Cache(arguments) => cache::run(&arguments, output),
         Command::Check(arguments) => check::run(&arguments, output),
+        Command::Setup(arguments) => setup::run(&arguments),
         Command::DecodeParquet(arguments) => decode_parquet::run(&arguments),
     }
 }

@@ -53,6 +53,7 @@ mod error;
 mod example;
 pub mod loss;
 mod observer;
+mod prepared;
 mod record;
 mod reference;
 mod reference_file;
@@ -68,9 +69,11 @@ pub use batches::{epoch_batches, run_batches, within_tokens};
 pub use checkpoint::{Checkpoint, CheckpointPolicy};
 pub use description::Base;
 pub use draw::{Candidate, Draw, check_held_out, draw, draw_keys};
+pub use encoded::Encode;
 pub use error::{SettingError, TrainingError};
 pub use example::{PreferenceExample, SftExample, Split};
 pub use observer::TrainingObserver;
+pub use prepared::{Examples, Prepared, PreparedExample, prepare};
 pub use record::{
     EvaluationRecord, Outcome, PreferenceMetrics, SkipReason, Skipped, StepRecord, TrainingPlan,
     TrainingReport,
