@@ -80,12 +80,17 @@ fn assert_whole(run: &Path) {
     }
     for phase in ["sft", "preference"] {
         let job = run.join(format!("training/iteration-1-{phase}"));
-        for (name, stays) in
-            [("config.yaml", true), ("run.sh", true), ("trainer.log", true), ("output", false), ("model", false)]
-        {
+        for (name, stays) in [
+            ("config.yaml", true),
+            ("run.sh", true),
+            ("trainer.log", true),
+            ("output", false),
+            ("model", false),
+        ] {
             assert_eq!(job.join(name).exists(), stays, "{phase}: {name}");
         }
-        let described: Value = serde_json::from_str(&fs::read_to_string(job.join("job.json")).unwrap()).unwrap();
+        let described: Value =
+            serde_json::from_str(&fs::read_to_string(job.join("job.json")).unwrap()).unwrap();
         assert!(described["versions"]["trl"].is_string(), "{described}");
     }
     let checked = call(&["check".to_owned(), run.display().to_string()]);
@@ -204,7 +209,10 @@ fn compare(python: &Path, model: &str, kind: &str, settings: &[&str]) {
         let (own, theirs) = (numbers(&own, name), numbers(&theirs, name));
         eprintln!("{what}: {name}: {own:?}, TRL {theirs:?}");
         for (one, other) in own.iter().zip(&theirs).take(steps) {
-            assert!((one - other).abs() <= tolerance * one.abs().max(1.0), "{what}: {name}: {own:?}, TRL {theirs:?}");
+            assert!(
+                (one - other).abs() <= tolerance * one.abs().max(1.0),
+                "{what}: {name}: {own:?}, TRL {theirs:?}"
+            );
         }
     };
     close("loss", 1e-3, 3);

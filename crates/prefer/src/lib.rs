@@ -1,7 +1,7 @@
 //! Preference training: losses without a tensor library, and the training loop over any
 //! [`Learner`](lancer_backend::Learner).
 //!
-//! * [`loss`] holds the losses: NLL, DPO, IPO, SimPO, ORPO and KTO, each a pure function from log-probabilities to a
+//! * [`loss`] holds the losses: NLL, DPO, IPO, SimPO, ORPO, KTO and others that TRL has, each a pure function from log-probabilities to a
 //!   value and its derivatives.
 //! * [`train_sft`] and [`train_preference`] train a learner on examples: batches of like length in a seeded order,
 //!   gradient accumulation under a limit of tokens, warm-up and decay, evaluation, checkpoints that belong to one training

@@ -81,7 +81,8 @@ pub(crate) fn config(plan: &Plan<'_>) -> Result<Config, TrainerError> {
             config.set("rl_beta", *beta);
         }
         Some(PreferenceLoss::Ipo(Ipo { beta })) => {
-            config.set("rl", "ipo");
+            config.set("rl", "dpo");
+            config.set("dpo_loss_type", json!(["ipo"]));
             config.set("rl_beta", *beta);
         }
         Some(other) => {

@@ -1,6 +1,6 @@
 //! TRL: `trl sft|dpo --config config.yaml`.
 
-use lancer_prefer::loss::{Dpo, Ipo, PreferenceLoss};
+use lancer_prefer::loss::{Apo, BcoPair, Dpo, ExoPair, Ipo, PreferenceLoss, Robust, SigmoidNorm, SppoHard};
 use serde_json::json;
 
 use crate::{
@@ -44,17 +44,30 @@ pub(crate) fn config(plan: &Plan<'_>) -> Result<Config, TrainerError> {
                 );
             }
         }
-        Some(PreferenceLoss::Ipo(Ipo { beta })) => {
-            config.set("loss_type", json!(["ipo"]));
+        Some(
+            loss @ (PreferenceLoss::Robust(Robust { beta, label_smoothing })
+            | PreferenceLoss::ExoPair(ExoPair { beta, label_smoothing })),
+        ) => {
+            config.set("loss_type", json!([loss.name()]));
+            config.set("beta", *beta);
+            config.set("label_smoothing", *label_smoothing);
+        }
+        // These have TRL's names.
+        Some(
+            loss @ (PreferenceLoss::Ipo(Ipo { beta })
+            | PreferenceLoss::SigmoidNorm(SigmoidNorm { beta })
+            | PreferenceLoss::SppoHard(SppoHard { beta })
+            | PreferenceLoss::ApoZero(Apo { beta })
+            | PreferenceLoss::ApoDown(Apo { beta })
+            | PreferenceLoss::BcoPair(BcoPair { beta })),
+        ) => {
+            config.set("loss_type", json!([loss.name()]));
             config.set("beta", *beta);
         }
         Some(other) => {
             return Err(TrainerError::setting(
                 "loss.kind",
-                format!(
-                    "`trl dpo` has no loss for `{}`; it has `dpo` and `ipo`. lancer's own trainer has it",
-                    other.name()
-                ),
+                format!("`trl dpo` has no loss for `{}`; lancer's own trainer has it", other.name()),
             ));
         }
     }
