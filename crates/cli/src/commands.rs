@@ -17,4 +17,5 @@ pub(crate) mod man;
 pub(crate) mod report;
 pub(crate) mod review;
 pub(crate) mod settings;
+pub(crate) mod setup;
 pub(crate) mod train;

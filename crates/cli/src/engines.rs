@@ -4,17 +4,27 @@
 mod burn;
 #[cfg(feature = "onnx")]
 mod onnx;
+pub(crate) mod trainers;
 #[cfg(not(feature = "burn"))]
 mod without_burn;
 #[cfg(not(feature = "onnx"))]
 mod without_onnx;
 
-use std::{error::Error, num::NonZeroU32, path::Path, thread};
+use std::{
+    error::Error,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use clap::{Args, ValueEnum};
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightFormat};
-use lancer_evolve::{Engines, Recipe, RunnableModels};
+use lancer_evolve::{
+    Engines, Recipe, RunnableModels, TrainElsewhereError, TrainedElsewhere, TrainerSettings, TrainingPlace,
+    TrainingTask,
+};
 use lancer_model::{ConvertFormat, Model, convert};
+use lancer_prefer::TrainingObserver;
 
 use crate::interrupt;
 
@@ -243,17 +253,22 @@ fn missing(feature: &str) -> Box<dyn Error + Send + Sync> {
 
 /// Writes a model in the form that its engine runs.
 fn import(model: &Path, to: &Path, format: WeightFormat) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let format = match format {
+    Ok(convert(&Model::open(model)?, to, convert_format(format))?)
+}
+
+fn convert_format(format: WeightFormat) -> ConvertFormat {
+    match format {
         WeightFormat::F32 => ConvertFormat::F32,
         WeightFormat::Half => ConvertFormat::Half,
         WeightFormat::Q8_0 => ConvertFormat::Q8_0,
-    };
-    Ok(convert(&Model::open(model)?, to, format)?)
+    }
 }
 
 /// The engines of a run.
 pub(crate) struct RunEngines {
     options: EngineOptions,
+    /// The Python of programs that train elsewhere, where the command line names it.
+    python: Option<PathBuf>,
 }
 
 impl RunEngines {
@@ -265,7 +280,13 @@ impl RunEngines {
             let known: Vec<&str> = BackendName::value_variants().iter().map(|known| known.name()).collect();
             format!("the recipe's backend is `{name}`; there are {}", known.join(", "))
         })?;
-        Ok(Self { options: EngineOptions { backend: named.or(options.backend), ..options.clone() } })
+        let options = EngineOptions { backend: named.or(options.backend), ..options.clone() };
+        Ok(Self { options, python: None })
+    }
+
+    /// With the Python of programs that train elsewhere.
+    pub(crate) fn with_python(self, python: Option<PathBuf>) -> Self {
+        Self { python, ..self }
     }
 }
 
@@ -309,6 +330,26 @@ impl Engines for RunEngines {
         seed: Seed,
     ) -> Result<Box<dyn Learner>, LearnerError> {
         interrupt::of_run(|| learner(&self.options, model, settings, seed))
+    }
+
+    fn training_place(&self, trainer: &str) -> Result<TrainingPlace, Box<dyn Error + Send + Sync>> {
+        trainers::place(trainer)
+    }
+
+    fn check_trainer(&self, settings: &TrainerSettings<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        trainers::check(settings)
+    }
+
+    fn train(
+        &mut self,
+        task: &TrainingTask<'_>,
+        observer: &mut dyn TrainingObserver,
+    ) -> Result<TrainedElsewhere, TrainElsewhereError> {
+        trainers::train(task, self.python.as_deref(), observer)
+    }
+
+    fn tidy(&mut self, folder: &Path) {
+        trainers::tidy(folder);
     }
 
     fn trained(&mut self, learner: Box<dyn Learner>) -> Option<Box<dyn Backend>> {

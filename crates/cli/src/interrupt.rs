@@ -81,6 +81,7 @@ pub(crate) fn check() -> Result<(), Failure> {
 
 /// Ends the program. What is not finished is removed.
 fn end() -> ! {
+    lancer_trainers::end_all();
     lancer_output::abandon_all();
     let work = WORK.load(Ordering::SeqCst);
     if work == Work::Plain as u8 {

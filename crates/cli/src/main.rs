@@ -33,7 +33,7 @@ use crate::commands::cache;
 use crate::{
     commands::{
         check, clean, compare, completions, convert, decode_parquet, dedup, eval, evolve, generate, init,
-        man, report, review, settings, train,
+        man, report, review, settings, setup, train,
     },
     failure::Failure,
     large_pages::LargePagesOption,
@@ -76,6 +76,7 @@ enum Command {
     #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
     Cache(cache::Arguments),
     Check(check::Arguments),
+    Setup(setup::Arguments),
     /// What a process of its own does with a Parquet file before it is read.
     #[command(name = decode_parquet::NAME, hide = true)]
     DecodeParquet(decode_parquet::Arguments),
@@ -118,6 +119,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
         Command::Cache(arguments) => cache::run(&arguments, output),
         Command::Check(arguments) => check::run(&arguments, output),
+        Command::Setup(arguments) => setup::run(&arguments),
         Command::DecodeParquet(arguments) => decode_parquet::run(&arguments),
     }
 }

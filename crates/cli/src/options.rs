@@ -1,6 +1,9 @@
 //! Options that several subcommands share.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use lancer_backend::Seed;
@@ -59,6 +62,21 @@ pub(crate) struct SeedOption {
 impl SeedOption {
     pub(crate) fn get(self) -> Seed {
         Seed(self.seed)
+    }
+}
+
+/// The Python of programs that train elsewhere.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PythonOption {
+    /// The Python of the environment that the program which trains is installed in (docs/trainers.md); by default the one that
+    /// the setting `job.python` names, else the one that `lancer setup` has made.
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+}
+
+impl PythonOption {
+    pub(crate) fn get(&self) -> Option<&Path> {
+        self.python.as_deref()
     }
 }
 

@@ -233,6 +233,16 @@ pub enum EvolveError {
     /// Training failed.
     #[error("training")]
     Training(#[from] TrainingError),
+    /// Another program that trains failed, or its model is not taken over.
+    #[error("the program that trains in iteration {iteration}, stage {stage}")]
+    Elsewhere {
+        /// The iteration.
+        iteration: u32,
+        /// The stage.
+        stage: Stage,
+        /// What it failed with.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The run was interrupted; the same command goes on from here.
     #[error("interrupted in iteration {iteration}, stage {stage}; the same command goes on from here")]
     Interrupted {

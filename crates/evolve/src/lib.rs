@@ -36,7 +36,10 @@ pub mod trials;
 
 pub use base::training_base;
 pub use comparison::between;
-pub use engines::{Engines, RunnableModels};
+pub use engines::{
+    Engines, RunnableModels, TrainElsewhereError, TrainedElsewhere, TrainerSettings, TrainingPlace,
+    TrainingTask, WritableModel,
+};
 pub use error::EvolveError;
 pub use inputs::Change;
 pub use progress::Progress;

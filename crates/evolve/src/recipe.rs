@@ -23,7 +23,10 @@ pub use self::described::schema;
 pub use self::method::Method;
 pub use self::wording::nearest;
 pub use self::training::{PreferenceSettings, SftIterations, SftSettings};
-use crate::{engines::Engines, error::EvolveError};
+use crate::{
+    engines::{Engines, TrainingPlace},
+    error::EvolveError,
+};
 
 /// Every setting of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -254,18 +257,28 @@ impl Recipe {
         self.preference.validate().map_err(|error| section("preference", &error))
     }
 
-    /// Checks the settings that only the engines know, the learner's tables.
+    /// Checks the settings that only the engines know: the learner's tables, and the programs that train elsewhere.
     ///
     /// # Errors
     /// [`EvolveError::Recipe`], naming the table and the setting in it.
     pub fn check_learners(&self, engines: &dyn Engines) -> Result<(), EvolveError> {
-        for (table, settings) in
-            [("sft.learner", &self.sft.learner), ("preference.learner", &self.preference.learner)]
-        {
-            engines.check_learner(settings).map_err(|error| EvolveError::Recipe {
+        for (phase, trainer, learner) in [
+            ("sft", self.sft.trainer(), &self.sft.learner),
+            ("preference", self.preference.trainer(), &self.preference.learner),
+        ] {
+            let wrong = |table: &str, error: &dyn std::fmt::Display| EvolveError::Recipe {
                 path: PathBuf::from(format!("[{table}]")),
                 reason: error.to_string(),
-            })?;
+            };
+            let place = trainer.map_or(Ok(TrainingPlace::Here), |of| engines.training_place(of.trainer));
+            match (place.map_err(|error| wrong(phase, &error))?, trainer) {
+                (TrainingPlace::Elsewhere, Some(trainer)) => {
+                    engines.check_trainer(&trainer).map_err(|error| wrong(phase, &error))?;
+                }
+                _ => engines
+                    .check_learner(learner)
+                    .map_err(|error| wrong(&format!("{phase}.learner"), &error))?,
+            }
         }
         if self.sft.max_examples == Some(0) || self.preference.max_pairs == Some(0) {
             return Ok(());

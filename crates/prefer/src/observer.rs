@@ -32,6 +32,12 @@ pub trait TrainingObserver {
         let _ = (step, done, total);
     }
 
+    /// Another program trains, and there is nothing new to tell. Comes several times a second, so that the training can be ended
+    /// between its steps.
+    fn waiting(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
     /// A step was made.
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
         let _ = record;

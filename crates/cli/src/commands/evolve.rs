@@ -20,7 +20,7 @@ use crate::{
     engines::{BackendName, RunEngines},
     failure::Failure,
     interrupt,
-    options::{ModelOptions, default_model},
+    options::{ModelOptions, PythonOption, default_model},
     output::Output,
     progress::Bars,
     table,
@@ -72,6 +72,8 @@ pub(crate) struct RecipeOptions {
     /// Change any setting, such as `--set preference.loss.beta=0.2`; may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    python: PythonOption,
     #[command(flatten)]
     pub(crate) model: ModelOptions,
 }
@@ -138,7 +140,8 @@ fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
 impl RecipeOptions {
     /// The engines that the recipe and the command line name.
     pub(crate) fn engines(&self, recipe: &Recipe) -> Result<RunEngines, Failure> {
-        RunEngines::new(&self.model.engine, recipe).map_err(Failure::usage)
+        let engines = RunEngines::new(&self.model.engine, recipe).map_err(Failure::usage)?;
+        Ok(engines.with_python(self.python.get().map(Path::to_path_buf)))
     }
 
     /// The recipe: that of the run that is there, or the file's, or the default, with what the command line says.

@@ -7,6 +7,8 @@ use lancer_prefer::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engines::TrainerSettings;
+
 /// Fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +23,12 @@ pub struct SftSettings {
     pub held_out: f64,
     /// Batches, epochs, optimizer and schedule.
     pub train: TrainSettings,
+    /// The program that trains, by the name that the caller has for it; the caller's own engine where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trainer: Option<String>,
+    /// How a program that trains elsewhere is found and started. Whoever brings the programs reads it.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub job: toml::Table,
     /// What the training engine takes: which weights are trained and how.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub learner: toml::Table,
@@ -43,6 +51,8 @@ impl Default for SftSettings {
             max_examples: None,
             held_out: 0.1,
             train: train(1e-5),
+            trainer: None,
+            job: toml::Table::new(),
             learner: toml::Table::new(),
         }
     }
@@ -62,6 +72,12 @@ pub struct PreferenceSettings {
     pub loss: PreferenceLoss,
     /// Batches, epochs, optimizer and schedule.
     pub train: TrainSettings,
+    /// The program that trains, by the name that the caller has for it; the caller's own engine where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trainer: Option<String>,
+    /// How a program that trains elsewhere is found and started. Whoever brings the programs reads it.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub job: toml::Table,
     /// What the training engine takes: which weights are trained and how.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub learner: toml::Table,
@@ -74,6 +90,8 @@ impl Default for PreferenceSettings {
             held_out: 0.1,
             loss: PreferenceLoss::Dpo(Dpo::default()),
             train: train(5e-6),
+            trainer: None,
+            job: toml::Table::new(),
             learner: toml::Table::new(),
         }
     }
@@ -101,6 +119,18 @@ impl SftSettings {
         check_held_out(self.held_out)?;
         self.train.validate()
     }
+
+    /// What a program that trains elsewhere is asked for; `None` where the recipe names none.
+    pub fn trainer(&self) -> Option<TrainerSettings<'_>> {
+        let trainer = self.trainer.as_deref()?;
+        Some(TrainerSettings {
+            trainer,
+            job: &self.job,
+            learner: &self.learner,
+            train: &self.train,
+            loss: None,
+        })
+    }
 }
 
 impl PreferenceSettings {
@@ -112,5 +142,12 @@ impl PreferenceSettings {
         check_held_out(self.held_out)?;
         self.loss.validate()?;
         self.train.validate()
+    }
+
+    /// What a program that trains elsewhere is asked for; `None` where the recipe names none.
+    pub fn trainer(&self) -> Option<TrainerSettings<'_>> {
+        let trainer = self.trainer.as_deref()?;
+        let (job, learner, train) = (&self.job, &self.learner, &self.train);
+        Some(TrainerSettings { trainer, job, learner, train, loss: Some(&self.loss) })
     }
 }
