@@ -72,7 +72,7 @@ pub use error::{SettingError, TrainingError};
 pub use example::{PreferenceExample, SftExample, Split};
 pub use observer::TrainingObserver;
 pub use record::{
-    EvaluationRecord, Outcome, PreferenceMetrics, SkipReason, Skipped, StepRecord, TrainingPlan,
+    EvaluationRecord, Outcome, PreferenceMetrics, SkipReason, Skipped, StepExample, StepRecord, TrainingPlan,
     TrainingReport,
 };
 pub use reference::{Mismatched, ReferenceLogProbs, ReferenceStore};

@@ -1,9 +1,6 @@
 "use strict";
 
-// What the page is made of: elements whose texts are texts, never markup, and numbers as people write them.
-
-const data = JSON.parse(document.getElementById("data").textContent);
-const summary = data.summary;
+// What the report and the page of `lancer serve` are made of: elements whose texts are texts, never markup, and numbers as people write them.
 
 function build(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
@@ -82,10 +79,6 @@ function table(columns, rows) {
       el("thead", {}, el("tr", {}, heads.map(([title, kind]) => el("th", { scope: "col", class: kind }, title)))),
       el("tbody", {}, rows.map((cells) =>
         el("tr", {}, cells.map((cell, column) => el("td", { class: heads[column][1] }, cell)))))));
-}
-
-function body(section) {
-  return document.querySelector(`#${section} .body`);
 }
 
 function nothing(text) {
