@@ -74,7 +74,7 @@ function withModels(sentence) {
 // A table whose cells are given by row. A column is its title, or its title and "number".
 function table(columns, rows) {
   const heads = columns.map((column) => [column].flat());
-  return el("div", { class: "scroll" },
+  return el("div", { class: "scroll", tabindex: "0" },
     el("table", {},
       el("thead", {}, el("tr", {}, heads.map(([title, kind]) => el("th", { scope: "col", class: kind }, title)))),
       el("tbody", {}, rows.map((cells) =>

@@ -47,7 +47,7 @@ function taskTable(baseline, compared) {
   ];
   return el("div", { class: "task" },
     el("h3", {}, baseline.task, " ", el("small", {}, `${name} · ${better} · ${count(baseline.estimate.items)} items`)),
-    el("div", { class: "scroll" }, el("table", { class: "models" },
+    el("div", { class: "scroll", tabindex: "0" }, el("table", { class: baseline.label ? "models named" : "models" },
       el("thead", {}, el("tr", {},
         el("th"), el("th", { class: "drawn" }, "mean"), el("th"), el("th", { class: "number" }, "interval"),
         el("th", { class: "drawn" }, "difference"), el("th"), el("th", { class: "number" }, "interval"), el("th"))),

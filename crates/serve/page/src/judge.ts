@@ -97,7 +97,9 @@ export function judgeView(host: HTMLElement, run: string, given: URLSearchParams
   const edit = () => {
     const item = current();
     if (!item) return;
-    editing = el("textarea", { rows: "10", "aria-label": item.rejected === null ? "The response as it should be" : "The chosen response as it should be" }, item.response);
+    // Blind, it begins with the left side, whichever that is.
+    const begin = item.rejected !== null && isShuffled(item) ? item.rejected : item.response;
+    editing = el("textarea", { rows: "10", "aria-label": item.rejected === null ? "The response as it should be" : "The better response as it should be" }, begin);
     draw();
     editing.focus();
   };
@@ -128,7 +130,7 @@ export function judgeView(host: HTMLElement, run: string, given: URLSearchParams
       const titles: [string, string] = isBlind ? ["Left", "Right"] : [`Chosen${note(item.score)}`, `Rejected, ${plain(item.rejected_kind ?? "")}${note(item.rejected_score)}`];
       body = [quote("Prompt", item.prompt), sides(titles, one, two), el("div", { class: "buttons" },
         button("← Left is better", () => prefer(true), true), button("Right is better →", () => prefer(false), true),
-        button("Neither (x)", () => void decide({ action: "reject" }).catch(failed)), button("Edit the chosen one (e)", edit), button("Skip (s)", skip))];
+        button("Neither (x)", () => void decide({ action: "reject" }).catch(failed)), button("Write a better one (e)", edit), button("Skip (s)", skip))];
     }
     const undoing = done.length > 0 && !editing ? [button("Undo (u)", () => void undo().catch(failed))] : [];
     card.replaceChildren(el("h2", { class: "unseen" }, `${item.subject} ${item.key}`), ...body, ...undoing);

@@ -34,7 +34,7 @@ export function recordsView(host: HTMLElement, run: string, given: URLSearchPara
       names.map((name) => field(labels[name], controls[name]))),
     given.get("reviewed") ? el("p", { class: "about" }, `Scores are from the reviews of iteration ${given.get("reviewed")}.`) : "",
     matches,
-    el("div", { class: "scroll" }, el("table", { class: "records" }, el("caption", { class: "unseen" }, "Records that fit"),
+    el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "records" }, el("caption", { class: "unseen" }, "Records that fit"),
       el("thead", {}, el("tr", {}, ["score", "record", "prompt", "response", "fate"].map((title) => el("th", { scope: "col" }, title)))), rows)), more);
   let asking = 0;
   let next: string | null = null;
@@ -50,7 +50,7 @@ export function recordsView(host: HTMLElement, run: string, given: URLSearchPara
     rows.append(...page.rows.map((row) => line(run, row)));
     next = page.next;
     more.hidden = next === null;
-    matches.textContent = `${count(rows.childElementCount)}${next === null ? "" : " of more"} shown`;
+    matches.textContent = next === null ? `${count(rows.childElementCount)} found` : `the first ${count(rows.childElementCount)}`;
     if (rows.childElementCount === 0) rows.append(el("tr", {}, el("td", { colspan: "5" }, nothing("No record fits."))));
   }
   function search(): void {

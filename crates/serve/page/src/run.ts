@@ -2,7 +2,7 @@
 
 import { count, duration, el, evaluationFigures, fixed, funnelFigures, model, nothing, reviewFigures, timeFigures, trainingFigures, withModels } from "figures";
 import { type Snapshot, type Stage, tell } from "./api";
-import { type Leave, ago, badge, gain, link, place, say, trying } from "./parts";
+import { type Leave, ago, badge, choice, field, gain, link, place, say, trying } from "./parts";
 
 const ORIGIN_OF: Record<string, Record<string, string>> = { pool: {}, new_prompt: { origin: "new_prompt" }, worse_response: { origin: "worse_response" } };
 
@@ -35,6 +35,7 @@ export function runView(host: HTMLElement, name: string): Leave {
       location.hash = link(["run", name, "step", iteration, phase, step]);
     },
   };
+  parts.training.whole.append(stepForm(on.step));
   const draw = (snapshot: Snapshot) => {
     const { overview, run } = snapshot;
     const { summary } = run;
@@ -70,6 +71,18 @@ export function runView(host: HTMLElement, name: string): Leave {
     clearInterval(timer);
     source.close();
   };
+}
+
+// The way to a step for those who do not point at a chart.
+function stepForm(open: (iteration: number, phase: string, step: number) => void): HTMLElement {
+  const iteration = el("input", { type: "number", min: "1", value: "1" });
+  const phase = choice([["sft", "fine-tuning"], ["preference", "preference"]], "sft", () => {});
+  const step = el("input", { type: "number", min: "1", value: "1" });
+  const onsubmit = (event: Event) => {
+    event.preventDefault();
+    open(Number(iteration.value), phase.value, Number(step.value));
+  };
+  return el("form", { class: "to-step", onsubmit }, field("Iteration", iteration), field("Phase", phase), field("Step", step), el("button", { type: "submit" }, "Show its examples"));
 }
 
 function header(name: string, { overview, run, can_stop }: Snapshot): Node[] {

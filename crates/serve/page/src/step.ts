@@ -26,5 +26,5 @@ function drawn(run: string, { step, examples }: Batch): Node[] {
     el("td", { class: "words" }, el("details", {}, el("summary", {}, firstWords(one.prompt, 90)), quote("Prompt", one.prompt),
       one.rejected === null ? quote("Response", one.response) : sides(["Chosen", "Rejected"], one.response, one.rejected)))));
   return [figures, el("h2", {}, "Examples"), el("p", { class: "about" }, "The largest loss first, as it was before the step: nats a token in fine-tuning, the pair's own loss in preference training."),
-    el("div", { class: "scroll" }, el("table", { class: "records" }, el("thead", {}, el("tr", {}, ["loss", "margin", "example", "prompt"].map((title) => el("th", { scope: "col" }, title)))), el("tbody", {}, rows)))];
+    el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "records of-step" }, el("thead", {}, el("tr", {}, ["loss", "margin", "example", "prompt"].map((title) => el("th", { scope: "col" }, title)))), el("tbody", {}, rows)))];
 }
