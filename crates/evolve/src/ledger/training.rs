@@ -270,6 +270,11 @@ impl Ledger {
         phase: Phase,
         (step, examples): (u64, &[StepExample]),
     ) -> Result<(), EvolveError> {
+        // A step that is made again after a kill may have set an example aside.
+        self.write(
+            "DELETE FROM step_example WHERE iteration = ?1 AND phase = ?2 AND step = ?3",
+            (iteration, phase.as_str(), step),
+        )?;
         for (place, example) in examples.iter().enumerate() {
             self.write(
                 "INSERT OR REPLACE INTO step_example VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

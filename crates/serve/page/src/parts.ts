@@ -55,10 +55,12 @@ export function badge(text: string, kind = "plain"): HTMLElement {
   return el("span", { class: `badge ${kind}` }, text);
 }
 
+const states = new WeakMap<HTMLElement, string>();
+
 // Replaces what is in a place where it is something else than before.
 export function place(host: HTMLElement, state: unknown, children: () => Node | Node[]): void {
   const text = JSON.stringify(state);
-  if (host.dataset.state === text) return;
-  host.dataset.state = text;
+  if (states.get(host) === text) return;
+  states.set(host, text);
   host.replaceChildren(...[children()].flat());
 }
