@@ -14,6 +14,7 @@ use std::{
     sync::OnceLock,
 };
 
+use lancer_skipped::skip;
 use program::{TINY, command, lancer, text};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -206,4 +207,53 @@ fn models_answer_what_is_piped_to_them() {
         "the same seed, the same answer"
     );
     assert!(!chat(&[], " \n").1, "nothing was said");
+}
+
+/// What TensorBoard itself reads of an event file: a list of tag, step and value.
+const READ: &str = "
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1], size_guidance={'scalars': 0}); events.Reload()
+print(json.dumps([[tag, one.step, one.value] for tag in events.Tags()['scalars'] for one in events.Scalars(tag)]))
+";
+
+#[test]
+fn scalars_are_written_for_other_tools() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    tiny_run::evolve(&run, 1, &["--track", "jsonl"]);
+    let lines = fs::read_to_string(run.join("track/scalars.jsonl")).unwrap();
+    let written: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps = json(&[
+        "query",
+        &run.display().to_string(),
+        "SELECT phase, step, loss FROM step ORDER BY phase DESC, step",
+    ]);
+    for row in steps["rows"].as_array().unwrap() {
+        let tag = format!("1/{}/loss", row[0].as_str().unwrap());
+        let found = written.iter().filter(|scalar| scalar["tag"] == tag && scalar["step"] == row[1]);
+        assert_eq!(found.map(|scalar| &scalar["value"]).collect::<Vec<_>>(), [&row[2]], "{tag}");
+    }
+    assert!(written.iter().any(|scalar| scalar["tag"] == "evaluation/held_out" && scalar["step"] == 1));
+
+    // A session that has nothing left to do writes all that there is.
+    tiny_run::evolve(&run, 1, &["--track", "tensorboard"]);
+    let python = std::env::var("LANCER_TENSORBOARD_PYTHON").unwrap_or_else(|_| "python3".into());
+    let events = run.join("track/tensorboard");
+    let read = std::process::Command::new(python).args(["-c", READ]).arg(&events).output();
+    let Some(read) = read.ok().filter(|read| read.status.success()) else {
+        assert_eq!(fs::read_dir(&events).unwrap().count(), 1);
+        skip!("there is no Python with tensorboard; LANCER_TENSORBOARD_PYTHON names one");
+        return;
+    };
+    let found: Vec<(String, u64, f64)> = serde_json::from_slice(&read.stdout).unwrap();
+    assert_eq!(found.len(), written.len());
+    for scalar in &written {
+        let (tag, step) = (scalar["tag"].as_str().unwrap(), scalar["step"].as_u64().unwrap());
+        let value = found.iter().find(|(name, at, _)| name == tag && *at == step).unwrap().2;
+        assert!(
+            (value - scalar["value"].as_f64().unwrap()).abs() <= 1e-6 * value.abs().max(1e-3),
+            "{tag} {step}"
+        );
+    }
 }

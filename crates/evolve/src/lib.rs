@@ -33,6 +33,7 @@ mod run;
 mod stage;
 mod stages;
 pub mod summary;
+mod track;
 pub mod trials;
 pub mod view;
 
@@ -50,6 +51,7 @@ pub use report::{report_place, write_report, write_report_to};
 pub use run::Run;
 pub use stage::Stage;
 pub use summary::Summary;
+pub use track::{TrackFormat, Tracked, Tracker};
 
 /// The example of the crate's README.
 #[cfg(doctest)]
