@@ -22,6 +22,8 @@ mod options;
 mod pairs;
 mod place;
 mod progress;
+mod shown;
+mod speaker;
 mod table;
 
 use std::{num::NonZeroU64, process::ExitCode};
@@ -30,10 +32,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
 use crate::commands::cache;
+#[cfg(feature = "serve")]
+use crate::commands::serve;
 use crate::{
     commands::{
-        check, clean, compare, completions, convert, decode_parquet, dedup, eval, evolve, generate, init,
-        man, report, review, settings, setup, train,
+        chat, check, clean, compare, completions, convert, decode_parquet, dedup, diff, eval, evolve,
+        generate, init, inspect, man, query, report, review, runs, settings, setup, train,
     },
     failure::Failure,
     large_pages::LargePagesOption,
@@ -71,6 +75,13 @@ enum Command {
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Report(report::Arguments),
+    Runs(runs::Arguments),
+    Inspect(inspect::Arguments),
+    Query(query::Arguments),
+    Diff(diff::Arguments),
+    Chat(chat::Arguments),
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
     #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
@@ -111,6 +122,13 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
+        Command::Runs(arguments) => runs::run(&arguments, output),
+        Command::Inspect(arguments) => inspect::run(&arguments, output),
+        Command::Query(arguments) => query::run(&arguments, output),
+        Command::Diff(arguments) => diff::run(&arguments, output),
+        Command::Chat(arguments) => chat::run(&arguments, output),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(&arguments, output),
         Command::Completions(arguments) => {
             completions::run(&arguments, Arguments::command());
             Ok(())

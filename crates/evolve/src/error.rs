@@ -175,6 +175,20 @@ pub enum EvolveError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// A person's judgement makes no sense.
+    #[error("the judgement of {key}: {reason}")]
+    Judgement {
+        /// What is judged.
+        key: String,
+        /// What is wrong, and what it may be.
+        reason: String,
+    },
+    /// A query could not be answered.
+    #[error("the query: {reason}")]
+    Query {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// There is no seed to start from.
     #[error(
         "{path} holds no usable pair of a prompt and a response ({rejects} lines were rejected: {first})"

@@ -75,7 +75,7 @@ pub use example::{PreferenceExample, SftExample, Split};
 pub use observer::TrainingObserver;
 pub use prepared::{Examples, Prepared, PreparedExample, prepare};
 pub use record::{
-    EvaluationRecord, Outcome, PreferenceMetrics, SkipReason, Skipped, StepRecord, TrainingPlan,
+    EvaluationRecord, Outcome, PreferenceMetrics, SkipReason, Skipped, StepExample, StepRecord, TrainingPlan,
     TrainingReport,
 };
 pub use reference::{Mismatched, ReferenceLogProbs, ReferenceStore};

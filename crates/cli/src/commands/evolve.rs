@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use lancer_backend::Seed;
 use lancer_evolve::{
-    EvolveError, Recipe, Run, Summary,
+    EvolveError, Recipe, Run, Summary, TrackFormat, Tracked, Tracker,
     summary::Outcome,
     trials::{self, Standing},
     write_report,
@@ -43,8 +43,19 @@ pub(crate) struct Arguments {
     /// is above zero, and no task is worse.
     #[arg(long)]
     require_gain: bool,
+    /// Write the scalars of the run for another tool too, into `track` within its folder.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "repeat")]
+    track: Option<Track>,
     #[command(flatten)]
     recipe: RecipeOptions,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Track {
+    /// Event files of TensorBoard.
+    Tensorboard,
+    /// A line of JSON for each scalar.
+    Jsonl,
 }
 
 /// What a recipe is made of.
@@ -103,7 +114,7 @@ fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     recipe.check_learners(&engines)?;
     let watching = interrupt::watch();
     let run = interrupt::of_run(|| Run::open(&arguments.run, recipe))?;
-    let result = run.execute(&mut engines, &mut Bars::new(output));
+    let result = executed(arguments, &run, &mut engines, output);
     drop(watching);
     // A report of what there is, also of a run that was stopped; the first failure is the one to be told.
     let report = write_report(run.ledger(), run.folder());
@@ -119,6 +130,25 @@ fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     }
     let last = summary.iterations.last();
     Err(Failure::NoGain(last.map(|iteration| iteration.advice.clone()).unwrap_or_default()))
+}
+
+/// Takes the run through its stages, and its scalars into a file where they are asked for.
+fn executed(
+    arguments: &Arguments,
+    run: &Run,
+    engines: &mut RunEngines,
+    output: Output,
+) -> Result<(), EvolveError> {
+    let mut bars = Bars::new(output);
+    let Some(track) = arguments.track else { return run.execute(engines, &mut bars) };
+    let format = match track {
+        Track::Tensorboard => TrackFormat::TensorBoard,
+        Track::Jsonl => TrackFormat::Jsonl,
+    };
+    let mut tracked = Tracked::new(&mut bars, Tracker::begin(run.folder(), format)?);
+    let result = run.execute(engines, &mut tracked);
+    let written = tracked.end();
+    result.and(written)
 }
 
 fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {

@@ -4,8 +4,8 @@ use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
 use lancer_backend::{Learner, Message, Usage, WeightFormat};
 use lancer_prefer::{
-    Checkpoint, EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, SetAside, StepRecord,
-    TrainingError, TrainingObserver, TrainingPlan, TrainingReport,
+    Checkpoint, EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, SetAside, StepExample,
+    StepRecord, TrainingError, TrainingObserver, TrainingPlan, TrainingReport,
 };
 
 use super::Session;
@@ -135,6 +135,11 @@ impl TrainingObserver for Observer<'_> {
 
     fn waiting(&mut self) -> ControlFlow<()> {
         self.progress.advance(0, 0)
+    }
+
+    fn seen(&mut self, step: u64, examples: &[StepExample]) -> ControlFlow<()> {
+        let written = self.ledger.add_step_examples(self.iteration, self.phase, (step, examples));
+        self.keep(written)
     }
 
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
