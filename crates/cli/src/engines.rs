@@ -4,17 +4,33 @@
 mod burn;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "openai")]
+mod known_models;
+#[cfg(feature = "openai")]
+mod openai;
+#[cfg(feature = "openai")]
+mod scored_elsewhere;
+mod servers;
 #[cfg(not(feature = "burn"))]
 mod without_burn;
 #[cfg(not(feature = "onnx"))]
 mod without_onnx;
+#[cfg(not(feature = "openai"))]
+mod without_openai;
 
-use std::{error::Error, num::NonZeroU32, path::Path, thread};
+use std::{
+    error::Error,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use clap::{Args, ValueEnum};
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightFormat};
+use lancer_eval::TaskSpec;
 use lancer_evolve::{Engines, Recipe, RunnableModels};
 use lancer_model::{ConvertFormat, Model, convert};
+use lancer_review::ModeSetting;
 
 use crate::interrupt;
 
@@ -23,6 +39,13 @@ pub(crate) use self::onnx::write_onnx;
 use self::without_burn as burn;
 #[cfg(not(feature = "onnx"))]
 use self::without_onnx as onnx;
+#[cfg(not(feature = "openai"))]
+use self::without_openai as openai;
+#[cfg(feature = "openai")]
+use self::known_models::KnownModels;
+#[cfg(not(feature = "openai"))]
+use self::openai::KnownModels;
+use self::servers::ServerOptions;
 
 /// An engine that runs models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,6 +73,9 @@ pub(crate) enum BackendName {
     BurnWgpu,
     /// Burn on an NVIDIA card.
     BurnCuda,
+    /// Servers with OpenAI's interface (--server): vLLM, SGLang, llama.cpp's server. Training needs a local engine beside.
+    #[value(name = "openai")]
+    OpenAi,
 }
 
 /// What computes, whatever it computes with.
@@ -57,6 +83,14 @@ enum Engine {
     LlamaCpp,
     Onnx,
     Burn,
+    OpenAi,
+}
+
+/// Whether a command asks its engine for log-probabilities of given text, which not every server gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scores {
+    Asked,
+    NotAsked,
 }
 
 /// How the weights of an ONNX model are written.
@@ -85,13 +119,16 @@ pub(crate) struct EngineOptions {
     /// Threads; the processor's number by default.
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroU32>,
-    /// Samples that are computed at the same time; 32 by default; llama.cpp with weights in f32: 16.
+    /// Samples that are computed at the same time; 32 by default; llama.cpp with weights in f32: 16; requests in flight at
+    /// servers: 256 at most.
     #[arg(long, value_name = "N")]
     parallel: Option<NonZeroU32>,
     /// Tokens that the KV cache holds for all samples together; the longest text there can be. Burn's grows with what samples
     /// need by default.
     #[arg(long, value_name = "N")]
     cache_tokens: Option<NonZeroU32>,
+    #[command(flatten)]
+    pub(crate) servers: ServerOptions,
 }
 
 impl EngineOptions {
@@ -146,6 +183,7 @@ impl BackendName {
             | Self::OnnxDirectml
             | Self::OnnxWebgpu => Engine::Onnx,
             Self::Burn | Self::BurnBf16 | Self::BurnWgpu | Self::BurnCuda => Engine::Burn,
+            Self::OpenAi => Engine::OpenAi,
         }
     }
 
@@ -163,17 +201,23 @@ impl BackendName {
             Self::BurnBf16 => "burn-bf16",
             Self::BurnWgpu => "burn-wgpu",
             Self::BurnCuda => "burn-cuda",
+            Self::OpenAi => "openai",
         }
     }
 }
 
-/// Loads a model to run it.
-pub(crate) fn backend(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+/// Loads a model to run it, or connects to the servers that run it, where they can do what is asked.
+pub(crate) fn backend(
+    options: &EngineOptions,
+    model: &Path,
+    scores: Scores,
+) -> Result<Box<dyn Backend>, BackendError> {
     lancer_memory::move_into_large_pages();
     match BackendName::of(options).engine() {
         Engine::LlamaCpp => llama_cpp(options, model),
         Engine::Onnx => onnx::backend(options, model),
         Engine::Burn => burn::backend(options, model),
+        Engine::OpenAi => openai::backend(options, &openai::connect(options, model, scores)?, model),
     }
 }
 
@@ -228,29 +272,86 @@ fn import(model: &Path, to: &Path, format: WeightFormat) -> Result<(), Box<dyn E
     Ok(convert(&Model::open(model)?, to, format)?)
 }
 
+/// The engine of that name.
+fn named(name: &str) -> Result<BackendName, String> {
+    BackendName::from_str(name, false).map_err(|_| {
+        let known: Vec<&str> = BackendName::value_variants().iter().map(|known| known.name()).collect();
+        format!("the recipe's backend is `{name}`; there are {}", known.join(", "))
+    })
+}
+
 /// The engines of a run.
 pub(crate) struct RunEngines {
     options: EngineOptions,
+    /// The user's model, which the servers run at first.
+    first: PathBuf,
+    scores: Scores,
+    /// The run's folder, where these are the engines of one run.
+    run: Option<PathBuf>,
+    servers: Option<openai::Connection>,
+    /// The model that the servers are known to run.
+    served: Option<PathBuf>,
+    known: Option<KnownModels>,
 }
 
 impl RunEngines {
     /// Those that a recipe names; what it does not name is as the command line says.
-    pub(crate) fn new(options: &EngineOptions, recipe: &Recipe) -> Result<Self, String> {
-        let named = recipe.backend.as_deref().map(|name| BackendName::from_str(name, false)).transpose();
-        let named = named.map_err(|_| {
-            let name = recipe.backend.as_deref().unwrap_or_default();
-            let known: Vec<&str> = BackendName::value_variants().iter().map(|known| known.name()).collect();
-            format!("the recipe's backend is `{name}`; there are {}", known.join(", "))
-        })?;
-        Ok(Self { options: EngineOptions { backend: named.or(options.backend), ..options.clone() } })
+    pub(crate) fn new(
+        options: &EngineOptions,
+        recipe: &Recipe,
+        run: Option<&Path>,
+    ) -> Result<Self, String> {
+        let backend = recipe.backend.as_deref().map(named).transpose()?.or(options.backend);
+        let servers = options.servers.of_recipe(&recipe.server)?;
+        let options = EngineOptions { backend, servers, ..options.clone() };
+        let scores = if asks_for_scores(recipe) { Scores::Asked } else { Scores::NotAsked };
+        let run = run.map(Path::to_owned);
+        Ok(Self { options, first: recipe.model.clone(), scores, run, servers: None, served: None, known: None })
     }
+
+    /// Connects to the servers, where there are any, and checks that they can do what the recipe asks: before the run begins.
+    pub(crate) fn check(&mut self) -> Result<(), BackendError> {
+        if matches!(BackendName::of(&self.options).engine(), Engine::OpenAi) {
+            self.servers = Some(openai::connect(&self.options, &self.first, self.scores)?);
+        }
+        Ok(())
+    }
+
+    /// The servers, running `model`.
+    fn served(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+        let mut connection = match self.servers.take() {
+            Some(connection) => connection,
+            None => openai::connect(&self.options, &self.first, self.scores)?,
+        };
+        if self.served.as_deref() != Some(model) {
+            self.served = None;
+            // By now the run's folder has its name.
+            let known = self.known.get_or_insert_with(|| KnownModels::of_run(self.run.as_deref()));
+            openai::serve(&self.options, &mut connection, known, &self.first, model)?;
+            self.served = Some(model.to_owned());
+        }
+        let backend = openai::backend(&self.options, &connection, model);
+        self.servers = Some(connection);
+        backend
+    }
+}
+
+/// Whether a recipe asks for log-probabilities of given text.
+fn asks_for_scores(recipe: &Recipe) -> bool {
+    let by_review = match recipe.review.mode {
+        ModeSetting::Auto | ModeSetting::Expected | ModeSetting::Likelihood => true,
+        ModeSetting::Rubric | ModeSetting::None => false,
+    };
+    // What is wrong with a task's file is said where the tasks are read.
+    let by_task = |path: &PathBuf| TaskSpec::load(path).is_ok_and(|spec| spec.is_scored());
+    by_review || recipe.evaluate.tasks.iter().any(by_task)
 }
 
 impl Engines for RunEngines {
     fn runs(&self) -> RunnableModels {
         match BackendName::of(&self.options).engine() {
             Engine::LlamaCpp | Engine::Onnx => RunnableModels::Gguf,
-            Engine::Burn => RunnableModels::Trainable,
+            Engine::Burn | Engine::OpenAi => RunnableModels::Trainable,
         }
     }
 
@@ -264,7 +365,10 @@ impl Engines for RunEngines {
     }
 
     fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-        interrupt::of_run(|| backend(&self.options, model))
+        interrupt::of_run(|| match BackendName::of(&self.options).engine() {
+            Engine::OpenAi => self.served(model),
+            _ => backend(&self.options, model, self.scores),
+        })
     }
 
     fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {

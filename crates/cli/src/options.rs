@@ -7,12 +7,17 @@ use lancer_backend::Seed;
 use lancer_evolve::with_changes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{engines::EngineOptions, failure::Failure};
+use crate::{
+    engines::{BackendName, EngineOptions},
+    failure::Failure,
+    hub_model::{self, Files},
+};
 
 /// The model and the engine that runs it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelOptions {
-    /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
+    /// A GGUF file, a Hugging Face folder, or a name on the hub (OWNER/NAME or OWNER/NAME@REVISION); the default model that
+    /// `cargo xtask setup` fetches if left out.
     #[arg(long, value_name = "PATH")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
@@ -20,11 +25,19 @@ pub(crate) struct ModelOptions {
 }
 
 impl ModelOptions {
-    /// The model's path.
+    /// The model's path, for work that runs it.
     pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
         match &self.model {
-            Some(path) => Ok(path.clone()),
+            Some(path) => hub_model::local(path, self.files()),
             None => default_model(),
+        }
+    }
+
+    /// The files that running the model needs here.
+    fn files(&self) -> Files {
+        match self.engine.backend {
+            Some(BackendName::OpenAi) if !self.engine.servers.scores_here() => Files::WithoutWeights,
+            _ => Files::All,
         }
     }
 }

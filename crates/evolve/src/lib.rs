@@ -42,7 +42,7 @@ pub use inputs::Change;
 pub use progress::Progress;
 pub use recipe::{
     EvaluateSettings, ExpandSettings, Expansion, Gate, MergeSettings, Method, PreferenceSettings, Recipe,
-    SftIterations, SftSettings, with_changes,
+    ServerSettings, SftIterations, SftSettings, with_changes,
 };
 pub use report::{report_place, write_report, write_report_to};
 pub use run::Run;

@@ -25,6 +25,7 @@ use crate::{
     engines::{self, EngineOptions},
     failure::Failure,
     interrupt,
+    hub_model::{self, Files},
     options::{Changes, SeedOption, default_model},
     output::Output,
     pairs::{read_pairs, read_preferences},
@@ -48,7 +49,8 @@ pub(crate) struct Arguments {
     data: PathBuf,
     /// Where the trained model goes: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder.
     to: PathBuf,
-    /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
+    /// A GGUF file, a Hugging Face folder, or a name on the hub (OWNER/NAME or OWNER/NAME@REVISION); the default model that
+    /// `cargo xtask setup` fetches if left out.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// A folder for checkpoints: where there is one, the training goes on from there. The folder belongs to one training: the
@@ -234,7 +236,10 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     /// Checks where the model is to be written.
     fn new(arguments: &'a Arguments, output: Output) -> Result<Self, Failure> {
-        let model = arguments.model.clone().map_or_else(default_model, Ok)?;
+        let model = match &arguments.model {
+            Some(model) => hub_model::local(model, Files::All)?,
+            None => default_model()?,
+        };
         let place = place::of_model(&arguments.to, arguments.overwrite, &[&arguments.data, &model])?;
         if let Some(checkpoints) = &arguments.checkpoints {
             let folder = lancer_output::resolve(checkpoints)?;

@@ -1,0 +1,201 @@
+//! The servers: which of them gets the next request.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::limit::Limit;
+use crate::{
+    ServerAddress,
+    cancel::{Cancel, LOOK_EVERY},
+};
+
+/// The longest time for which a server that could not be reached is left alone.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// Servers and what is in flight at each.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    servers: Mutex<Vec<Server>>,
+    changed: Condvar,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Server {
+    address: ServerAddress,
+    limit: Limit,
+    in_flight: usize,
+    sent: u64,
+    /// Failures since the last answer.
+    failures: u32,
+    resting_until: Option<Instant>,
+}
+
+/// A place at a server for one request, given back when it is dropped.
+pub(crate) struct Slot<'a> {
+    pool: &'a Pool,
+    pub(crate) server: usize,
+    pub(crate) address: ServerAddress,
+    sent_at: u64,
+    in_use: bool,
+}
+
+impl Pool {
+    /// `most` requests are in flight at all servers together.
+    pub(crate) fn new(servers: &[ServerAddress], most: u32) -> Self {
+        let server = |address: &ServerAddress| Server {
+            address: address.clone(),
+            limit: Limit::new(most),
+            in_flight: 0,
+            sent: 0,
+            failures: 0,
+            resting_until: None,
+        };
+        Self {
+            servers: Mutex::new(servers.iter().map(server).collect()),
+            changed: Condvar::new(),
+            most: most.max(1) as usize,
+        }
+    }
+
+    fn servers(&self) -> MutexGuard<'_, Vec<Server>> {
+        // What it guards is whole between any two of its changes.
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place at the server that has the least work for its weight, among those that are well; waits for one. `None`
+    /// where the call was cancelled meanwhile.
+    pub(crate) fn acquire(&self, cancel: &Cancel) -> Option<Slot<'_>> {
+        let mut servers = self.servers();
+        loop {
+            if cancel.is_set() {
+                return None;
+            }
+            let now = Instant::now();
+            let in_flight: usize = servers.iter().map(|server| server.in_flight).sum();
+            let best = (0..servers.len())
+                .filter(|&one| in_flight < self.most && servers[one].has_room(now))
+                .min_by(|&one, &other| servers[one].load().total_cmp(&servers[other].load()));
+            if let Some(place) = best {
+                let server = &mut servers[place];
+                server.in_flight += 1;
+                server.sent += 1;
+                return Some(Slot {
+                    pool: self,
+                    server: place,
+                    address: server.address.clone(),
+                    sent_at: server.sent,
+                    in_use: server.in_flight >= server.limit.get(),
+                });
+            }
+            let waited = self.changed.wait_timeout(servers, LOOK_EVERY);
+            servers = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Server {
+    /// Whether another request may be sent. A server that failed gets a single one until it has answered.
+    fn has_room(&self, now: Instant) -> bool {
+        let rests = self.resting_until.is_some_and(|until| now < until);
+        let room = if self.failures > 0 { 1 } else { self.limit.get() };
+        !rests && self.in_flight < room
+    }
+
+    fn load(&self) -> f64 {
+        (self.in_flight + 1) as f64 / f64::from(self.address.weight().get())
+    }
+}
+
+impl Slot<'_> {
+    /// The server answered, and its answer took so long for so many tokens.
+    pub(crate) fn succeeded(&self, time: Duration, tokens: u64) {
+        let mut servers = self.pool.servers();
+        let server = &mut servers[self.server];
+        server.failures = 0;
+        server.resting_until = None;
+        server.limit.succeeded(time, tokens, self.in_use);
+    }
+
+    /// The server has no room. It is left alone for as long as it asks.
+    pub(crate) fn congested(&self, retry_after: Option<Duration>) {
+        let mut servers = self.pool.servers();
+        let server = &mut servers[self.server];
+        server.limit.congested(self.sent_at, server.sent);
+        if let Some(time) = retry_after {
+            let until = Instant::now() + time;
+            server.resting_until = Some(server.resting_until.map_or(until, |before| before.max(until)));
+        }
+    }
+
+    /// The server could not be reached, or did not answer. It is left alone for a time that doubles with each failure.
+    pub(crate) fn failed(&self, first_rest: Duration) {
+        let mut servers = self.pool.servers();
+        let server = &mut servers[self.server];
+        server.limit.congested(self.sent_at, server.sent);
+        let rest = first_rest.saturating_mul(1 << server.failures.min(16)).min(LONGEST_REST);
+        server.failures = server.failures.saturating_add(1);
+        server.resting_until = Some(Instant::now() + rest);
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.pool.servers()[self.server].in_flight -= 1;
+        self.pool.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(servers: &[&str], most: u32) -> Pool {
+        let servers: Vec<ServerAddress> = servers.iter().map(|text| text.parse().unwrap()).collect();
+        Pool::new(&servers, most)
+    }
+
+    #[test]
+    fn work_follows_the_weights() {
+        let pool = pool(&["http://a", "http://b,weight=3"], 256);
+        let slots: Vec<Slot<'_>> = (0..16).filter_map(|_| pool.acquire(&Cancel::default())).collect();
+        let at_first = slots.iter().filter(|slot| slot.server == 0).count();
+        assert_eq!((slots.len(), at_first), (16, 4));
+    }
+
+    #[test]
+    fn a_server_that_asks_for_patience_gets_nothing_meanwhile() {
+        let pool = pool(&["http://a", "http://b"], 256);
+        let cancel = Cancel::default();
+        let first = pool.acquire(&cancel).unwrap();
+        assert_eq!(first.server, 0);
+        first.congested(Some(Duration::from_secs(3600)));
+        drop(first);
+        for _ in 0..4 {
+            assert_eq!(pool.acquire(&cancel).unwrap().server, 1);
+        }
+    }
+
+    #[test]
+    fn a_server_that_failed_is_tried_by_a_single_request() {
+        let pool = pool(&["http://a"], 256);
+        let cancel = Cancel::default();
+        pool.acquire(&cancel).unwrap().failed(Duration::ZERO);
+        let trial = pool.acquire(&cancel).unwrap();
+        assert!(!pool.servers()[0].has_room(Instant::now()));
+        trial.succeeded(Duration::from_millis(10), 10);
+        assert!(pool.servers()[0].has_room(Instant::now()));
+    }
+
+    #[test]
+    fn no_more_are_in_flight_than_asked_for() {
+        let pool = pool(&["http://a", "http://b"], 3);
+        let cancel = Cancel::default();
+        let slots: Vec<Slot<'_>> = (0..3).filter_map(|_| pool.acquire(&cancel)).collect();
+        cancel.set();
+        assert!(pool.acquire(&cancel).is_none());
+        assert_eq!(slots.len(), 3);
+    }
+}
