@@ -73,14 +73,18 @@ fn the_commands_work_with_a_server() {
     assert_eq!(fs::read_to_string(&written).unwrap().lines().count(), 24);
     let said = text(&output.stderr);
     assert!(said.contains("vLLM ours, model `tiny`") && said.contains("prompt_logprobs"), "{said}");
-    with_server(&served, &["review", &seeds, &reviewed, "--set", "mode=likelihood", "--set", "calibration_seeds=12"]);
+    with_server(
+        &served,
+        &["review", &seeds, &reviewed, "--set", "mode=likelihood", "--set", "calibration_seeds=12"],
+    );
     assert_eq!(fs::read_to_string(&reviewed).unwrap().lines().count(), 12);
 
     // The same weights give the same items here and there.
     let task = format!("{FIXTURES}/tasks/everyday.toml");
     let (there, here) = (within("there.jsonl"), within("here.jsonl"));
     with_server(&served, &["eval", &task, "--items", &there]);
-    let local = lancer(&["eval", &task, "--items", &here, "--backend", "burn", "--model", TINY, "--threads", "1"]);
+    let local =
+        lancer(&["eval", &task, "--items", &here, "--backend", "burn", "--model", TINY, "--threads", "1"]);
     assert!(local.status.success(), "{}", text(&local.stderr));
     assert_eq!(rows(&there, "value"), rows(&here, "value"));
 }
@@ -107,6 +111,18 @@ fn what_a_server_lacks_is_said_before_anything_is_done() {
     let refused =
         said(&[&["review", &seeds, &to, "--backend", "openai", "--model", TINY][..], &secret].concat());
     assert!(refused.contains("LANCER_SERVER_KEY") && !refused.contains("pass-word-1"), "{refused}");
+    let of_another = said(&[
+        "review",
+        &seeds,
+        &to,
+        "--backend",
+        "burn",
+        "--server",
+        "http://127.0.0.1:9",
+        "--model",
+        TINY,
+    ]);
+    assert!(of_another.contains("--server goes with --backend openai"), "{of_another}");
     assert!(!Path::new(&to).exists());
 }
 
@@ -115,9 +131,26 @@ fn evolve(run: &Path, served: &Served, seeds: &str, key: &Path) -> Vec<String> {
     let task = format!("{FIXTURES}/tasks/everyday.toml");
     let (run, key) = (run.display().to_string(), key.display().to_string());
     let mut arguments: Vec<String> = [
-        "--json", "evolve", "--run", &run, "--seeds", seeds, "--model", TINY, "--task", &task, "--review",
-        "likelihood", "--threads", "1", "--backend", "openai", "--server", &served.address,
-        "--server-key-file", &key,
+        "--json",
+        "evolve",
+        "--run",
+        &run,
+        "--seeds",
+        seeds,
+        "--model",
+        TINY,
+        "--task",
+        &task,
+        "--review",
+        "likelihood",
+        "--threads",
+        "1",
+        "--backend",
+        "openai",
+        "--server",
+        &served.address,
+        "--server-key-file",
+        &key,
     ]
     .map(str::to_owned)
     .into();
@@ -152,7 +185,9 @@ fn a_run_trains_here_gives_the_server_its_model_and_shows_no_key() {
     let arguments = evolve(&run, &served, &seeds, &key);
     let start = |arguments: &[String]| {
         let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        command(&texts).env_remove("LANCER_SERVER_KEY").output().unwrap()
+        let mut command = command(&texts);
+        command.env_remove("LANCER_SERVER_KEY").env("LANCER_CACHE", folder.path().join("cache"));
+        command.output().unwrap()
     };
 
     // Without a way to give it the model, the run ends after training and says what it needs.

@@ -2,10 +2,10 @@
 
 #[cfg(feature = "burn")]
 mod burn;
-#[cfg(feature = "onnx")]
-mod onnx;
 #[cfg(feature = "openai")]
 mod known_models;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(feature = "openai")]
 mod openai;
 #[cfg(feature = "openai")]
@@ -34,18 +34,18 @@ use lancer_review::ModeSetting;
 
 use crate::interrupt;
 
+#[cfg(feature = "openai")]
+use self::known_models::KnownModels;
 pub(crate) use self::onnx::write_onnx;
+#[cfg(not(feature = "openai"))]
+use self::openai::KnownModels;
+use self::servers::ServerOptions;
 #[cfg(not(feature = "burn"))]
 use self::without_burn as burn;
 #[cfg(not(feature = "onnx"))]
 use self::without_onnx as onnx;
 #[cfg(not(feature = "openai"))]
 use self::without_openai as openai;
-#[cfg(feature = "openai")]
-use self::known_models::KnownModels;
-#[cfg(not(feature = "openai"))]
-use self::openai::KnownModels;
-use self::servers::ServerOptions;
 
 /// An engine that runs models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -132,6 +132,23 @@ pub(crate) struct EngineOptions {
 }
 
 impl EngineOptions {
+    /// The engine that the options name: by its name, or by servers.
+    pub(crate) fn named(&self) -> Option<BackendName> {
+        let by_servers = (!self.servers.urls().is_empty()).then_some(BackendName::OpenAi);
+        self.backend.or(by_servers)
+    }
+
+    /// Checks that servers are named for an engine that is one.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self.backend {
+            Some(other) if other != BackendName::OpenAi && !self.servers.urls().is_empty() => Err(format!(
+                "--server goes with --backend openai, and the backend is {}: leave one of them out",
+                other.name()
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// What training needs of them.
     pub(crate) fn with_threads(threads: Option<NonZeroU32>) -> Self {
         Self { threads, ..Self::default() }
@@ -170,7 +187,7 @@ impl BackendName {
 
     /// That of the options, or the first that is built in.
     fn of(options: &EngineOptions) -> Self {
-        options.backend.unwrap_or(Self::DEFAULT)
+        options.named().unwrap_or(Self::DEFAULT)
     }
 
     fn engine(self) -> Engine {
@@ -296,17 +313,22 @@ pub(crate) struct RunEngines {
 
 impl RunEngines {
     /// Those that a recipe names; what it does not name is as the command line says.
-    pub(crate) fn new(
-        options: &EngineOptions,
-        recipe: &Recipe,
-        run: Option<&Path>,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(options: &EngineOptions, recipe: &Recipe, run: Option<&Path>) -> Result<Self, String> {
         let backend = recipe.backend.as_deref().map(named).transpose()?.or(options.backend);
         let servers = options.servers.of_recipe(&recipe.server)?;
         let options = EngineOptions { backend, servers, ..options.clone() };
+        options.check()?;
         let scores = if asks_for_scores(recipe) { Scores::Asked } else { Scores::NotAsked };
         let run = run.map(Path::to_owned);
-        Ok(Self { options, first: recipe.model.clone(), scores, run, servers: None, served: None, known: None })
+        Ok(Self {
+            options,
+            first: recipe.model.clone(),
+            scores,
+            run,
+            servers: None,
+            served: None,
+            known: None,
+        })
     }
 
     /// Connects to the servers, where there are any, and checks that they can do what the recipe asks: before the run begins.

@@ -74,16 +74,17 @@ mod tests {
 
     #[test]
     fn names_are_told_from_paths() {
-        let named = |text: &str| {
-            HubModel::named(Path::new(text)).map(|model| (model.repository, model.revision))
-        };
+        let named =
+            |text: &str| HubModel::named(Path::new(text)).map(|model| (model.repository, model.revision));
         let found = |repository: &str, revision: &str| Some((repository.to_owned(), revision.to_owned()));
         assert_eq!(named("Qwen/Qwen2.5-7B-Instruct"), found("Qwen/Qwen2.5-7B-Instruct", "main"));
         assert_eq!(named("Qwen/Qwen2.5-7B@v1"), found("Qwen/Qwen2.5-7B", "v1"));
         assert_eq!(named("hf://Qwen/Qwen2.5-7B"), found("Qwen/Qwen2.5-7B", "main"));
         let kept = std::env::temp_dir().join("models--Qwen--Qwen2.5-7B/snapshots/0123");
         assert!(!is_kept(Path::new("Qwen/Qwen2.5-7B"), &kept), "it is not there");
-        for path in ["model", "/models/qwen", "./a/b", "../a/b", "a/b/c", "models/m.gguf", "a/b@", "src/engines"] {
+        for path in
+            ["model", "/models/qwen", "./a/b", "../a/b", "a/b/c", "models/m.gguf", "a/b@", "src/engines"]
+        {
             assert_eq!(named(path), None, "{path}");
         }
     }

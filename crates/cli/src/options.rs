@@ -27,6 +27,7 @@ pub(crate) struct ModelOptions {
 impl ModelOptions {
     /// The model's path, for work that runs it.
     pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
+        self.engine.check().map_err(Failure::usage)?;
         match &self.model {
             Some(path) => hub_model::local(path, self.files()),
             None => default_model(),
@@ -35,7 +36,7 @@ impl ModelOptions {
 
     /// The files that running the model needs here.
     fn files(&self) -> Files {
-        match self.engine.backend {
+        match self.engine.named() {
             Some(BackendName::OpenAi) if !self.engine.servers.scores_here() => Files::WithoutWeights,
             _ => Files::All,
         }

@@ -92,7 +92,8 @@ impl Meter {
 impl Budget {
     /// Whether spending so much stays within it.
     fn affords(&self, tokens: Tokens) -> bool {
-        let of_tokens = self.tokens.is_none_or(|limit| tokens.prompt.saturating_add(tokens.generated) <= limit);
+        let of_tokens =
+            self.tokens.is_none_or(|limit| tokens.prompt.saturating_add(tokens.generated) <= limit);
         of_tokens && self.money.is_none_or(|money| money.price.of(tokens) <= money.limit)
     }
 

@@ -200,7 +200,9 @@ impl Capabilities {
         let scoring = match self.scoring {
             Some(Scoring::PromptLogprobs) => "yes (prompt_logprobs)",
             Some(Scoring::Echo) => "yes (echo)",
-            None => "no: reviews by likelihood or expected score and multiple choice need --score-with ENGINE",
+            None => {
+                "no: reviews by likelihood or expected score and multiple choice need --score-with ENGINE"
+            }
         };
         let weights = match (self.adapters.is_some(), self.new_weights) {
             (true, true) => "adapters and whole models, while it runs",
@@ -210,11 +212,18 @@ impl Capabilities {
         };
         let mut rows = vec![
             ("prompts", prompts.to_owned()),
-            ("tokens of what it writes", yes(self.token_ids, "given", "not given: its text is tokenised here")),
+            (
+                "tokens of what it writes",
+                yes(self.token_ids, "given", "not given: its text is tokenised here"),
+            ),
             ("several samples a request", yes(self.several, "yes", "no")),
             (
                 "seeds",
-                yes(self.seeds == Seeds::Obeyed, "obeyed", "IGNORED: a sample that is drawn again is another"),
+                yes(
+                    self.seeds == Seeds::Obeyed,
+                    "obeyed",
+                    "IGNORED: a sample that is drawn again is another",
+                ),
             ),
             ("stop strings", yes(self.stops, "obeyed", "not obeyed: texts are cut here")),
             ("log-probabilities of what it writes", log_probs.to_owned()),
@@ -224,7 +233,9 @@ impl Capabilities {
         ];
         if self.own_sampling {
             let advice = match self.software {
-                Software::Vllm => "it samples by the model's generation_config.json where a request leaves something open; lancer leaves nothing open, but start it with --generation-config vllm",
+                Software::Vllm => {
+                    "it samples by the model's generation_config.json where a request leaves something open; lancer leaves nothing open, but start it with --generation-config vllm"
+                }
                 _ => "it has sampling settings of its own where a request leaves something open",
             };
             rows.push(("note", advice.to_owned()));

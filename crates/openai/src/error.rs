@@ -36,7 +36,9 @@ pub enum ServerError {
         status: u16,
     },
     /// A server does not have the model.
-    #[error("the server {server} has no model `{asked}`; it has {known}: name one of them with --server-model NAME")]
+    #[error(
+        "the server {server} has no model `{asked}`; it has {known}: name one of them with --server-model NAME"
+    )]
     NoModel {
         /// Its address.
         server: String,
@@ -74,7 +76,9 @@ pub enum ServerError {
         reason: String,
     },
     /// The servers serve different models.
-    #[error("{first} serves `{model}` and {other} serves `{other_model}`; a run has one model: name servers of the same one")]
+    #[error(
+        "{first} serves `{model}` and {other} serves `{other_model}`; a run has one model: name servers of the same one"
+    )]
     DifferentModels {
         /// A server.
         first: String,

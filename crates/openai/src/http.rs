@@ -91,7 +91,10 @@ impl Client {
         self.answer(request.send(body.to_string().as_bytes()))
     }
 
-    fn answer(&self, sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, NoAnswer> {
+    fn answer(
+        &self,
+        sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer, NoAnswer> {
         let mut response = sent.map_err(|error| self.no_answer(&error))?;
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
@@ -172,13 +175,19 @@ fn http_date(text: &str) -> Option<SystemTime> {
     let year: u64 = part()?.parse().ok()?;
     let (hours, minutes, seconds): (u64, u64, u64) =
         (part()?.parse().ok()?, part()?.parse().ok()?, part()?.parse().ok()?);
-    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || hours > 23 || minutes > 59 || seconds > 60 {
+    if !(1970..=9999).contains(&year)
+        || !(1..=31).contains(&day)
+        || hours > 23
+        || minutes > 59
+        || seconds > 60
+    {
         return None;
     }
     // Days since 1970 by the civil calendar, whose years are counted from March.
     let (march_year, march_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let day_of_year = (153 * march_month + 2) / 5 + day - 1;
-    let days = march_year * 365 + march_year / 4 - march_year / 100 + march_year / 400 + day_of_year - 719_468;
+    let days =
+        march_year * 365 + march_year / 4 - march_year / 100 + march_year / 400 + day_of_year - 719_468;
     Some(SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400 + hours * 3600 + minutes * 60 + seconds))
 }
 

@@ -190,10 +190,9 @@ fn reach(
             }
             Err(_) => std::time::Duration::from_millis(500),
         };
-        std::thread::sleep(wait.clamp(
-            std::time::Duration::from_millis(200),
-            std::time::Duration::from_secs(30),
-        ));
+        std::thread::sleep(
+            wait.clamp(std::time::Duration::from_millis(200), std::time::Duration::from_secs(30)),
+        );
         attempt += 1;
     }
 }

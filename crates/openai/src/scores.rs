@@ -217,8 +217,7 @@ impl Asked {
                 let tokens = prompt.iter().chain(&continuation).copied().collect();
                 self.tokens.push((tokens, prompt.len()));
             }
-            let scored =
-                ScoredContinuation { tokens: continuation, log_probs: Vec::new(), is_greedy: true };
+            let scored = ScoredContinuation { tokens: continuation, log_probs: Vec::new(), is_greedy: true };
             open.parts.push(scored);
         }
         self.open.push(open);

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    AdapterInterface, Capabilities, OpenAi, PromptForm, ServerAddress, ServerError,
-    body,
+    AdapterInterface, Capabilities, OpenAi, PromptForm, ServerAddress, ServerError, body,
     http::{Client, NoAnswer},
     scores,
     vocabulary::Vocabulary,
@@ -133,7 +132,8 @@ fn hand_over(
                     can.model = name;
                 }
                 AdapterInterface::Sglang => {
-                    send(client, server, "/load_lora_adapter", &body)?;
+                    let answer = send(client, server, "/load_lora_adapter", &body)?;
+                    taken(client, &answer)?;
                     let base = can.model.split(':').next().unwrap_or_default();
                     can.model = format!("{base}:{name}");
                 }
@@ -141,15 +141,20 @@ fn hand_over(
             Ok(true)
         }
         (false, _) if can.new_weights => {
-            let answer =
-                send(client, server, "/update_weights_from_disk", &json!({ "model_path": folder }))?;
-            if answer["success"] == false {
-                return Err(client.shown(answer["message"].as_str().unwrap_or("it does not take the weights")));
-            }
+            let answer = send(client, server, "/update_weights_from_disk", &json!({ "model_path": folder }))?;
+            taken(client, &answer)?;
             Ok(true)
         }
         _ => Ok(false),
     }
+}
+
+/// SGLang says in its answer whether it took what it was given.
+fn taken(client: &Client, answer: &Value) -> Result<(), String> {
+    if answer["success"] != false {
+        return Ok(());
+    }
+    Err(client.shown(answer["message"].as_str().unwrap_or("it does not take the weights")))
 }
 
 fn send(client: &Client, server: &ServerAddress, path: &str, body: &Value) -> Result<Value, String> {
@@ -189,7 +194,9 @@ fn confirm(
         match names(client, server) {
             Ok(names) if names.contains(&can.model) => return Ok(()),
             // SGLang does not list its adapters everywhere.
-            Ok(names) if can.model.split_once(':').is_some_and(|(base, _)| names.iter().any(|n| n == base)) => {
+            Ok(names)
+                if can.model.split_once(':').is_some_and(|(base, _)| names.iter().any(|n| n == base)) =>
+            {
                 return Ok(());
             }
             Ok(names) => {

@@ -76,7 +76,9 @@ pub struct ServerAddress {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServerAddressError {
     /// It does not begin with `http://` or `https://`, or names no host.
-    #[error("`{0}` is no server: give its address as http://HOST:PORT or https://HOST, perhaps with ,weight=N")]
+    #[error(
+        "`{0}` is no server: give its address as http://HOST:PORT or https://HOST, perhaps with ,weight=N"
+    )]
     NoUrl(String),
     /// It holds a user's name or a password.
     #[error(
@@ -158,7 +160,12 @@ mod tests {
         for (text, base, weight, shown) in [
             ("http://127.0.0.1:8000", "http://127.0.0.1:8000", 1, "http://127.0.0.1:8000"),
             ("http://127.0.0.1:8000/v1/", "http://127.0.0.1:8000", 1, "http://127.0.0.1:8000"),
-            ("https://a.example/api/v1,weight=3", "https://a.example/api", 3, "https://a.example/api,weight=3"),
+            (
+                "https://a.example/api/v1,weight=3",
+                "https://a.example/api",
+                3,
+                "https://a.example/api,weight=3",
+            ),
         ] {
             let address: ServerAddress = text.parse().unwrap();
             assert_eq!((address.base(), address.weight().get()), (base, weight));

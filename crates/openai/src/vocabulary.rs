@@ -27,7 +27,13 @@ impl Vocabulary {
             let number = |name: &str| config[name].as_u64().map(|number| number as usize);
             let size = number("vocab_size").unwrap_or_default().max(tokenizer.vocab_size());
             let context_length = number("max_position_embeddings");
-            return Ok(Self { tokenizer, chat_template, size, context_length, grammars: Grammars::default() });
+            return Ok(Self {
+                tokenizer,
+                chat_template,
+                size,
+                context_length,
+                grammars: Grammars::default(),
+            });
         }
         let model = Model::open(path)?;
         Ok(Self {

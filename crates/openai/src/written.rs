@@ -37,8 +37,11 @@ pub(crate) fn read(
         return Err(format!("{} completions, where {samples} were asked for", answer.choices.len()));
     }
     answer.choices.sort_by_key(|choice| choice.index.unwrap_or_default());
-    let is_numbered =
-        answer.choices.iter().enumerate().all(|(place, choice)| choice.index.is_none_or(|index| index == place));
+    let is_numbered = answer
+        .choices
+        .iter()
+        .enumerate()
+        .all(|(place, choice)| choice.index.is_none_or(|index| index == place));
     if !is_numbered {
         return Err("its completions have wrong numbers".into());
     }
@@ -131,9 +134,9 @@ fn obeys(
         (Constraint::Grammar(Grammar::Regex(_)), Held::Grammar(beginning)) => {
             let mut position = beginning.clone();
             vocabulary.plain(text).into_iter().all(|token| position.advance(token).is_ok())
-                && position.allowed().is_ok_and(|allowed| {
-                    !matches!(allowed, lancer_backend::Allowed::Tokens(_))
-                })
+                && position
+                    .allowed()
+                    .is_ok_and(|allowed| !matches!(allowed, lancer_backend::Allowed::Tokens(_)))
         }
         // A server may set white space between the parts.
         (Constraint::Grammar(Grammar::JsonSchema(schema)), _) => fulfils(text, schema, vocabulary),

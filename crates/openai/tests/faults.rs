@@ -195,11 +195,20 @@ fn a_server_that_is_gone_is_given_up_after_the_patience() {
     let quick = settings(&[&server]);
     let retry = Retry { patience: Duration::from_millis(100), ..quick.retry };
     let mut engine = connect(OpenAiSettings { retry, timeout: Duration::from_secs(2), ..quick });
-    // It asks for an hour.
     let refusals = vec![Instead::Status(429, "", "later".into()); 10_000];
     server.state.script.lock().unwrap().extend(refusals);
     let error = engine.generate(&[request(1, 1)], &mut Collect::default()).unwrap_err();
     assert!(words(&error).contains("has no room (status 429): later"), "{}", words(&error));
+}
+
+#[test]
+fn nobody_waits_an_hour() {
+    let server = Fake::start();
+    let mut engine = connect(settings(&[&server]));
+    let refusal = Instead::Status(429, "Retry-After: 3600\r\n", "later".into());
+    server.state.script.lock().unwrap().push(refusal);
+    let error = engine.generate(&[request(1, 1)], &mut Collect::default()).unwrap_err();
+    assert!(words(&error).contains("every server asks to be left alone, for 35"), "{}", words(&error));
 }
 
 #[test]

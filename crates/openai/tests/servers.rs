@@ -16,7 +16,8 @@ use real::{Server, conforms, default_model, program};
 
 fn connect(server: &Server, model: &Path) -> OpenAi {
     let engine = OpenAi::connect(model, OpenAiSettings::new(vec![server.address.parse().unwrap()]));
-    let engine = engine.unwrap_or_else(|error| panic!("{error}: {:?}\n{}", std::error::Error::source(&error), server.log()));
+    let engine = engine
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", std::error::Error::source(&error), server.log()));
     for (server, can) in engine.servers() {
         eprintln!("{server}: {}", can.program());
         for (what, words) in can.in_words() {
@@ -29,7 +30,9 @@ fn connect(server: &Server, model: &Path) -> OpenAi {
 #[test]
 fn vllm_does_what_every_engine_does() {
     let (Some(python), Some(model)) = (program("LANCER_VLLM_PYTHON"), default_model()) else {
-        skip!("LANCER_VLLM_PYTHON names no Python with vLLM, or the default model is absent; `cargo xtask test --servers` installs it");
+        skip!(
+            "LANCER_VLLM_PYTHON names no Python with vLLM, or the default model is absent; `cargo xtask test --servers` installs it"
+        );
         return;
     };
     let server = Server::vllm(&python, &model);
@@ -54,7 +57,9 @@ fn vllm_does_what_every_engine_does() {
 #[test]
 fn llama_cpp_does_what_it_says() {
     let (Some(llama_server), Some(model)) = (program("LANCER_LLAMA_SERVER"), default_model()) else {
-        skip!("LANCER_LLAMA_SERVER names no llama-server, or the default model is absent; `cargo xtask test --servers` builds it");
+        skip!(
+            "LANCER_LLAMA_SERVER names no llama-server, or the default model is absent; `cargo xtask test --servers` builds it"
+        );
         return;
     };
     let server = Server::llama_cpp(&llama_server, &model);
@@ -87,7 +92,9 @@ fn llama_cpp_does_what_it_says() {
 #[test]
 fn llama_cpp_python_takes_text() {
     let (Some(python), Some(model)) = (program("LANCER_LLAMA_CPP_PYTHON"), default_model()) else {
-        skip!("LANCER_LLAMA_CPP_PYTHON names no Python with llama-cpp-python[server], or the default model is absent; `cargo xtask test --servers` installs it");
+        skip!(
+            "LANCER_LLAMA_CPP_PYTHON names no Python with llama-cpp-python[server], or the default model is absent; `cargo xtask test --servers` installs it"
+        );
         return;
     };
     let server = Server::llama_cpp_python(&python, &model);

@@ -63,7 +63,7 @@ struct ItemRow<'a> {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let tasks = arguments.tasks.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
     let model = arguments.model.path()?;
-    if arguments.against.is_some() && arguments.model.engine.backend == Some(BackendName::OpenAi) {
+    if arguments.against.is_some() && arguments.model.engine.named() == Some(BackendName::OpenAi) {
         return Err(Failure::usage(
             "--against needs a second model, and the servers have one: evaluate each with --items FILE, the servers running it",
         ));

@@ -163,7 +163,7 @@ impl RecipeOptions {
         {
             recipe.model.clone_from(model);
         }
-        if let Some(backend) = self.model.engine.backend {
+        if let Some(backend) = self.model.engine.named() {
             recipe.backend = Some(backend.name().into());
         }
         self.model.engine.servers.recorded_in(&mut recipe.server);

@@ -24,8 +24,8 @@ use serde::Serialize;
 use crate::{
     engines::{self, EngineOptions},
     failure::Failure,
-    interrupt,
     hub_model::{self, Files},
+    interrupt,
     options::{Changes, SeedOption, default_model},
     output::Output,
     pairs::{read_pairs, read_preferences},

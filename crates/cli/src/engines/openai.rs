@@ -26,7 +26,9 @@ pub(super) fn connect(
             errln!("  {what:<35} {words}");
         }
         if can.seeds == Seeds::Ignored {
-            errln!("  note                                a run that was stopped goes on with other samples than it would have drawn");
+            errln!(
+                "  note                                a run that was stopped goes on with other samples than it would have drawn"
+            );
         }
     }
     if scores == Scores::Asked && options.servers.score_with.is_none() {
@@ -76,10 +78,10 @@ fn settings(options: &EngineOptions) -> Result<OpenAiSettings, Box<dyn Error + S
     let servers = &options.servers;
     let addresses = servers.urls().iter().map(|url| url.parse()).collect::<Result<Vec<_>, _>>()?;
     let default = OpenAiSettings::new(addresses);
-    let money = servers.money.zip(servers.price).map(|(limit, (prompt, generated))| Money {
-        limit,
-        price: Price { prompt, generated },
-    });
+    let money = servers
+        .money
+        .zip(servers.price)
+        .map(|(limit, (prompt, generated))| Money { limit, price: Price { prompt, generated } });
     Ok(OpenAiSettings {
         model: servers.model().map(str::to_owned),
         key: ApiKey::find(servers.key_file.as_deref())?,

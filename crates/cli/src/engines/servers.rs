@@ -44,7 +44,8 @@ pub(crate) struct ServerOptions {
 fn price(text: &str) -> Result<(f64, f64), String> {
     let wrong = || "give two numbers with a comma between, such as 0.5,1.5".to_owned();
     let (read, written) = text.split_once(',').ok_or_else(wrong)?;
-    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|price| *price >= 0.0 && price.is_finite());
+    let number =
+        |text: &str| text.trim().parse::<f64>().ok().filter(|price| *price >= 0.0 && price.is_finite());
     Ok((number(read).ok_or_else(wrong)?, number(written).ok_or_else(wrong)?))
 }
 

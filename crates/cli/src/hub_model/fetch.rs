@@ -21,7 +21,8 @@ const RETRIES: usize = 5;
 
 /// Gets the files. `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` and the token of `hf auth login` count.
 pub(super) fn fetch(model: &HubModel, files: Files) -> Result<PathBuf, Failure> {
-    let is_offline = env::var(OFFLINE).is_ok_and(|value| matches!(value.as_str(), "1" | "true" | "True" | "ON" | "YES"));
+    let is_offline =
+        env::var(OFFLINE).is_ok_and(|value| matches!(value.as_str(), "1" | "true" | "True" | "ON" | "YES"));
     if is_offline {
         let folder = cached(model);
         return folder.ok_or_else(|| {
@@ -102,8 +103,8 @@ fn is_wanted(name: &str, files: Files, all: &[&str]) -> bool {
     let is_weights = name.ends_with(".safetensors") || name == "model.safetensors.index.json";
     // Weights of other forms lie in folders, or beside those that the model's name belongs to.
     let has_shards = all.contains(&"model.safetensors.index.json");
-    let is_ours = !name.contains('/')
-        && (name == "model.safetensors" || (has_shards && name.starts_with("model")));
+    let is_ours =
+        !name.contains('/') && (name == "model.safetensors" || (has_shards && name.starts_with("model")));
     files == Files::All && is_weights && is_ours
 }
 

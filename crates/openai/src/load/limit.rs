@@ -31,14 +31,7 @@ pub(crate) struct Limit {
 impl Limit {
     pub(crate) fn new(most: u32) -> Self {
         let most = f64::from(most.max(1));
-        Self {
-            limit: FIRST.min(most),
-            most,
-            threshold: most,
-            best: None,
-            smoothed: None,
-            halved_at: 0,
-        }
+        Self { limit: FIRST.min(most), most, threshold: most, best: None, smoothed: None, halved_at: 0 }
     }
 
     pub(crate) fn get(&self) -> usize {

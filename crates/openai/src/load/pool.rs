@@ -42,6 +42,15 @@ pub(crate) struct Slot<'a> {
     in_use: bool,
 }
 
+/// Why there is no place.
+#[derive(Debug)]
+pub(crate) enum NoSlot {
+    /// The call was cancelled.
+    Cancelled,
+    /// Every server asks to be left alone, for so long at least.
+    AllRest(Duration),
+}
+
 impl Pool {
     /// `most` requests are in flight at all servers together.
     pub(crate) fn new(servers: &[ServerAddress], most: u32) -> Self {
@@ -65,15 +74,18 @@ impl Pool {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place at the server that has the least work for its weight, among those that are well; waits for one. `None`
-    /// where the call was cancelled meanwhile.
-    pub(crate) fn acquire(&self, cancel: &Cancel) -> Option<Slot<'_>> {
+    /// Takes a place at the server that has the least work for its weight, among those that are well; waits for one.
+    pub(crate) fn acquire(&self, cancel: &Cancel, patience: Duration) -> Result<Slot<'_>, NoSlot> {
         let mut servers = self.servers();
         loop {
             if cancel.is_set() {
-                return None;
+                return Err(NoSlot::Cancelled);
             }
             let now = Instant::now();
+            let rest = servers.iter().map(|server| server.rest(now)).min().unwrap_or_default();
+            if rest > patience {
+                return Err(NoSlot::AllRest(rest));
+            }
             let in_flight: usize = servers.iter().map(|server| server.in_flight).sum();
             let best = (0..servers.len())
                 .filter(|&one| in_flight < self.most && servers[one].has_room(now))
@@ -82,7 +94,7 @@ impl Pool {
                 let server = &mut servers[place];
                 server.in_flight += 1;
                 server.sent += 1;
-                return Some(Slot {
+                return Ok(Slot {
                     pool: self,
                     server: place,
                     address: server.address.clone(),
@@ -97,9 +109,14 @@ impl Pool {
 }
 
 impl Server {
+    /// For how long it is left alone yet.
+    fn rest(&self, now: Instant) -> Duration {
+        self.resting_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
     /// Whether another request may be sent. A server that failed gets a single one until it has answered.
     fn has_room(&self, now: Instant) -> bool {
-        let rests = self.resting_until.is_some_and(|until| now < until);
+        let rests = !self.rest(now).is_zero();
         let room = if self.failures > 0 { 1 } else { self.limit.get() };
         !rests && self.in_flight < room
     }
@@ -152,6 +169,8 @@ impl Drop for Slot<'_> {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_mins(10);
+
     fn pool(servers: &[&str], most: u32) -> Pool {
         let servers: Vec<ServerAddress> = servers.iter().map(|text| text.parse().unwrap()).collect();
         Pool::new(&servers, most)
@@ -160,7 +179,8 @@ mod tests {
     #[test]
     fn work_follows_the_weights() {
         let pool = pool(&["http://a", "http://b,weight=3"], 256);
-        let slots: Vec<Slot<'_>> = (0..16).filter_map(|_| pool.acquire(&Cancel::default())).collect();
+        let slots: Vec<Slot<'_>> =
+            (0..16).filter_map(|_| pool.acquire(&Cancel::default(), PATIENCE).ok()).collect();
         let at_first = slots.iter().filter(|slot| slot.server == 0).count();
         assert_eq!((slots.len(), at_first), (16, 4));
     }
@@ -169,12 +189,12 @@ mod tests {
     fn a_server_that_asks_for_patience_gets_nothing_meanwhile() {
         let pool = pool(&["http://a", "http://b"], 256);
         let cancel = Cancel::default();
-        let first = pool.acquire(&cancel).unwrap();
+        let first = pool.acquire(&cancel, PATIENCE).unwrap();
         assert_eq!(first.server, 0);
         first.congested(Some(Duration::from_secs(3600)));
         drop(first);
         for _ in 0..4 {
-            assert_eq!(pool.acquire(&cancel).unwrap().server, 1);
+            assert_eq!(pool.acquire(&cancel, PATIENCE).unwrap().server, 1);
         }
     }
 
@@ -182,8 +202,8 @@ mod tests {
     fn a_server_that_failed_is_tried_by_a_single_request() {
         let pool = pool(&["http://a"], 256);
         let cancel = Cancel::default();
-        pool.acquire(&cancel).unwrap().failed(Duration::ZERO);
-        let trial = pool.acquire(&cancel).unwrap();
+        pool.acquire(&cancel, PATIENCE).unwrap().failed(Duration::ZERO);
+        let trial = pool.acquire(&cancel, PATIENCE).unwrap();
         assert!(!pool.servers()[0].has_room(Instant::now()));
         trial.succeeded(Duration::from_millis(10), 10);
         assert!(pool.servers()[0].has_room(Instant::now()));
@@ -193,9 +213,17 @@ mod tests {
     fn no_more_are_in_flight_than_asked_for() {
         let pool = pool(&["http://a", "http://b"], 3);
         let cancel = Cancel::default();
-        let slots: Vec<Slot<'_>> = (0..3).filter_map(|_| pool.acquire(&cancel)).collect();
+        let slots: Vec<Slot<'_>> = (0..3).filter_map(|_| pool.acquire(&cancel, PATIENCE).ok()).collect();
         cancel.set();
-        assert!(pool.acquire(&cancel).is_none());
+        assert!(pool.acquire(&cancel, PATIENCE).is_err());
         assert_eq!(slots.len(), 3);
+    }
+
+    #[test]
+    fn nobody_waits_for_servers_that_ask_for_longer_than_the_patience() {
+        let pool = pool(&["http://a"], 256);
+        let cancel = Cancel::default();
+        pool.acquire(&cancel, PATIENCE).unwrap().congested(Some(Duration::from_secs(3600)));
+        assert!(matches!(pool.acquire(&cancel, PATIENCE), Err(NoSlot::AllRest(_))));
     }
 }

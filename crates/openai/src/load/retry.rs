@@ -8,7 +8,7 @@ use std::{
 use lancer_backend::Seed;
 use serde_json::Value;
 
-use super::Pool;
+use super::pool::{NoSlot, Pool};
 use crate::{
     BudgetSpent, OpenAiSettings, Tokens,
     cancel::Cancel,
@@ -58,6 +58,9 @@ pub(crate) enum Failed {
     /// The server does not take the request; sent again it would not either.
     #[error("{server} refuses the request with status {status}: {reason}")]
     Refused { server: String, status: u16, reason: String },
+    /// Every server asks for more patience than there is.
+    #[error("every server asks to be left alone, for {seconds} s at least")]
+    AllRest { seconds: u64 },
     /// It was sent again until that had no more sense.
     #[error("{server} {reason}; the request was sent {attempts} times within {} s", time.as_secs())]
     GaveUp { server: String, reason: String, attempts: u32, time: Duration },
@@ -67,12 +70,18 @@ pub(crate) enum Failed {
 enum Attempt<A> {
     Answered(A),
     /// There is no room now.
-    Congested { reason: String, retry_after: Option<Duration> },
+    Congested {
+        reason: String,
+        retry_after: Option<Duration>,
+    },
     /// The server cannot be reached, or does not answer.
     Lost(String),
     /// The server has an error of its own, or its answer makes no sense.
     Wrong(String),
-    Refused { status: u16, reason: String },
+    Refused {
+        status: u16,
+        reason: String,
+    },
 }
 
 impl Servers {
@@ -92,7 +101,10 @@ impl Servers {
         let (mut sent, mut wrong, mut failures) = (0, 0, 0);
         let mut first_failure: Option<Instant> = None;
         loop {
-            let slot = self.pool.acquire(cancel).ok_or(Failed::Cancelled)?;
+            let slot = self.pool.acquire(cancel, retry.patience).map_err(|reason| match reason {
+                NoSlot::Cancelled => Failed::Cancelled,
+                NoSlot::AllRest(time) => Failed::AllRest { seconds: time.as_secs() },
+            })?;
             sent += 1;
             let clock = Instant::now();
             let attempt = self.attempt(exchange, &slot.address, slot.server);
@@ -104,7 +116,9 @@ impl Servers {
                     reserved.spend(tokens);
                     return Ok(answer);
                 }
-                Attempt::Refused { status, reason } => return Err(Failed::Refused { server, status, reason }),
+                Attempt::Refused { status, reason } => {
+                    return Err(Failed::Refused { server, status, reason });
+                }
                 Attempt::Congested { reason, retry_after } => {
                     slot.congested(retry_after);
                     (reason, self.wait(failures), false)
@@ -148,9 +162,7 @@ impl Servers {
         match answer.status {
             200..300 => match exchange.read(server, &answer) {
                 Ok(read) => Attempt::Answered(read),
-                Err(reason) => {
-                    Attempt::Wrong(format!("gave a wrong answer: {}", self.client.shown(&reason)))
-                }
+                Err(reason) => Attempt::Wrong(format!("gave a wrong answer: {}", self.client.shown(&reason))),
             },
             // A spent quota has the same status as a burst, and is not there again in a minute.
             429 if answer.error_text().contains("quota") && answer.retry_after.is_none() => {

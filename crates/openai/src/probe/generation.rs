@@ -42,7 +42,9 @@ impl Probe<'_> {
                     reasons.push("it counts other tokens in a prompt of token ids than it was sent".into());
                 }
                 PromptForm::Text if differ => {
-                    reasons.push("it makes other tokens of a rendered chat than the model's tokenizer here".into());
+                    reasons.push(
+                        "it makes other tokens of a rendered chat than the model's tokenizer here".into(),
+                    );
                 }
                 _ => return self.tokens_of(&answer.choices[0], path),
             }
@@ -127,7 +129,8 @@ impl Probe<'_> {
         if greedy.is_empty() {
             return Ok(GeneratedLogProbs::None);
         }
-        let renormalised = greedy.iter().zip(&narrow).any(|(greedy, narrow)| *greedy < -0.05 && *narrow > -1e-4);
+        let renormalised =
+            greedy.iter().zip(&narrow).any(|(greedy, narrow)| *greedy < -0.05 && *narrow > -1e-4);
         Ok(if renormalised { GeneratedLogProbs::Renormalised } else { GeneratedLogProbs::Raw })
     }
 
@@ -137,8 +140,16 @@ impl Probe<'_> {
         let mut open = self.body(RANDOM, 1, TOKENS, 1);
         let with_all = open.own.clone();
         open.own.retain(|name, _| {
-            !["top_k", "min_p", "repetition_penalty", "repeat_penalty", "presence_penalty", "frequency_penalty", "samplers"]
-                .contains(&name.as_str())
+            ![
+                "top_k",
+                "min_p",
+                "repetition_penalty",
+                "repeat_penalty",
+                "presence_penalty",
+                "frequency_penalty",
+                "samplers",
+            ]
+            .contains(&name.as_str())
         });
         if with_all.len() == open.own.len() {
             return Ok(false);

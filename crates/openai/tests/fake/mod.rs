@@ -151,8 +151,7 @@ impl State {
         }
         match path.as_str() {
             "/v1/models" => {
-                let models =
-                    json!({ "data": [{ "id": "tiny", "owned_by": "vllm", "max_model_len": 512, "parent": null }] });
+                let models = json!({ "data": [{ "id": "tiny", "owned_by": "vllm", "max_model_len": 512, "parent": null }] });
                 respond(&mut stream, 200, "", &models.to_string())
             }
             "/version" => respond(&mut stream, 200, "", r#"{"version":"0.0.0"}"#),
@@ -182,7 +181,12 @@ impl State {
             None => {}
         }
         if now > self.room.load(Ordering::SeqCst) {
-            return respond(stream, 429, "Retry-After: 0.02\r\n", r#"{"error":{"message":"too many requests"}}"#);
+            return respond(
+                stream,
+                429,
+                "Retry-After: 0.02\r\n",
+                r#"{"error":{"message":"too many requests"}}"#,
+            );
         }
         if self.is_faulty.load(Ordering::SeqCst) {
             match hash(&("fault", number)) % 100 {
@@ -252,7 +256,9 @@ impl State {
                 let (log_prob, rank) = log_prob(&prompt[..place], prompt[place]);
                 json!({ prompt[place].to_string(): { "logprob": log_prob, "rank": rank } })
             };
-            (0..prompt.len()).map(|place| if place == 0 { Value::Null } else { one(place) }).collect::<Vec<_>>()
+            (0..prompt.len())
+                .map(|place| if place == 0 { Value::Null } else { one(place) })
+                .collect::<Vec<_>>()
         });
         let finish = if tokens.len() as u64 == most { "length" } else { "stop" };
         let choice = |index: u64| {

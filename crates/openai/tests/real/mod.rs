@@ -71,7 +71,9 @@ impl Server {
             model.to_owned()
         };
         let mut command = Command::new(program);
-        command.args(["--host", "127.0.0.1", "--ctx-size", "8192", "--parallel", "4", "--model"]).arg(&served);
+        command
+            .args(["--host", "127.0.0.1", "--ctx-size", "8192", "--parallel", "4", "--model"])
+            .arg(&served);
         Self::start(command, folder)
     }
 
@@ -79,7 +81,9 @@ impl Server {
     pub(crate) fn llama_cpp_python(python: &Path, model: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(python);
-        command.args(["-m", "llama_cpp.server", "--host", "127.0.0.1", "--n_ctx", "2048", "--model"]).arg(model);
+        command
+            .args(["-m", "llama_cpp.server", "--host", "127.0.0.1", "--n_ctx", "2048", "--model"])
+            .arg(model);
         Self::start(command, folder)
     }
 
@@ -92,8 +96,7 @@ impl Server {
         command.args(["--port", &port.to_string()]);
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap();
-        let mut server =
-            Self { child, address: format!("http://127.0.0.1:{port}"), log, _folder: folder };
+        let mut server = Self { child, address: format!("http://127.0.0.1:{port}"), log, _folder: folder };
         let begin = Instant::now();
         while !server.is_there(port) {
             let ended = server.child.try_wait().unwrap();
@@ -107,7 +110,8 @@ impl Server {
     fn is_there(&self, port: u16) -> bool {
         use std::io::{Read, Write};
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-        let request = format!("GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
         let mut answer = Vec::new();
         let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
         stream.write_all(request.as_bytes()).is_ok()
@@ -129,7 +133,9 @@ impl Drop for Server {
         #[cfg(unix)]
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(20) && self.child.try_wait().is_ok_and(|end| end.is_none()) {
+        while begin.elapsed() < Duration::from_secs(20)
+            && self.child.try_wait().is_ok_and(|end| end.is_none())
+        {
             thread::sleep(Duration::from_millis(100));
         }
         let _ = self.child.kill();
