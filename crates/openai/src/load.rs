@@ -7,6 +7,5 @@ mod retry;
 
 pub(crate) use self::{
     dispatch::dispatch,
-    pool::Pool,
     retry::{Exchange, Failed, Servers},
 };

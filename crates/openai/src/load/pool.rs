@@ -14,6 +14,9 @@ use crate::{
 /// The longest time for which a server that could not be reached is left alone.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
+/// After so many failures without an answer between them a server is left alone.
+const STUMBLES: u32 = 3;
+
 /// Servers and what is in flight at each.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -30,6 +33,8 @@ struct Server {
     sent: u64,
     /// Failures since the last answer.
     failures: u32,
+    /// What was sent before the last failure and fails too is the same failure.
+    failed_at: u64,
     resting_until: Option<Instant>,
 }
 
@@ -60,6 +65,7 @@ impl Pool {
             in_flight: 0,
             sent: 0,
             failures: 0,
+            failed_at: 0,
             resting_until: None,
         };
         Self {
@@ -117,8 +123,21 @@ impl Server {
     /// Whether another request may be sent. A server that failed gets a single one until it has answered.
     fn has_room(&self, now: Instant) -> bool {
         let rests = !self.rest(now).is_zero();
-        let room = if self.failures > 0 { 1 } else { self.limit.get() };
+        let room = if self.failures >= STUMBLES { 1 } else { self.limit.get() };
         !rests && self.in_flight < room
+    }
+
+    /// Counts a failure of what was sent as number `sent_at`.
+    fn stumbled(&mut self, sent_at: u64, first_rest: Duration) {
+        if sent_at < self.failed_at {
+            return;
+        }
+        self.failed_at = self.sent + 1;
+        self.failures = self.failures.saturating_add(1);
+        if let Some(more) = self.failures.checked_sub(STUMBLES) {
+            let rest = first_rest.saturating_mul(1 << more.min(16)).min(LONGEST_REST);
+            self.resting_until = Some(Instant::now() + rest);
+        }
     }
 
     fn load(&self) -> f64 {
@@ -152,9 +171,13 @@ impl Slot<'_> {
         let mut servers = self.pool.servers();
         let server = &mut servers[self.server];
         server.limit.congested(self.sent_at, server.sent);
-        let rest = first_rest.saturating_mul(1 << server.failures.min(16)).min(LONGEST_REST);
-        server.failures = server.failures.saturating_add(1);
-        server.resting_until = Some(Instant::now() + rest);
+        server.failures = server.failures.max(STUMBLES - 1);
+        server.stumbled(self.sent_at, first_rest);
+    }
+
+    /// The server has an error of its own, or its answer makes no sense. It is left alone once it does nothing else.
+    pub(crate) fn stumbled(&self, first_rest: Duration) {
+        self.pool.servers()[self.server].stumbled(self.sent_at, first_rest);
     }
 }
 

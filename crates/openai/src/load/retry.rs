@@ -128,6 +128,7 @@ impl Servers {
                     (reason, self.wait(failures), false)
                 }
                 Attempt::Wrong(reason) => {
+                    slot.stumbled(retry.first_wait);
                     wrong += 1;
                     (reason, self.wait(failures), wrong >= retry.attempts)
                 }
