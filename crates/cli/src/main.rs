@@ -16,6 +16,7 @@ mod commands;
 mod converted;
 mod engines;
 mod failure;
+mod hub_model;
 mod interrupt;
 mod large_pages;
 mod options;

@@ -10,7 +10,12 @@ use lancer_backend::Seed;
 use lancer_evolve::with_changes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{converted::adapter_over, engines::EngineOptions, failure::Failure};
+use crate::{
+    converted::adapter_over,
+    engines::{BackendName, EngineOptions},
+    failure::Failure,
+    hub_model::{self, Files},
+};
 
 /// The model and the engine that runs it.
 #[derive(Debug, Clone, Args)]
@@ -22,17 +27,26 @@ pub(crate) struct ModelOptions {
 }
 
 impl ModelOptions {
-    /// The model's path.
+    /// The model's path, for work that runs it.
     pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
-        self.files.path()
+        self.engine.check().map_err(Failure::usage)?;
+        self.files.path(self.needed())
+    }
+
+    /// The files that running the model needs here.
+    fn needed(&self) -> Files {
+        match self.engine.named() {
+            Some(BackendName::OpenAi) if !self.engine.servers.scores_here() => Files::WithoutWeights,
+            _ => Files::All,
+        }
     }
 }
 
 /// A base and perhaps an adapter over it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelFiles {
-    /// A GGUF file, a Hugging Face folder, or an adapter that names its base; the default model that `cargo xtask setup` fetches
-    /// if left out.
+    /// A GGUF file, a Hugging Face folder, an adapter that names its base, or a name on the hub (OWNER/NAME or
+    /// OWNER/NAME@REVISION); the default model that `cargo xtask setup` fetches if left out.
     #[arg(long, value_name = "PATH")]
     pub(crate) model: Option<PathBuf>,
     /// An adapter over the model: a folder as PEFT has it, or a GGUF adapter.
@@ -41,9 +55,12 @@ pub(crate) struct ModelFiles {
 }
 
 impl ModelFiles {
-    /// The path of the model: the base's, or that of the adapter, which names its base.
-    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
-        let model = self.model.clone().map_or_else(default_model, Ok)?;
+    /// The path of the model, fetched where it is on the hub: the base's, or the adapter's, which names its base.
+    pub(crate) fn path(&self, files: Files) -> Result<PathBuf, Failure> {
+        let model = match &self.model {
+            Some(path) => hub_model::local(path, files)?,
+            None => default_model()?,
+        };
         match &self.adapter {
             None => Ok(model),
             Some(adapter) => Ok(adapter_over(&model, adapter)?),

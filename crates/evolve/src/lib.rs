@@ -48,7 +48,7 @@ pub use inputs::Change;
 pub use progress::Progress;
 pub use recipe::{
     EvaluateSettings, ExpandSettings, Expansion, Gate, MergeSettings, Method, PreferenceSettings, Recipe,
-    SftIterations, SftSettings, nearest, schema as settings_schema, with_changes,
+    ServerSettings, SftIterations, SftSettings, nearest, schema as settings_schema, with_changes,
 };
 pub use report::{report_place, write_report, write_report_to};
 pub use run::Run;

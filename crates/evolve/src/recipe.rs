@@ -5,6 +5,7 @@ mod commented;
 mod described;
 mod file;
 mod method;
+mod servers;
 mod training;
 mod wording;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::changes::with_changes;
 pub use self::described::schema;
 pub use self::method::Method;
+pub use self::servers::ServerSettings;
 pub use self::wording::nearest;
 pub use self::training::{PreferenceSettings, SftIterations, SftSettings};
 use crate::{
@@ -51,6 +53,9 @@ pub struct Recipe {
     /// loop does not read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
+    /// Where the models run, if that engine is servers.
+    #[serde(skip_serializing_if = "ServerSettings::is_empty")]
+    pub server: ServerSettings,
     /// How the weights are held where the model is run, the same for all models of a run, so that they can be compared. An
     /// engine that runs what is trained on, as Burn does, has them in 32-bit floats whatever this says.
     pub format: WeightFormat,
@@ -173,6 +178,7 @@ impl Default for Recipe {
             iterations: 1,
             budget_tokens: None,
             backend: None,
+            server: ServerSettings::default(),
             model: PathBuf::new(),
             seeds: PathBuf::new(),
             format: WeightFormat::Half,

@@ -19,6 +19,7 @@ use crate::{
     converted::adapter_over,
     engines::{BackendName, RunEngines},
     failure::Failure,
+    hub_model::{self, Files},
     interrupt,
     options::{ModelOptions, PythonOption, default_model},
     output::Output,
@@ -109,9 +110,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
 
 fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(Some(&arguments.run))?;
-    let mut engines = arguments.recipe.engines(&recipe)?;
+    let mut engines = arguments.recipe.engines(&recipe, Some(&arguments.run))?;
     // Before the folder is made: a run's settings cannot be changed.
     recipe.check_learners(&engines)?;
+    engines.check()?;
     let watching = interrupt::watch();
     let run = interrupt::of_run(|| Run::open(&arguments.run, recipe))?;
     let result = executed(arguments, &run, &mut engines, output);
@@ -155,7 +157,8 @@ fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(None)?;
     let confidence = recipe.evaluate.bootstrap.confidence;
     let trials = trials::repeated("seed", &recipe, arguments.repeat, &arguments.run);
-    let mut engines = arguments.recipe.engines(&recipe)?;
+    let mut engines = arguments.recipe.engines(&recipe, None)?;
+    engines.check()?;
     let watching = interrupt::watch();
     trials::execute(&trials, &mut engines, &mut Bars::new(output))?;
     drop(watching);
@@ -169,8 +172,8 @@ fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
 
 impl RecipeOptions {
     /// The engines that the recipe and the command line name.
-    pub(crate) fn engines(&self, recipe: &Recipe) -> Result<RunEngines, Failure> {
-        let engines = RunEngines::new(&self.model.engine, recipe).map_err(Failure::usage)?;
+    pub(crate) fn engines(&self, recipe: &Recipe, run: Option<&Path>) -> Result<RunEngines, Failure> {
+        let engines = RunEngines::new(&self.model.engine, recipe, run).map_err(Failure::usage)?;
         Ok(engines.with_python(self.python.get().map(Path::to_path_buf)))
     }
 
@@ -180,6 +183,7 @@ impl RecipeOptions {
         let is_new = started.is_none();
         // A recipe's file need not name the engine that the run was started with.
         let started_with = started.as_ref().and_then(|started| started.backend.clone());
+        let servers_before = started.as_ref().map(|started| started.server.clone()).unwrap_or_default();
         let mut recipe = match (&self.recipe, started) {
             (Some(file), _) => {
                 let folder = std::path::absolute(file)?;
@@ -188,17 +192,26 @@ impl RecipeOptions {
             (None, Some(started)) => started,
             (None, None) => Recipe::default(),
         };
-        if let Some(model) = &self.model.files.model {
+        if let Some(model) = &self.model.files.model
+            && !hub_model::is_kept(model, &recipe.model)
+        {
             recipe.model.clone_from(model);
         }
-        if let Some(backend) = self.model.engine.backend {
+        if let Some(backend) = self.model.engine.named() {
             recipe.backend = Some(backend.name().into());
+        }
+        self.model.engine.servers.recorded_in(&mut recipe.server);
+        if recipe.server.urls.is_empty() {
+            // Nor the servers.
+            recipe.server = servers_before;
         }
         if recipe.backend.is_none() {
             recipe.backend = if is_new { Some(BackendName::DEFAULT.name().into()) } else { started_with };
         }
         if let Some(seeds) = &self.seeds {
-            recipe.seeds.clone_from(seeds);
+            if !lancer_data::is_pinned(seeds, &recipe.seeds) {
+                recipe.seeds.clone_from(seeds);
+            }
         }
         if !self.tasks.is_empty() {
             recipe.evaluate.tasks.clone_from(&self.tasks);
@@ -222,6 +235,8 @@ impl RecipeOptions {
         if recipe.model.as_os_str().is_empty() {
             recipe.model = default_model()?;
         }
+        recipe.seeds = lancer_data::pinned(&recipe.seeds)?.into_owned();
+        recipe.model = hub_model::local(&recipe.model, Files::All)?;
         if let Some(adapter) = &self.model.files.adapter {
             recipe.model = adapter_over(&recipe.model, adapter)?;
         }

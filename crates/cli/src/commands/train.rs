@@ -27,6 +27,7 @@ use serde::Serialize;
 use crate::{
     engines::{self, EngineOptions, trainers},
     failure::Failure,
+    hub_model::{self, Files},
     interrupt,
     options::{Changes, ModelFiles, PythonOption, SeedOption},
     output::Output,
@@ -275,7 +276,7 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     /// Checks where the model is to be written.
     fn new(arguments: &'a Arguments, learner: &toml::Table, output: Output) -> Result<Self, Failure> {
-        let model = arguments.files.path()?;
+        let model = arguments.files.path(Files::All)?;
         let place = place::of_model(&arguments.to, arguments.overwrite, &[&arguments.data, &model])?;
         if let Some(checkpoints) = &arguments.checkpoints {
             let folder = lancer_output::resolve(checkpoints)?;
