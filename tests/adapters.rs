@@ -234,3 +234,26 @@ fn a_run_of_adapters_that_is_killed_comes_to_the_same_adapters() {
         assert!(found[name] == *bytes, "{name} differs");
     }
 }
+
+/// llama.cpp runs the user's own file, and the adapters over it.
+#[cfg(feature = "llama-cpp")]
+#[test]
+fn llama_cpp_runs_adapters_over_the_users_own_file() {
+    let scratch = folder();
+    let base = path(scratch.path(), "base.gguf");
+    let run = scratch.path().join("run");
+    let arguments = evolve(&run, &base);
+    let texts: Vec<&str> = arguments
+        .iter()
+        .map(|argument| if argument == "burn" { "llama-cpp" } else { argument.as_str() })
+        .collect();
+    let output = lancer(&texts);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let written = models(&run);
+    assert!(written.contains_key("m2/adapter_model.safetensors"), "{:?}", written.keys());
+    let is_whole = |name: &&String| name.ends_with(".gguf") || name.ends_with("/model.safetensors");
+    assert_eq!(written.keys().find(is_whole), None, "a whole model was written");
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let gain = &summary["iterations"][1]["gain"]["mean"];
+    assert!(gain.as_f64().is_some_and(|gain| gain != 0.0), "the adapter changes nothing where it is run: {summary}");
+}

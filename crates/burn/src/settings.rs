@@ -276,7 +276,7 @@ impl Targets {
 }
 
 /// A matrix of each layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
 pub enum Projection {
     /// Queries.
     QProj,

@@ -119,6 +119,7 @@ impl Probe<'_> {
     fn body(&self, sampling: Sampling, seed: u64, max_tokens: usize, samples: usize) -> Body {
         let asked = Asked {
             sampling,
+            penalties: None,
             seed: Some(Seed(seed)),
             stop: &[],
             constraint: &Constraint::Free,

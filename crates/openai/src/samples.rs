@@ -51,6 +51,7 @@ impl Exchange for OfSamples {
         let Prepared { asked, prepared, prompt, .. } = &*self.request;
         let of = Asked {
             sampling: asked.sampling,
+            penalties: Some(&asked.penalties),
             // A sample's seed is its own: one request has one.
             seed: (can.seeds == Seeds::Obeyed || self.count == 1).then(|| asked.seeds[self.first]),
             stop: if can.stops { &asked.stop } else { &[] },
@@ -105,7 +106,11 @@ pub(crate) fn generate(
         .map(|(index, asked)| {
             let prepared = PreparedRequest::new(asked, index, context_length, &**vocabulary)?;
             let invalid = |reason: String| BackendError::InvalidRequest { request: index, reason };
-            if let Some(reason) = can.iter().find_map(|can| cannot_hold(can, &asked.constraint)) {
+            let cannot = |can: &Capabilities| {
+                let sample = || body::cannot_sample(can, asked.sampling, &asked.penalties);
+                cannot_hold(can, &asked.constraint).or_else(sample)
+            };
+            if let Some(reason) = can.iter().find_map(cannot) {
                 return Err(invalid(reason));
             }
             let prompt = prompt_of(&asked.prompt, &prepared, form, vocabulary).map_err(invalid)?;

@@ -38,7 +38,7 @@ fn connect(settings: OpenAiSettings) -> OpenAi {
 
 fn request(number: usize, samples: usize) -> GenerateRequest {
     GenerateRequest::new(Prompt::user(format!("Question {number}?")))
-        .sampling(Sampling::Nucleus { temperature: 1.0, top_p: 0.9 })
+        .sampling(Sampling::nucleus(1.0, 0.9))
         .samples(Seed(number as u64), samples)
         .max_tokens(12)
 }

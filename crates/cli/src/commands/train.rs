@@ -27,7 +27,7 @@ use serde::Serialize;
 use crate::{
     engines::{self, EngineOptions, trainers},
     failure::Failure,
-    hub_model::{self, Files},
+    hub_model::Files,
     interrupt,
     options::{Changes, ModelFiles, PythonOption, SeedOption},
     output::Output,

@@ -8,6 +8,7 @@ use lancer_review::{Candidate, Kind, ModeSetting, PairAnnotation, RejectedKind, 
 use super::{Session, interrupted, judged::Judged};
 use crate::{
     error::EvolveError,
+    export,
     ledger::{Origin, PairRow, SftKind, SftRow},
     stage::Stage,
 };
@@ -76,6 +77,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         }
         pairs.iter().try_for_each(|pair| ledger.add_pair(iteration, pair))
     })?;
+    // Who finds the files finds their rows.
+    ledger.flush()?;
+    export::write(ledger, session.recipe, session.folder, iteration)?;
     let flow = session.progress.advance(candidates.len(), 0);
     session.progress.end();
     interrupted(flow, iteration, Stage::Annotate)

@@ -10,10 +10,10 @@ use crate::{GeneratedLogProbs, PromptForm, Seeds, ServerError, Software, body, w
 /// Tokens of a probing sample.
 const TOKENS: usize = 16;
 
-const RANDOM: Sampling = Sampling::Nucleus { temperature: 1.0, top_p: 1.0 };
+const RANDOM: Sampling = Sampling::nucleus(1.0, 1.0);
 
 /// A nucleus that almost only the most probable token is in.
-const NARROW: Sampling = Sampling::Nucleus { temperature: 1.0, top_p: 0.01 };
+const NARROW: Sampling = Sampling::nucleus(1.0, 0.01);
 
 impl Probe<'_> {
     /// Finds the form of prompts: token ids, else text whose tokens are as many as ours, else chats.

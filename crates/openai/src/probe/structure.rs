@@ -51,6 +51,7 @@ impl Probe<'_> {
     fn held(&self, constraint: &Constraint) -> Result<String, ServerError> {
         let asked = Asked {
             sampling: Sampling::Greedy,
+            penalties: None,
             seed: None,
             stop: &[],
             constraint,
