@@ -28,7 +28,7 @@ fn run(arguments: &[&str]) -> Value {
 fn refused(arguments: &[&str]) -> String {
     let output = lancer(arguments);
     assert!(!output.status.success(), "{arguments:?}");
-    text(&output.stderr).into()
+    text(&output.stderr)
 }
 
 /// A folder with `base.gguf`, in blocks of 8 bits, and `data.jsonl`, rows of a prompt, a response and a preference pair.
@@ -180,6 +180,9 @@ fn models(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for model in fs::read_dir(run.join("models")).unwrap() {
         let model = model.unwrap();
+        if !model.path().is_dir() {
+            continue;
+        }
         for file in fs::read_dir(model.path()).unwrap() {
             let file = file.unwrap();
             let name = format!("{}/{}", model.file_name().display(), file.file_name().display());

@@ -327,7 +327,7 @@ fn an_adapter_is_a_model() {
             // Run, and converted, it is merged.
             let found = scores(&path);
             assert_close(&[found.clone()], &[expected.concat()], 2e-4);
-            files.push(found);
+            files.push(found.clone());
             fs::remove_file(&merged).ok();
             convert(&Model::open(&path).unwrap(), &merged, ConvertFormat::F32).unwrap();
             assert_close(&[scores(&merged)], &[found], 1e-5);
