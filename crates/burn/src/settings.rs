@@ -127,7 +127,7 @@ pub struct LoraSettings {
 pub enum Scaling {
     /// `alpha / rank`.
     Rank,
-    /// `alpha / √rank`, with which adapters of high rank learn too (rsLoRA; Kalajdzievski 2023, arXiv 2312.03732).
+    /// `alpha / √rank`, with which adapters of high rank learn too (`rsLoRA`; Kalajdzievski 2023, arXiv 2312.03732).
     RootOfRank,
 }
 
