@@ -240,18 +240,14 @@ fn another_job_in_the_folder_begins_anew() {
 
 #[test]
 fn an_interrupted_training_ends_in_order() {
-    for (behaviour, marks) in [(Behaviour::WaitsForInterrupt, true), (Behaviour::Fails, false)] {
-        let place = Place::new();
-        if marks {
-            let (done, _) = place.run_until(behaviour, &Method::default(), true);
-            let done = done.unwrap();
-            assert_eq!(done.report.outcome, Outcome::Interrupted { step: 1 });
-            assert!(done.model.is_none());
-            assert!(place.job().join("interrupted").exists(), "it was not interrupted first");
-            assert!(!place.job().join("process").exists());
-        }
-        assert!(place.run(Behaviour::Trains, &Method::default()).0.unwrap().model.is_some());
-    }
+    let place = Place::new();
+    let (done, _) = place.run_until(Behaviour::WaitsToBeEnded, &Method::default(), true);
+    let done = done.unwrap();
+    assert_eq!(done.report.outcome, Outcome::Interrupted { step: 1 });
+    assert!(done.model.is_none());
+    assert!(place.job().join("asked-to-end").exists(), "it was killed at once");
+    assert!(!place.job().join("process").exists());
+    assert!(place.run(Behaviour::Trains, &Method::default()).0.unwrap().model.is_some());
 }
 
 #[cfg(target_os = "linux")]
