@@ -175,7 +175,7 @@ fn train(folder: &Path, kind: &str, model: &str, data: &Path, to: &str, more: &[
     for setting in [
         "train.epochs=2",
         "train.batch={examples=5}",
-        "train.max_length=256",
+        "train.max_length=512",
         "train.evaluate_every=2",
         "train.optimizer.weight_decay=0.1",
         "train.optimizer.learning_rate=0.0001",

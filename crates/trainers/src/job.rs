@@ -173,7 +173,7 @@ impl Job<'_> {
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
         let is_same = before.sha_256 == kept.sha_256;
-        kept.is_finished = is_same && before.is_finished;
+        kept.is_finished = is_same && before.is_finished && paths.output().exists();
         if !is_same {
             start::remove(&paths.output())?;
             start::remove(&paths.log())?;
