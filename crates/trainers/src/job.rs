@@ -217,8 +217,7 @@ impl Job<'_> {
         let history = log::history(&state);
         if !history.is_empty() {
             let _ = fs::copy(state.join("trainer_state.json"), paths.folder.join("trainer_state.json"));
-            // The training is done: who asks to stop now is asked again by what comes next.
-            let _ = followed.history(&history, observer);
+            followed.history(&history, observer);
         }
         let checked = TrainedModel::check(self.trainer, self.model, &paths);
         if checked.is_err() {
