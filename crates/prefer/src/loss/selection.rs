@@ -204,7 +204,15 @@ impl PreferenceLoss {
             Self::Dpo(settings) => settings.nll_weight,
             Self::SimPo(settings) => settings.nll_weight,
             Self::Orpo(_) => 1.0,
-            _ => 0.0,
+            Self::Ipo(_)
+            | Self::Kto(_)
+            | Self::SigmoidNorm(_)
+            | Self::Robust(_)
+            | Self::ExoPair(_)
+            | Self::SppoHard(_)
+            | Self::ApoZero(_)
+            | Self::ApoDown(_)
+            | Self::BcoPair(_) => 0.0,
         }
     }
 }
