@@ -164,9 +164,7 @@ fn held_to(can: &Capabilities, constraint: &Constraint) -> Map<String, Value> {
                 fields.remove("x-guidance");
             }
             match can.json_schema {
-                Some(SchemaField::StructuredOutputs) => {
-                    json!({ "structured_outputs": { "json": object, "disable_any_whitespace": true } })
-                }
+                Some(SchemaField::StructuredOutputs) => json!({ "structured_outputs": { "json": object } }),
                 Some(SchemaField::JsonSchemaText) => json!({ "json_schema": object.to_string() }),
                 Some(SchemaField::JsonSchema) => json!({ "json_schema": object }),
                 Some(SchemaField::ResponseFormat) => json!({ "response_format": {

@@ -73,6 +73,7 @@ impl Capabilities {
             scoring: None,
             regex: None,
             json_schema: None,
+            white_space_in_json: false,
             choices: None,
             adapters: None,
             new_weights: false,
