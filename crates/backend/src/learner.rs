@@ -2,6 +2,8 @@
 
 use std::{any::Any, path::Path};
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{LearnerError, Message, TokenId};
@@ -111,7 +113,7 @@ pub struct StepReport {
 }
 
 /// How weights are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightFormat {
     /// 32-bit floats.
@@ -176,4 +178,10 @@ pub trait Learner: Any {
     /// Writes the model, adapters merged: to a GGUF file if `path` ends in `.gguf`, otherwise to a Hugging Face folder
     /// (`config.json`, `model.safetensors`, tokenizer and chat template).
     fn export(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError>;
+
+    /// Writes what was trained. Where that is an adapter, the adapter alone and a note of its base: as a GGUF adapter if `path`
+    /// ends in `.gguf`, otherwise as a folder in PEFT's layout. Where it is the model, the model ([`export`](Self::export)).
+    fn export_trained(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError> {
+        self.export(path, format)
+    }
 }

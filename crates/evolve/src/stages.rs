@@ -11,6 +11,7 @@ mod evaluate;
 mod generate;
 mod groups;
 mod import;
+mod judged;
 mod merge;
 mod preference;
 mod recording;

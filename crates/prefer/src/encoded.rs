@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lancer_backend::{Learner, Message, TrainingSequence};
+use lancer_backend::{Learner, LearnerError, Message, TrainingSequence};
 
 use crate::{
     error::TrainingError,
@@ -10,9 +10,31 @@ use crate::{
     settings::{LongExamples, TrainSettings},
 };
 
+/// Gives the tokens of a chat, as a [`Learner`] does; a model's tokenizer is enough for it.
+pub trait Encode {
+    /// The longest sequence that can be trained on.
+    fn context_length(&self) -> usize;
+
+    /// The training sequence of a chat: see [`Learner::encode`].
+    ///
+    /// # Errors
+    /// Where the chat template cannot render the prompt.
+    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError>;
+}
+
+impl Encode for &dyn Learner {
+    fn context_length(&self) -> usize {
+        Learner::context_length(*self)
+    }
+
+    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
+        Learner::encode(*self, prompt, response)
+    }
+}
+
 /// Encodes examples and notes which were skipped or cut.
 pub(crate) struct Encoder<'a> {
-    learner: &'a dyn Learner,
+    model: &'a dyn Encode,
     limit: usize,
     long_examples: LongExamples,
     keys: HashSet<String>,
@@ -21,10 +43,10 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    pub(crate) fn new(learner: &'a dyn Learner, settings: &TrainSettings) -> Self {
+    pub(crate) fn new(model: &'a dyn Encode, settings: &TrainSettings) -> Self {
         Self {
-            limit: settings.max_length.min(learner.context_length()),
-            learner,
+            limit: settings.max_length.min(model.context_length()),
+            model,
             long_examples: settings.long_examples,
             keys: HashSet::new(),
             skipped: Vec::new(),
@@ -55,7 +77,7 @@ impl<'a> Encoder<'a> {
         let mut sequences = Vec::with_capacity(N);
         for response in responses {
             let sequence = self
-                .learner
+                .model
                 .encode(prompt, response)
                 .map_err(|source| TrainingError::Encode { key: key.into(), source })?;
             sequences.push(sequence);
@@ -92,7 +114,7 @@ impl<'a> Encoder<'a> {
         response: &str,
     ) -> Result<TrainingSequence, TrainingError> {
         let mut sequence = self
-            .learner
+            .model
             .encode(prompt, response)
             .map_err(|source| TrainingError::Encode { key: key.into(), source })?;
         sequence.tokens.truncate(self.limit);

@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         .map(|pair| Source { key: pair.key, prompt: pair.prompt, response: pair.response })
         .collect();
     let mut writer = Writer {
-        backend: engines::backend(&arguments.model.engine, &model)?,
+        backend: engines::backend(&arguments.model.engine, &model, engines::Scores::NotAsked)?,
         examples: sources.clone(),
         settings,
         seed: arguments.seed.get(),

@@ -8,11 +8,13 @@ use std::{
 
 use clap::Args;
 use lancer_backend::Usage;
-use lancer_review::{Calibrated, Detail, Item, Outcome, Review, ReviewError, ReviewSettings, ReviewSink};
+use lancer_review::{
+    Calibrated, Detail, Item, ModeSetting, Outcome, Review, ReviewError, ReviewSettings, ReviewSink,
+};
 use serde::Serialize;
 
 use crate::{
-    engines,
+    engines::{self, Scores},
     failure::Failure,
     interrupt,
     options::{Changes, ModelOptions, SeedOption},
@@ -80,7 +82,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Some(path) => self::items(path, &bars)?,
         None => items.clone(),
     };
-    let mut backend = engines::backend(&arguments.model.engine, &model)?;
+    let scores = match settings.mode {
+        ModeSetting::Rubric | ModeSetting::None => Scores::NotAsked,
+        ModeSetting::Auto | ModeSetting::Expected | ModeSetting::Likelihood => Scores::Asked,
+    };
+    let mut backend = engines::backend(&arguments.model.engine, &model, scores)?;
     let watching = interrupt::watch();
     let seed = arguments.seed.get();
     let clock = Instant::now();

@@ -3,14 +3,20 @@
 use std::path::PathBuf;
 
 use lancer_backend::WeightFormat;
-use lancer_prefer::{Candidate, CheckpointPolicy, Draw, PreferenceExample, Split, draw, train_preference};
+use lancer_model::Adapter;
+use lancer_prefer::{
+    Candidate, CheckpointPolicy, Draw, Examples, PreferenceExample, Split, draw, train_preference,
+};
 
 use super::{
     Session, interrupted,
-    training::{Observer, References, export, prompt},
+    training::{
+        Observer, References, elsewhere, export, export_elsewhere, export_trained, prompt, train_elsewhere,
+    },
 };
 use crate::{
     base::training_base,
+    engines::TrainingTask,
     error::EvolveError,
     ledger::{PairRow, Phase},
     models,
@@ -32,13 +38,32 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let Draw { train, held_out } = drawn;
     let seed = session.seed(iteration, "preference");
     let start = start(session, iteration)?;
-    let mut learner = session.engines.learner(&start, &settings.learner, seed.derive("learner"))?;
+    let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
+    let (train, held_out) = (examples(&train), examples(&held_out));
+    let split = Split { train: &train, held_out: &held_out };
+    let of_elsewhere = elsewhere(session, settings.trainer())?;
+    if let Some(of) = of_elsewhere.filter(|_| !train.is_empty()) {
+        let folder = models::training(session.folder, iteration, Phase::Preference.as_str());
+        let (examples, seed) = (Examples::Preference(split, &settings.loss), seed.derive("batches"));
+        let task = TrainingTask { settings: of, model: &start, examples, seed, folder: &folder };
+        if let Some(model) = train_elsewhere(session, (iteration, Phase::Preference), &task)? {
+            let place = (iteration, Stage::Preference);
+            export_elsewhere(model.as_ref(), &trainable, WeightFormat::F32, place)?;
+            if let Some(gguf) = gguf {
+                export_elsewhere(model.as_ref(), &gguf, session.recipe.format, place)?;
+            }
+            drop(model);
+            session.engines.tidy(&folder);
+            return Ok(());
+        }
+    }
+    // Where another program had nothing to train on, the model is written as it is.
+    let as_it_is = toml::Table::new();
+    let learner = if of_elsewhere.is_some() { &as_it_is } else { &settings.learner };
+    let mut learner = session.engines.learner(&start, learner, seed.derive("learner"))?;
     if train.is_empty() {
         session.progress.note("no pair to learn a preference from: the fine-tuned model is the next model");
-    } else {
-        let examples =
-            |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
-        let (train, held_out) = (examples(&train), examples(&held_out));
+    } else if of_elsewhere.is_none() {
         let base = training_base(&start, &settings.learner)?;
         let checkpoints = models::checkpoints(session.folder, iteration, Phase::Preference.as_str());
         let mut references = References::new(session.ledger, iteration)?;
@@ -46,7 +71,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             Observer::new(session.ledger, session.progress, &session.laps, iteration, Phase::Preference);
         let report = train_preference(
             learner.as_mut(),
-            Split { train: &train, held_out: &held_out },
+            split,
             &settings.loss,
             &settings.train,
             CheckpointPolicy::Within { folder: &checkpoints, base: &base },
@@ -61,7 +86,12 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         outcome?;
     }
     session.progress.begin(iteration, Stage::Preference, "files", 0, 1 + usize::from(gguf.is_some()));
-    export(learner.as_ref(), &trainable, WeightFormat::F32)?;
+    if start == models::fine_tuned(session.folder, iteration) && !Adapter::is_at(&start) {
+        // It is removed when the iteration ends, so nothing may be an adapter over it.
+        export(learner.as_ref(), &trainable, WeightFormat::F32)?;
+    } else {
+        export_trained(learner.as_ref(), &trainable)?;
+    }
     let flow = session.progress.advance(1, 0);
     match gguf {
         Some(gguf) => export(learner.as_ref(), &gguf, session.recipe.format)?,

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 
 use lancer_backend::WeightFormat;
-use lancer_prefer::{Candidate, CheckpointPolicy, Draw, SftExample, Split, draw, train_sft};
+use lancer_prefer::{Candidate, CheckpointPolicy, Draw, Examples, SftExample, Split, draw, train_sft};
 
 use super::{
     Session,
-    training::{Observer, Trained, export, prompt},
+    training::{Observer, Trained, elsewhere, export_elsewhere, export_trained, prompt, train_elsewhere},
 };
 use crate::{
     base::training_base,
+    engines::TrainingTask,
     error::EvolveError,
     ledger::{Phase, SftRow},
     models,
     recipe::SftIterations,
+    stage::Stage,
 };
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
@@ -43,15 +45,27 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     session.unload();
     let start = session.trainable(session.ledger.start(iteration)?);
     let seed = session.seed(iteration, "sft");
-    let mut learner = session.engines.learner(&start, &settings.learner, seed.derive("learner"))?;
     let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
     let (train, held_out) = (examples(&train), examples(&held_out));
+    let split = Split { train: &train, held_out: &held_out };
+    if let Some(of) = elsewhere(session, settings.trainer())? {
+        let folder = models::training(session.folder, iteration, Phase::Sft.as_str());
+        let (examples, seed) = (Examples::Sft(split), seed.derive("batches"));
+        let task = TrainingTask { settings: of, model: &start, examples, seed, folder: &folder };
+        if let Some(model) = train_elsewhere(session, (iteration, Phase::Sft), &task)? {
+            export_elsewhere(model.as_ref(), &fine_tuned, WeightFormat::F32, (iteration, Stage::Sft))?;
+            drop(model);
+            session.engines.tidy(&folder);
+        }
+        return Ok(());
+    }
+    let mut learner = session.engines.learner(&start, &settings.learner, seed.derive("learner"))?;
     let base = training_base(&start, &settings.learner)?;
     let checkpoints = models::checkpoints(session.folder, iteration, Phase::Sft.as_str());
     let mut observer = Observer::new(session.ledger, session.progress, &session.laps, iteration, Phase::Sft);
     let report = train_sft(
         learner.as_mut(),
-        Split { train: &train, held_out: &held_out },
+        split,
         &settings.train,
         CheckpointPolicy::Within { folder: &checkpoints, base: &base },
         seed.derive("batches"),
@@ -60,7 +74,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     if observer.outcome(report)? == Trained::Nothing {
         return Ok(());
     }
-    export(learner.as_ref(), &fine_tuned, WeightFormat::F32)
+    export_trained(learner.as_ref(), &fine_tuned)
 }
 
 fn example(row: &SftRow) -> SftExample {
