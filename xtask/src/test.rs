@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             "--browser" => browses = true,
             "--servers" => with_servers = true,
             _ => {
-                let text = "`cargo xtask test` takes nothing but `--install-driver`, `--browser` and `--servers`";
+                let text =
+                    "`cargo xtask test` takes nothing but `--install-driver`, `--browser` and `--servers`";
                 return Err(Failure::usage(text));
             }
         }

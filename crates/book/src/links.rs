@@ -15,6 +15,9 @@ pub enum Fault {
     NoHeading,
     /// A page of the book links to a file outside of the book, which a reader of the built book does not have.
     LeavesBook,
+    /// A page of the book links to a README.md. mdBook builds it as index.html, and leaves the link as README.html
+    /// (<https://github.com/rust-lang/mdBook/issues/984>).
+    ReadmeInBook,
 }
 
 /// A link that leads nowhere.
@@ -37,6 +40,7 @@ impl fmt::Display for BrokenLink {
             Fault::NoFile => "there is no such file",
             Fault::NoHeading => "no heading there has this name",
             Fault::LeavesBook => "the built book does not have this file; name its path as code instead",
+            Fault::ReadmeInBook => "mdBook builds README.md as index.html; call the page index.md",
         };
         write!(f, "{}:{line}: {target}: {fault}", page.display())
     }
@@ -52,7 +56,11 @@ pub fn broken_links(page: &Path, book: &Path) -> io::Result<Vec<BrokenLink>> {
         let fault = match target.split_once('#').unwrap_or((target, "")) {
             ("", "") => None,
             ("", heading) => (!headings(&text).contains(heading)).then_some(Fault::NoHeading),
-            (file, heading) => fault(&folder.join(file), heading, page.starts_with(book).then_some(book))?,
+            (file, heading) => {
+                // mdBook takes the links of its table of contents as they are.
+                let in_book = page.starts_with(book) && !page.ends_with("SUMMARY.md");
+                fault(&folder.join(file), heading, in_book.then_some(book))?
+            }
         };
         broken.extend(fault.map(|fault| BrokenLink {
             page: page.into(),
@@ -69,10 +77,13 @@ fn fault(file: &Path, heading: &str, book: Option<&Path>) -> io::Result<Option<F
     let Ok(file) = file.canonicalize() else {
         return Ok(Some(Fault::NoFile));
     };
-    if let Some(book) = book
-        && !file.starts_with(book.canonicalize()?)
-    {
-        return Ok(Some(Fault::LeavesBook));
+    if let Some(book) = book {
+        if !file.starts_with(book.canonicalize()?) {
+            return Ok(Some(Fault::LeavesBook));
+        }
+        if file.ends_with("README.md") {
+            return Ok(Some(Fault::ReadmeInBook));
+        }
     }
     if heading.is_empty() {
         return Ok(None);
@@ -133,6 +144,7 @@ mod tests {
         let book = scratch.path().join("docs");
         fs::create_dir_all(book.join("guide")).unwrap();
         fs::write(scratch.path().join("LICENCE"), "").unwrap();
+        fs::write(book.join("README.md"), "").unwrap();
         fs::write(
             book.join("data.md"),
             "# Data\n\n## What `clean` drops, and why\n\n```sh\n# no heading\n```\n",
@@ -159,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_broken_link_is_named() {
-        let page = "# First run\n\n[gone](gone.md) and [data](../data.md#no-heading), [here](#nowhere), [out](../../LICENCE)\n";
+        let page = "# First run\n\n[gone](gone.md) and [data](../data.md#no-heading), [here](#nowhere), \
+                    [out](../../LICENCE), [home](../README.md)\n";
         assert_eq!(
             faults(page),
             [
@@ -167,6 +180,7 @@ mod tests {
                 ("../data.md#no-heading".into(), Fault::NoHeading),
                 ("#nowhere".into(), Fault::NoHeading),
                 ("../../LICENCE".into(), Fault::LeavesBook),
+                ("../README.md".into(), Fault::ReadmeInBook),
             ]
         );
     }
