@@ -41,8 +41,8 @@ use crate::{
 pub(crate) enum Command {
     /// Fine-tune a model on pairs of a prompt and a response.
     Sft(Arguments),
-    /// Train a model on preference pairs: rows with `chosen` and `rejected`, in the layouts of docs/data.md. The loss is
-    /// DPO unless set otherwise, such as `--set loss.kind=simpo`.
+    /// Train a model on preference pairs: rows with `chosen` and `rejected`, in the layouts of docs/reference/data.md. The
+    /// loss is DPO unless set otherwise, such as `--set loss.kind=simpo`.
     Dpo(Arguments),
 }
 
