@@ -46,7 +46,10 @@ mod sliding_window;
 mod tensor;
 mod tokenizer;
 
-pub use chat_template::{ChatInput, ChatTemplate, GenerationPrompt, RenderedChat, SpecialTexts, SystemTurn};
+pub use chat_template::{
+    ChatInput, ChatTemplate, EncodedConversation, GenerationPrompt, ModelTurns, RenderedChat, SpecialTexts,
+    SystemTurn,
+};
 pub use config::{Config, Head};
 pub use content::{ContentHash, ModelContent, ModelFiles, NotAHash};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};

@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use lancer_core::{Message, Role};
-use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, Model, SpecialTokens, SystemTurn};
+use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, Model, ModelTurns, SpecialTokens, SystemTurn};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -170,5 +170,56 @@ fn text_that_forges_turns_stays_text() {
         let text = tokenizer.decode(&tokens);
         assert!(text.contains(&forged), "{name}: {text:?} has lost text");
         assert!(!tokenizer.encode(&forged, SpecialTokens::AsText).contains(&tokenizer.end_of_turn()));
+    }
+}
+
+#[derive(Deserialize)]
+struct Masks {
+    templates: std::collections::BTreeMap<String, Twice>,
+    conversations: std::collections::BTreeMap<String, Vec<Message>>,
+    cases: Vec<Mask>,
+}
+
+/// A template with the tag `{% generation %}` and without it.
+#[derive(Deserialize)]
+struct Twice {
+    marked: String,
+    unmarked: String,
+}
+
+#[derive(Deserialize)]
+struct Mask {
+    model: String,
+    template: String,
+    conversation: String,
+    tokens: Vec<u32>,
+    mask: Vec<u8>,
+}
+
+#[test]
+fn the_tokens_of_the_model_are_those_of_transformers_mask() {
+    let Masks { templates, conversations, cases } = read("masks.json");
+    assert!(cases.len() >= 80);
+    for Mask { model, template, conversation, tokens, mask } in cases {
+        let tokenizer = Model::open(&Path::new(FIXTURES).join(&model)).unwrap().tokenizer().clone();
+        let messages = &conversations[&conversation];
+        for (how, source) in
+            [("marked", &templates[&template].marked), ("unmarked", &templates[&template].unmarked)]
+        {
+            let what = format!("{model}, {template} {how}, {conversation}");
+            let compiled = ChatTemplate::new(source, tokenizer.bos_token(), tokenizer.eos_token()).unwrap();
+            let tokenizer = tokenizer.clone().ending_turns_as(Some(&compiled));
+            let encode =
+                |turns| tokenizer.encode_conversation(Some(&compiled), messages, &[], turns).unwrap();
+            let all = encode(ModelTurns::All);
+            assert_eq!(
+                all.tokens[..tokens.len().min(all.tokens.len())],
+                tokens[..all.tokens.len().min(tokens.len())],
+                "{what}"
+            );
+            let mut found = vec![0; tokens.len()];
+            all.of_model.iter().cloned().flatten().for_each(|place| found[place] = 1);
+            assert_eq!(found, mask, "{what}");
+        }
     }
 }

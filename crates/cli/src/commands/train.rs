@@ -104,12 +104,7 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     say_what_is_held_out(&drawn, settings.held_out, &bars);
     let example = |&place: &usize| {
         let pair = &pairs[place];
-        SftExample {
-            key: pair.key.clone(),
-            prompt: vec![Message::user(pair.prompt.clone())],
-            response: pair.response.clone(),
-            weight: 1.0,
-        }
+        SftExample::new(&pair.key, lancer_backend::Conversation::of_pair(&pair.prompt, &pair.response))
     };
     let train: Vec<SftExample> = drawn.train.iter().map(example).collect();
     let held_out: Vec<SftExample> = drawn.held_out.iter().map(example).collect();
@@ -140,12 +135,12 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         .into_iter()
         .map(|pair| PreferenceExample {
             key: pair.key,
-            prompt: pair.prompt.into_iter().map(message).collect(),
-            chosen: pair.chosen,
-            rejected: pair.rejected,
+            prompt: pair.prompt.into_iter().map(message).collect::<Vec<_>>().into(),
+            chosen: Message::assistant(pair.chosen),
+            rejected: Message::assistant(pair.rejected),
         })
         .collect();
-    let prompts: Vec<String> = examples.iter().map(|example| chat(&example.prompt)).collect();
+    let prompts: Vec<String> = examples.iter().map(|example| chat(&example.prompt.messages)).collect();
     let candidates: Vec<Candidate<'_>> = examples
         .iter()
         .zip(&prompts)

@@ -83,8 +83,8 @@ fn start(session: &Session<'_>, iteration: u32) -> Result<PathBuf, EvolveError> 
 fn example(row: &PairRow) -> PreferenceExample {
     PreferenceExample {
         key: row.key.clone(),
-        prompt: prompt(&row.prompt),
-        chosen: row.chosen.clone(),
-        rejected: row.rejected.clone(),
+        prompt: prompt(&row.prompt).into(),
+        chosen: lancer_backend::Message::assistant(&row.chosen),
+        rejected: lancer_backend::Message::assistant(&row.rejected),
     }
 }

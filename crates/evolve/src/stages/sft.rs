@@ -64,10 +64,6 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
 }
 
 fn example(row: &SftRow) -> SftExample {
-    SftExample {
-        key: row.key.clone(),
-        prompt: prompt(&row.prompt),
-        response: row.response.clone(),
-        weight: 1.0,
-    }
+    let response = lancer_backend::Message::assistant(&row.response);
+    SftExample::new(&row.key, lancer_backend::Conversation::of_turns(prompt(&row.prompt), response))
 }

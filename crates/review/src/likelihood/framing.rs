@@ -1,6 +1,6 @@
 //! The four texts whose log-probabilities are compared.
 
-use lancer_backend::{Continuation, Message, Prompt, break_special_tokens};
+use lancer_backend::{Continuation, Prompt, break_special_tokens};
 
 /// Before a response: its prompt.
 pub(super) fn prompt(prompt: &str) -> Prompt {
@@ -14,7 +14,7 @@ pub(super) fn no_prompt() -> Prompt {
 
 /// Before a prompt: its response.
 pub(super) fn response(response: &str) -> Prompt {
-    Prompt::Chat(vec![Message::user(format!("{}\n\nWhat was the question?", break_special_tokens(response)))])
+    Prompt::user(format!("{}\n\nWhat was the question?", break_special_tokens(response)))
 }
 
 /// Before a prompt without its response.
