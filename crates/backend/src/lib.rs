@@ -56,7 +56,7 @@ pub use constraint::{Allowed, ChoiceTrie, Constraint, TriePosition};
 pub use error::{BackendError, LearnerError};
 pub use generate::{Collect, Completion, CompletionSink, Finish, GenerateRequest, Sampling};
 pub use grammar::{Grammar, GrammarPosition, Grammars};
-pub use lancer_core::{Conversation, Message, Role};
+pub use lancer_core::{Conversation, Message, Role, answer_of, spaced};
 pub use learner::{
     Learner, StepReport, StepSettings, TrainedTurns, TrainingSequence, WeightFormat, check_weights,
 };

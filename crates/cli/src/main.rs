@@ -19,9 +19,9 @@ mod failure;
 mod interrupt;
 mod large_pages;
 mod options;
-mod pairs;
 mod place;
 mod progress;
+mod records;
 mod table;
 
 use std::{num::NonZeroU64, process::ExitCode};

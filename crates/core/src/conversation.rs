@@ -44,10 +44,10 @@ impl Conversation {
         self.prompt().iter().rev().find(|message| message.role == Role::User)
     }
 
-    /// What the user wrote before the response: the user's turns, an empty line between. The system prompt, which many
+    /// What the user wrote: the user's turns, an empty line between. The system prompt, which many
     /// conversations share, and what others said are no part of it.
     pub fn user_text(&self) -> Cow<'_, str> {
-        let mut turns = self.prompt().iter().filter(|message| message.role == Role::User);
+        let mut turns = self.messages.iter().filter(|message| message.role == Role::User);
         match (turns.next(), turns.next()) {
             (None, _) => Cow::Borrowed(""),
             (Some(only), None) => Cow::Borrowed(&only.content),

@@ -12,10 +12,12 @@
 mod conversation;
 mod message;
 mod thought;
+mod words;
 
 pub use conversation::Conversation;
 pub use message::{Message, Role, ToolCall};
 pub use thought::{answer_of, split_thought, with_thought};
+pub use words::spaced;
 
 /// The example of the crate's README.
 #[cfg(doctest)]

@@ -223,3 +223,29 @@ fn the_tokens_of_the_model_are_those_of_transformers_mask() {
         }
     }
 }
+
+/// A template that opens a thought with the model's turn, and leaves earlier thoughts out.
+const THINKING: &str = "{% for m in messages %}{% set c = m.content %}{% if '</think>' in c %}\
+    {% set c = c.split('</think>')[-1] %}{% endif %}{{ '<|im_start|>' + m.role + '\n' + c + '<|im_end|>\n' }}{% endfor %}\
+    {% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}";
+
+#[test]
+fn an_answer_is_not_trained_as_the_inside_of_a_thought() {
+    let tokenizer = Model::open(&Path::new(FIXTURES).join("tiny-llama")).unwrap().tokenizer().clone();
+    let template = ChatTemplate::new(THINKING, "", "<|im_end|>").unwrap();
+    let tokenizer = tokenizer.ending_turns_as(Some(&template));
+    let encode = |response: Message| {
+        let chat = [Message::user("Add 1 and 2."), response];
+        let encoded = tokenizer.encode_conversation(Some(&template), &chat, &[], ModelTurns::Last).unwrap();
+        let [of_model] = encoded.of_model.as_slice() else { panic!("{encoded:?}") };
+        assert_eq!(of_model.end, encoded.tokens.len());
+        let (before, after) = encoded.tokens.split_at(of_model.start);
+        (tokenizer.decode(before), tokenizer.decode(after))
+    };
+    let (before, after) = encode(Message::assistant("It is 3."));
+    assert!(before.ends_with("<think>\n\n</think>\n\n"), "{before:?}");
+    assert_eq!(after, "It is 3.");
+    let (before, after) = encode(Message::assistant("It is 3.").with_reasoning("An easy one."));
+    assert!(before.ends_with("<think>\n"), "{before:?}");
+    assert_eq!(after, "An easy one.\n</think>\n\nIt is 3.");
+}

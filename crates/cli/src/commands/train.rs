@@ -27,15 +27,15 @@ use crate::{
     interrupt,
     options::{Changes, SeedOption, default_model},
     output::Output,
-    pairs::{read_pairs, read_preferences},
     place::{self, OverwriteOption},
     progress::Bars,
+    records::{read_preferences, read_records},
 };
 
 /// Train a model.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Fine-tune a model on pairs of a prompt and a response.
+    /// Fine-tune a model on conversations: on their last answers, or with `--set turns=all` on all of them.
     Sft(Arguments),
     /// Train a model on preference pairs: rows with `chosen` and `rejected`, in the layouts of docs/data.md. The loss is
     /// DPO unless set otherwise, such as `--set loss.kind=simpo`.
@@ -44,7 +44,7 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// What to train on: .jsonl, .json or .parquet.
+    /// What to train on: .jsonl, .json, .csv, .tsv or .parquet, or `-` for JSON from standard input.
     data: PathBuf,
     /// Where the trained model goes: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder.
     to: PathBuf,
@@ -97,14 +97,16 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     engines::check_learner(&settings.learner).map_err(|error| wrong_learner(&*error))?;
     let job = Job::new(arguments, output)?;
     let mut bars = Bars::new(output);
-    let pairs = read_pairs(&arguments.data, &bars)?;
+    let records = read_records(&arguments.data, &bars)?;
+    let prompts: Vec<String> = records.iter().map(|record| chat(record.conversation().prompt())).collect();
     let candidates: Vec<Candidate<'_>> =
-        pairs.iter().map(|pair| Candidate { key: &pair.key, prompt: &pair.prompt }).collect();
+        records.iter().zip(&prompts).map(|(record, prompt)| Candidate { key: &record.key, prompt }).collect();
     let drawn = draw(&candidates, settings.max_examples, settings.held_out, arguments.seed.get());
     say_what_is_held_out(&drawn, settings.held_out, &bars);
     let example = |&place: &usize| {
-        let pair = &pairs[place];
-        SftExample::new(&pair.key, lancer_backend::Conversation::of_pair(&pair.prompt, &pair.response))
+        let record = &records[place];
+        let turns = settings.turns;
+        SftExample { turns, ..SftExample::new(&record.key, record.conversation().clone()) }
     };
     let train: Vec<SftExample> = drawn.train.iter().map(example).collect();
     let held_out: Vec<SftExample> = drawn.held_out.iter().map(example).collect();
@@ -135,9 +137,9 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         .into_iter()
         .map(|pair| PreferenceExample {
             key: pair.key,
-            prompt: pair.prompt.into_iter().map(message).collect::<Vec<_>>().into(),
-            chosen: Message::assistant(pair.chosen),
-            rejected: Message::assistant(pair.rejected),
+            prompt: pair.prompt,
+            chosen: pair.chosen,
+            rejected: pair.rejected,
         })
         .collect();
     let prompts: Vec<String> = examples.iter().map(|example| chat(&example.prompt.messages)).collect();
@@ -188,10 +190,13 @@ fn wrong_learner(error: &dyn std::error::Error) -> Failure {
     Failure::usage(format!("learner: {error}"))
 }
 
-/// A chat as one text, the same for the same chat only.
+/// The turns before a response as one text, the same for the same turns only: the text itself where it is one turn of the
+/// user.
 fn chat(messages: &[Message]) -> String {
-    let turns = messages.iter().map(|message| format!("{}: {:?}\n", message.role.as_str(), message.content));
-    turns.collect::<Vec<_>>().concat()
+    match messages {
+        [only] if only.role == Role::User && only.is_text_alone() => only.content.clone(),
+        messages => serde_json::to_string(messages).unwrap_or_default(),
+    }
 }
 
 fn say_what_is_held_out(drawn: &Draw, share: f64, bars: &Bars) {
@@ -199,16 +204,6 @@ fn say_what_is_held_out(drawn: &Draw, share: f64, bars: &Bars) {
     if few {
         bars.say("note: nothing is held out, since all examples have one prompt");
     }
-}
-
-/// A turn as chat templates take it.
-fn message(turn: lancer_data::Message) -> Message {
-    let role = match turn.role {
-        lancer_data::Role::System => Role::System,
-        lancer_data::Role::User => Role::User,
-        lancer_data::Role::Assistant => Role::Assistant,
-    };
-    Message::new(role, turn.content)
 }
 
 fn policy<'a>(arguments: &'a Arguments, base: Option<&'a Base>) -> CheckpointPolicy<'a> {

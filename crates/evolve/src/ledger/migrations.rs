@@ -24,7 +24,10 @@ pub(super) struct Migration {
 }
 
 /// All of them, in their order; the first begins with version 1.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { to: 2, sql: include_str!("migrations/2.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { to: 2, sql: include_str!("migrations/2.sql") },
+    Migration { to: 3, sql: include_str!("migrations/3.sql") },
+];
 
 /// The version of the tables, kept in `PRAGMA user_version`.
 pub(crate) const VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].to;

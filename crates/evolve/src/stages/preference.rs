@@ -1,18 +1,18 @@
 //! Preference optimisation against the fine-tuned model: what comes out is the next model.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
-use lancer_backend::WeightFormat;
+use lancer_backend::{Conversation, Message, WeightFormat};
 use lancer_prefer::{Candidate, CheckpointPolicy, Draw, PreferenceExample, Split, draw, train_preference};
 
 use super::{
     Session, interrupted,
-    training::{Observer, References, export, prompt},
+    training::{Observer, References, export},
 };
 use crate::{
     base::training_base,
     error::EvolveError,
-    ledger::{PairRow, Phase},
+    ledger::{PairRow, Phase, Record},
     models,
     stage::Stage,
 };
@@ -36,8 +36,11 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     if train.is_empty() {
         session.progress.note("no pair to learn a preference from: the fine-tuned model is the next model");
     } else {
-        let examples =
-            |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
+        let records: HashMap<String, Record> =
+            session.ledger.all_records()?.into_iter().map(|record| (record.key.clone(), record)).collect();
+        let examples = |places: &[usize]| {
+            places.iter().map(|&place| example(&rows[place], &records)).collect::<Vec<_>>()
+        };
         let (train, held_out) = (examples(&train), examples(&held_out));
         let base = training_base(&start, &settings.learner)?;
         let checkpoints = models::checkpoints(session.folder, iteration, Phase::Preference.as_str());
@@ -80,11 +83,17 @@ fn start(session: &Session<'_>, iteration: u32) -> Result<PathBuf, EvolveError> 
     Ok(session.trainable(session.ledger.start(iteration)?))
 }
 
-fn example(row: &PairRow) -> PreferenceExample {
-    PreferenceExample {
-        key: row.key.clone(),
-        prompt: prompt(&row.prompt).into(),
-        chosen: lancer_backend::Message::assistant(&row.chosen),
-        rejected: lancer_backend::Message::assistant(&row.rejected),
+/// The example of a row: the conversation of its record, whose response is preferred to the other text.
+fn example(row: &PairRow, records: &HashMap<String, Record>) -> PreferenceExample {
+    let (prompt, chosen) = pair_of(row, records);
+    PreferenceExample { key: row.key.clone(), prompt, chosen, rejected: Message::assistant(&row.rejected) }
+}
+
+/// The turns before the response of a pair's record, and that response.
+pub(crate) fn pair_of(row: &PairRow, records: &HashMap<String, Record>) -> (Conversation, Message) {
+    let chat = records.get(&row.record).map(Record::chat);
+    match chat.as_ref().and_then(|chat| Some((chat.without_response(), chat.response()?.clone()))) {
+        Some(found) => found,
+        None => (vec![Message::user(&row.prompt)].into(), Message::assistant(&row.chosen)),
     }
 }

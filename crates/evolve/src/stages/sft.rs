@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use lancer_backend::WeightFormat;
+use lancer_backend::{Conversation, TrainedTurns, WeightFormat};
 use lancer_prefer::{Candidate, CheckpointPolicy, Draw, SftExample, Split, draw, train_sft};
 
 use super::{
     Session,
-    training::{Observer, Trained, export, prompt},
+    training::{Observer, Trained, export},
 };
 use crate::{
     base::training_base,
     error::EvolveError,
-    ledger::{Phase, SftRow},
+    ledger::{Phase, Record, SftKind, SftRow},
     models,
     recipe::SftIterations,
 };
@@ -28,11 +28,15 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     }
     let rows = session.ledger.sft(iteration)?;
     let settings = &session.recipe.sft;
-    let prompts: HashMap<String, String> = session.ledger.prompts()?.into_iter().collect();
+    let records: HashMap<String, Record> =
+        session.ledger.all_records()?.into_iter().map(|record| (record.key.clone(), record)).collect();
     // An example that teaches to review has the prompt of the record in it that it reviews.
     let candidates: Vec<Candidate<'_>> = rows
         .iter()
-        .map(|row| Candidate { key: &row.key, prompt: prompts.get(&row.record).unwrap_or(&row.prompt) })
+        .map(|row| Candidate {
+            key: &row.key,
+            prompt: records.get(&row.record).map_or(&row.prompt, |record| &record.prompt),
+        })
         .collect();
     let seed = session.seed(iteration, "sft examples");
     let Draw { train, held_out } = draw(&candidates, settings.max_examples, settings.held_out, seed);
@@ -44,7 +48,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let start = session.trainable(session.ledger.start(iteration)?);
     let seed = session.seed(iteration, "sft");
     let mut learner = session.engines.learner(&start, &settings.learner, seed.derive("learner"))?;
-    let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
+    let examples = |places: &[usize]| {
+        places.iter().map(|&place| example(&rows[place], &records, settings.turns)).collect::<Vec<_>>()
+    };
     let (train, held_out) = (examples(&train), examples(&held_out));
     let base = training_base(&start, &settings.learner)?;
     let checkpoints = models::checkpoints(session.folder, iteration, Phase::Sft.as_str());
@@ -63,7 +69,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     export(learner.as_ref(), &fine_tuned, WeightFormat::F32)
 }
 
-fn example(row: &SftRow) -> SftExample {
-    let response = lancer_backend::Message::assistant(&row.response);
-    SftExample::new(&row.key, lancer_backend::Conversation::of_turns(prompt(&row.prompt), response))
+/// The example of a row: the whole conversation of its record, or for a review the prompt and the review.
+fn example(row: &SftRow, records: &HashMap<String, Record>, turns: TrainedTurns) -> SftExample {
+    let record = records.get(&row.record).filter(|_| row.kind == SftKind::Response);
+    let chat = record.map_or_else(|| Conversation::of_pair(&row.prompt, &row.response), Record::chat);
+    SftExample { turns, ..SftExample::new(&row.key, chat) }
 }

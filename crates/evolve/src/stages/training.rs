@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
-use lancer_backend::{Learner, Message, Usage, WeightFormat};
+use lancer_backend::{Learner, Usage, WeightFormat};
 use lancer_prefer::{
     Checkpoint, EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, SetAside, StepRecord,
     TrainingError, TrainingObserver, TrainingPlan, TrainingReport,
@@ -207,11 +207,6 @@ impl ReferenceStore for References<'_> {
             }
         }
     }
-}
-
-/// A chat of one turn.
-pub(super) fn prompt(text: &str) -> Vec<Message> {
-    vec![Message::user(text)]
 }
 
 /// Writes the trained model: as a GGUF file, or as a folder to train on from. Its rows are committed by then
