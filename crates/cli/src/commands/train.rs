@@ -9,7 +9,8 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use lancer_backend::{Learner, Message, Role, WeightFormat};
+use lancer_backend::{Learner, Message, WeightFormat};
+use lancer_data::Record;
 use lancer_evolve::{PreferenceSettings, SftSettings, training_base};
 use lancer_model::{ConvertFormat, Model};
 use lancer_output::{Existing, Place};
@@ -98,7 +99,7 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let job = Job::new(arguments, output)?;
     let mut bars = Bars::new(output);
     let records = read_records(&arguments.data, &bars)?;
-    let prompts: Vec<String> = records.iter().map(|record| chat(record.conversation().prompt())).collect();
+    let prompts: Vec<String> = records.iter().map(asked).collect();
     let candidates: Vec<Candidate<'_>> =
         records.iter().zip(&prompts).map(|(record, prompt)| Candidate { key: &record.key, prompt }).collect();
     let drawn = draw(&candidates, settings.max_examples, settings.held_out, arguments.seed.get());
@@ -190,13 +191,17 @@ fn wrong_learner(error: &dyn std::error::Error) -> Failure {
     Failure::usage(format!("learner: {error}"))
 }
 
-/// The turns before a response as one text, the same for the same turns only: the text itself where it is one turn of the
-/// user.
+/// What a record's response answers as one text, the same for the same turns only: the prompt itself where it is one turn of
+/// the user.
+fn asked(record: &Record) -> String {
+    let conversation = record.conversation();
+    if conversation.is_pair() { conversation.user_text().into_owned() } else { chat(conversation.prompt()) }
+}
+
+/// A chat as one text, the same for the same chat only.
 fn chat(messages: &[Message]) -> String {
-    match messages {
-        [only] if only.role == Role::User && only.is_text_alone() => only.content.clone(),
-        messages => serde_json::to_string(messages).unwrap_or_default(),
-    }
+    let turns = messages.iter().map(|message| format!("{}: {:?}\n", message.role.as_str(), message.said()));
+    turns.collect::<Vec<_>>().concat()
 }
 
 fn say_what_is_held_out(drawn: &Draw, share: f64, bars: &Bars) {
