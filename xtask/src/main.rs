@@ -1,6 +1,7 @@
 //! `cargo xtask`: sets up what a build needs and runs every check.
 
 mod bench;
+mod browser;
 mod checksum;
 mod dist;
 mod evolve;
@@ -10,6 +11,7 @@ mod onnxruntime;
 mod parts;
 mod process;
 mod release;
+mod servers;
 mod setup;
 mod skipped;
 mod test;
@@ -29,7 +31,10 @@ Commands:
            `eval \"$(cargo xtask setup)\"` lets plain cargo build and test everything too
   test     run every check: formatting, lints, tests, doc tests; at the end it names the tests that were skipped and says how
            long each part took. `--install-driver` (or CI=true in the environment) lets it install a Vulkan driver in
-           software by apt-get, as root; without a driver the tests that need one are skipped
+           software by apt-get, as root; without a driver the tests that need one are skipped. `--browser` tests the page of
+           `lancer serve` in the Chromium that is installed (LANCER_BROWSER names another), with packages of npm. `--servers`
+           installs vLLM and llama.cpp's servers into the target folder (6 GB), for the tests of `--backend openai` with real
+           servers
   release  whether every crate could be published: `cargo xtask release --dry-run` (with `--verify` it builds each package)
   dist     an archive and a Python wheel that run on any x86-64-v3 or aarch64 machine, in the target folder's `dist`;
            `--prebuilt PATH` packs a binary that exists

@@ -77,6 +77,11 @@ impl Environment {
         cargo
     }
 
+    /// Adds variables for what is run in this environment.
+    pub(crate) fn add(&mut self, variables: Vec<(&'static str, OsString)>) {
+        self.variables.extend(variables);
+    }
+
     /// A cmake command in this environment.
     pub(crate) fn cmake(&self) -> Command {
         let ours = self.variables.iter().find(|(name, _)| *name == "CMAKE").map(|(_, path)| path.clone());

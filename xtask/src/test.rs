@@ -3,9 +3,10 @@
 use std::{env, process::Command};
 
 use crate::{
-    model,
+    browser, model,
     parts::Parts,
     process::{Failure, output, run as run_program},
+    servers,
     setup::{Environment, WORKSPACE, WORKSPACE_WITHOUT_WGPU},
     skipped::{self, Skipped},
     vulkan, webgpu,
@@ -13,12 +14,13 @@ use crate::{
 
 /// The features of the binary that are linted each by itself, none of them, the default ones, and those of ONNX Runtime
 /// together.
-const FEATURE_SETS: [&[&str]; 11] = [
+const FEATURE_SETS: [&[&str]; 12] = [
     &[],
     &["default"],
     &["llama-cpp"],
     &["burn-cpu"],
     &["burn-wgpu"],
+    &["openai"],
     &["onnx-cuda", "onnx-tensorrt", "onnx-coreml", "onnx-directml", "onnx-webgpu"],
     &["onnx-cuda"],
     &["onnx-tensorrt"],
@@ -36,15 +38,27 @@ const HEAVY: &str = "lancer-data/lazy,lancer-data/hub,lancer-burn/wgpu";
 /// All of them use the release profile and the same features, so that the heavy dependencies are compiled once.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let is_ci = env::var_os("CI").is_some_and(|ci| ci == "true");
-    let installs = match arguments {
-        [] => is_ci,
-        [flag] if flag == "--install-driver" => true,
-        _ => return Err(Failure::usage("`cargo xtask test` takes nothing but `--install-driver`")),
-    };
+    let (mut installs, mut browses, mut with_servers) = (is_ci, false, false);
+    for argument in arguments {
+        match argument.as_str() {
+            "--install-driver" => installs = true,
+            "--browser" => browses = true,
+            "--servers" => with_servers = true,
+            _ => {
+                let text =
+                    "`cargo xtask test` takes nothing but `--install-driver`, `--browser` and `--servers`";
+                return Err(Failure::usage(text));
+            }
+        }
+    }
     let mut parts = Parts::default();
-    let environment = parts.run("set-up", Environment::prepare)?;
+    let mut environment = parts.run("set-up", Environment::prepare)?;
+    if with_servers {
+        let variables = parts.run("servers", || servers::prepare(&environment))?;
+        environment.add(variables);
+    }
     let mut skipped = Skipped::begin(environment.target())?;
-    let result = checks(&environment, is_ci, installs, &mut parts, &mut skipped);
+    let result = checks(&environment, is_ci, (installs, browses), &mut parts, &mut skipped);
     for line in skipped.lines() {
         eprintln!("{line}");
     }
@@ -55,7 +69,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 fn checks(
     environment: &Environment,
     is_ci: bool,
-    installs: bool,
+    (installs, browses): (bool, bool),
     parts: &mut Parts,
     skipped: &mut Skipped,
 ) -> Result<(), Failure> {
@@ -124,5 +138,12 @@ fn checks(
     } else {
         [&["test"], &workspace[..], &["--all-targets"]].concat()
     };
-    parts.run("tests", || run_program(&mut test(&tests)))
+    // The browser itself says nothing where it is not wanted: what it needs comes from npm.
+    let browser = if browses {
+        let found = parts.run("browser", || browser::prepare(environment.target()))?;
+        found.map_err(|reason| Failure::new(format!("--browser: {reason}")))?
+    } else {
+        Vec::new()
+    };
+    parts.run("tests", || run_program(test(&tests).envs(browser)))
 }

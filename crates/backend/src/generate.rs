@@ -1,10 +1,10 @@
 //! Requests for text and what comes back.
 
-use std::ops::ControlFlow;
+use std::{num::NonZeroU32, ops::ControlFlow};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BackendError, Constraint, Prompt, Seed, TokenId};
+use crate::{BackendError, Constraint, Penalties, Prompt, Seed, TokenId};
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -12,14 +12,38 @@ use crate::{BackendError, Constraint, Prompt, Seed, TokenId};
 pub enum Sampling {
     /// Always the most probable token; the lowest id among equals.
     Greedy,
-    /// Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751): the probabilities are sharpened by `temperature`,
-    /// then cut to the smallest set of tokens that holds at least `top_p` of them.
-    Nucleus {
-        /// Above 0; 1 leaves the model's own probabilities.
-        temperature: f32,
-        /// Above 0, at most 1; 1 cuts nothing.
-        top_p: f32,
-    },
+    /// A token at random, by the model's probabilities after some are cut off.
+    Random(RandomSampling),
+}
+
+impl Sampling {
+    /// Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751): the probabilities are sharpened by `temperature`, then cut to
+    /// the smallest set of tokens that holds at least `top_p` of them.
+    pub fn nucleus(temperature: f32, top_p: f32) -> Self {
+        Self::Random(RandomSampling { temperature, top_p, ..RandomSampling::default() })
+    }
+}
+
+/// Which tokens are drawn from, in the order in which the fields cut, which is transformers' order.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RandomSampling {
+    /// Logits are divided by it. Above 0; 1 leaves the model's own probabilities.
+    pub temperature: f32,
+    /// Only so many of the most probable tokens are kept, if set.
+    pub top_k: Option<NonZeroU32>,
+    /// Only the smallest set of the most probable tokens that holds this share of the probability is kept. Above 0, at most 1;
+    /// 1 cuts nothing.
+    pub top_p: f32,
+    /// Only tokens that are at least this share as probable as the most probable one are kept (Nguyen et al. 2024, arXiv
+    /// 2407.01082). From 0, which cuts nothing, to 1.
+    pub min_p: f32,
+}
+
+impl Default for RandomSampling {
+    fn default() -> Self {
+        Self { temperature: 1.0, top_k: None, top_p: 1.0, min_p: 0.0 }
+    }
 }
 
 /// One prompt, and how many samples of its continuation to draw.
@@ -31,6 +55,8 @@ pub struct GenerateRequest {
     pub seeds: Vec<Seed>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// How logits are changed before that.
+    pub penalties: Penalties,
     /// A sample ends after this many tokens at the latest.
     pub max_tokens: usize,
     /// A sample ends where one of these first appears in its text; the stop string is cut off.
@@ -46,6 +72,7 @@ impl GenerateRequest {
             prompt,
             seeds: vec![Seed(0)],
             sampling: Sampling::Greedy,
+            penalties: Penalties::default(),
             max_tokens: 512,
             stop: Vec::new(),
             constraint: Constraint::Free,
@@ -56,6 +83,13 @@ impl GenerateRequest {
     #[must_use]
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
+        self
+    }
+
+    /// Sets how logits are changed before a token is chosen.
+    #[must_use]
+    pub fn penalties(mut self, penalties: Penalties) -> Self {
+        self.penalties = penalties;
         self
     }
 
@@ -99,13 +133,19 @@ impl GenerateRequest {
         if let Some(token) = self.prompt.token_outside(vocabulary) {
             return invalid(&format!("token {} is outside the vocabulary of {vocabulary}", token.0));
         }
-        if let Sampling::Nucleus { temperature, top_p } = self.sampling {
+        if let Sampling::Random(RandomSampling { temperature, top_p, min_p, .. }) = self.sampling {
             if !(temperature > 0.0 && temperature.is_finite()) {
                 return invalid("the temperature must be above 0; use greedy sampling for 0");
             }
             if !(top_p > 0.0 && top_p <= 1.0) {
                 return invalid("top_p must be above 0 and at most 1");
             }
+            if !(0.0..=1.0).contains(&min_p) {
+                return invalid("min_p must be from 0 to 1");
+            }
+        }
+        if let Some(reason) = self.penalties.out_of_range(vocabulary) {
+            return invalid(&reason);
         }
         if self.max_tokens == 0 {
             return invalid("max_tokens must be at least 1");

@@ -3,6 +3,7 @@
 use std::{any::Any, ops::Range, path::Path};
 
 use lancer_core::Conversation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{LearnerError, TokenId};
@@ -94,7 +95,7 @@ impl TrainingSequence {
 }
 
 /// Which of a conversation's turns are trained on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrainedTurns {
     /// The last turn of the model, the response.
@@ -166,7 +167,7 @@ pub struct StepReport {
 }
 
 /// How weights are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightFormat {
     /// 32-bit floats.
@@ -237,4 +238,10 @@ pub trait Learner: Any {
     /// Writes the model, adapters merged: to a GGUF file if `path` ends in `.gguf`, otherwise to a Hugging Face folder
     /// (`config.json`, `model.safetensors`, tokenizer and chat template).
     fn export(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError>;
+
+    /// Writes what was trained. Where that is an adapter, the adapter alone and a note of its base: as a GGUF adapter if `path`
+    /// ends in `.gguf`, otherwise as a folder in PEFT's layout. Where it is the model, the model ([`export`](Self::export)).
+    fn export_trained(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError> {
+        self.export(path, format)
+    }
 }

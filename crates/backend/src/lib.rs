@@ -20,7 +20,7 @@
 //!
 //! let mut engine = ScriptedBackend::new(|prompt, _seed| format!("You said: {prompt}"));
 //! let request = GenerateRequest::new(Prompt::user("hello"))
-//!     .sampling(Sampling::Nucleus { temperature: 0.7, top_p: 0.9 })
+//!     .sampling(Sampling::nucleus(0.7, 0.9))
 //!     .samples(Seed(1), 2)
 //!     .max_tokens(32);
 //! let mut completions = Collect::default();
@@ -37,6 +37,7 @@ mod error;
 mod generate;
 mod grammar;
 mod learner;
+mod penalties;
 mod prepared;
 mod prompt;
 mod sample;
@@ -54,12 +55,13 @@ pub use backend::{Backend, ModelInfo, Usage};
 pub use beginnings::{by_common_beginning, common_beginning};
 pub use constraint::{Allowed, ChoiceTrie, Constraint, TriePosition};
 pub use error::{BackendError, LearnerError};
-pub use generate::{Collect, Completion, CompletionSink, Finish, GenerateRequest, Sampling};
+pub use generate::{Collect, Completion, CompletionSink, Finish, GenerateRequest, RandomSampling, Sampling};
 pub use grammar::{Grammar, GrammarPosition, Grammars};
 pub use lancer_core::{Conversation, Message, Role, answer_of, spaced};
 pub use learner::{
     Learner, StepReport, StepSettings, TrainedTurns, TrainingSequence, WeightFormat, check_weights,
 };
+pub use penalties::Penalties;
 pub use prepared::{Held, PreparedRequest};
 pub use prompt::{Prompt, TokenId};
 pub use sample::Sample;

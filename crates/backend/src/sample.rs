@@ -44,7 +44,8 @@ impl Sample {
         Self {
             request,
             number,
-            sampler: Sampler::new(asked.sampling, asked.seeds[number]),
+            sampler: Sampler::new(asked.sampling, asked.seeds[number])
+                .with_penalties(&asked.penalties, &prepared.prompt),
             stream: TextStream::new(&asked.stop),
             place,
             tokens: Vec::new(),
@@ -97,6 +98,7 @@ impl Sample {
             let free = matches!(self.place, Place::Free);
             return Ok(Some(if free { Finish::EndOfTurn } else { Finish::Stop }));
         }
+        self.sampler.wrote(choice.token);
         self.tokens.push(choice.token);
         self.log_probs.push(choice.log_prob);
         let stopped = self.stream.push(&tokenizer.bytes(choice.token)) == StreamState::Stopped;

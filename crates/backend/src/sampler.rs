@@ -4,7 +4,8 @@ use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use crate::{
-    Allowed, Sampling, Seed, TokenId,
+    Allowed, Penalties, RandomSampling, Sampling, Seed, TokenId,
+    penalties::Penalised,
     softmax::{self, Summary},
 };
 
@@ -16,6 +17,7 @@ use crate::{
 pub struct Sampler {
     sampling: Sampling,
     random: ChaCha8Rng,
+    penalised: Option<Penalised>,
 }
 
 /// A chosen token.
@@ -23,7 +25,7 @@ pub struct Sampler {
 pub struct Choice {
     /// The token.
     pub token: TokenId,
-    /// Its natural log-probability under the model, before temperature, nucleus and constraint.
+    /// Its natural log-probability under the model, before penalties, temperature, cuts and constraint.
     pub log_prob: f32,
 }
 
@@ -46,19 +48,41 @@ pub fn score_token(logits: &[f32], token: TokenId) -> ScoredToken {
 impl Sampler {
     /// A sampler at the start of a sample.
     pub fn new(sampling: Sampling, seed: Seed) -> Self {
-        Self { sampling, random: ChaCha8Rng::seed_from_u64(seed.0) }
+        Self { sampling, random: ChaCha8Rng::seed_from_u64(seed.0), penalised: None }
+    }
+
+    /// The same with logits changed by `penalties`, over a text that begins after `prompt`.
+    #[must_use]
+    pub fn with_penalties(mut self, penalties: &Penalties, prompt: &[TokenId]) -> Self {
+        self.penalised = Penalised::new(penalties, prompt);
+        self
+    }
+
+    /// A chosen token was added to the text; penalties count it.
+    pub fn wrote(&mut self, token: TokenId) {
+        if let Some(penalised) = &mut self.penalised {
+            penalised.wrote(token);
+        }
     }
 
     /// Chooses among all tokens. `logits` is `[vocabulary]`, not empty.
     pub fn choose(&mut self, logits: &[f32]) -> Choice {
         let summary = softmax::summary(logits);
-        let token = self.place(logits, summary);
+        let token = match &self.penalised {
+            None => self.place(logits, summary),
+            Some(penalised) => {
+                let changed = penalised.apply(logits);
+                self.place(&changed, softmax::summary(&changed))
+            }
+        };
         Choice { token: TokenId(token as u32), log_prob: logits[token] - summary.log_sum_exp }
     }
 
     /// Chooses among the tokens of `allowed` only, which is not empty and within `logits`.
     pub fn choose_among(&mut self, logits: &[f32], allowed: &[TokenId]) -> Choice {
-        let kept: Vec<f32> = allowed.iter().map(|token| logits[token.0 as usize]).collect();
+        let kept =
+            |logits: &[f32]| -> Vec<f32> { allowed.iter().map(|token| logits[token.0 as usize]).collect() };
+        let kept = self.penalised.as_ref().map_or_else(|| kept(logits), |one| kept(&one.apply(logits)));
         let token = allowed[self.place(&kept, softmax::summary(&kept))];
         Choice { token, log_prob: logits[token.0 as usize] - softmax::log_sum_exp(logits) }
     }
@@ -85,42 +109,20 @@ impl Sampler {
     fn place(&mut self, logits: &[f32], Summary { max, place, .. }: Summary) -> usize {
         match self.sampling {
             Sampling::Greedy => place,
-            Sampling::Nucleus { temperature, top_p } => {
+            Sampling::Random(sampling) => {
                 let draw: f64 = self.random.random();
-                draw_from_nucleus(logits, max, temperature, f64::from(top_p), draw)
+                drawn(logits, max, sampling, draw)
             }
         }
     }
 }
 
-/// The place that `draw`, from 0 to below 1, falls on in the nucleus.
-fn draw_from_nucleus(logits: &[f32], max: f32, temperature: f32, top_p: f64, draw: f64) -> usize {
-    let scale = 1.0 / temperature;
-    let total = softmax::exp_sum(logits, max, scale);
-    // All tokens below this weight together hold less than half of what the nucleus leaves out, so none of them is in
-    // it: only the others are sorted. Where nothing is left out, tokens that a draw of 53 bits cannot reach go.
-    let least = (1.0 - top_p).max(f64::EPSILON) * total * 0.5 / logits.len() as f64;
-    let lowest = max + temperature * (least.ln() as f32) - 1e-3 * temperature;
-    let mut candidates: Vec<(usize, f64)> = logits
-        .iter()
-        .enumerate()
-        .filter(|&(_, &logit)| logit >= lowest)
-        .map(|(token, &logit)| (token, f64::from(softmax::exp((logit - max) * scale))))
-        .collect();
-    if top_p < 1.0 {
-        candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let mut held = 0.0;
-        let size = candidates
-            .iter()
-            .position(|&(_, weight)| {
-                held += weight;
-                held >= top_p * total
-            })
-            .map_or(candidates.len(), |last| last + 1);
-        candidates.truncate(size);
-        // Drawn in the order of the vocabulary: where two tokens are almost equal, rounding must not swap them.
-        candidates.sort_unstable_by_key(|&(token, _)| token);
-    }
+/// A token that may be drawn, and its probability in proportion to the most probable one's.
+type Candidate = (usize, f64);
+
+/// The place that `draw`, from 0 to below 1, falls on among the tokens that `sampling` keeps.
+fn drawn(logits: &[f32], max: f32, sampling: RandomSampling, draw: f64) -> usize {
+    let candidates = candidates(logits, max, sampling);
     let mut left = draw * candidates.iter().map(|&(_, weight)| weight).sum::<f64>();
     for &(token, weight) in &candidates {
         left -= weight;
@@ -132,6 +134,48 @@ fn draw_from_nucleus(logits: &[f32], max: f32, temperature: f32, top_p: f64, dra
     candidates.last().map_or(0, |&(token, _)| token)
 }
 
+/// The tokens that `sampling` keeps, in the order of the vocabulary: where two tokens are almost equal, rounding must not swap
+/// them.
+fn candidates(logits: &[f32], max: f32, sampling: RandomSampling) -> Vec<Candidate> {
+    let RandomSampling { temperature, top_p, min_p, .. } = sampling;
+    let (scale, top_p) = (1.0 / temperature, f64::from(top_p));
+    let weight = |logit: f32| f64::from(softmax::exp((logit - max) * scale));
+    let most_probable_first = |a: &Candidate, b: &Candidate| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    let top_k = sampling.top_k.map(|top_k| top_k.get() as usize).filter(|&top_k| top_k < logits.len());
+    let (mut candidates, total): (Vec<Candidate>, f64) = if let Some(top_k) = top_k {
+        let mut all: Vec<Candidate> = logits.iter().map(|&logit| weight(logit)).enumerate().collect();
+        all.select_nth_unstable_by(top_k - 1, most_probable_first);
+        all.truncate(top_k);
+        let total = all.iter().map(|&(_, weight)| weight).sum();
+        (all, total)
+    } else {
+        let total = softmax::exp_sum(logits, max, scale);
+        // All tokens below this weight together hold less than half of what the nucleus leaves out, so none of them is in
+        // it: only the others are sorted. Where nothing is left out, tokens that a draw of 53 bits cannot reach go.
+        let least = (1.0 - top_p).max(f64::EPSILON) * total * 0.5 / logits.len() as f64;
+        let lowest = max + temperature * (least.ln() as f32) - 1e-3 * temperature;
+        let likely = logits.iter().enumerate().filter(|&(_, &logit)| logit >= lowest);
+        (likely.map(|(token, &logit)| (token, weight(logit))).collect(), total)
+    };
+    if top_p < 1.0 {
+        candidates.sort_unstable_by(most_probable_first);
+        let mut held = 0.0;
+        let size = candidates
+            .iter()
+            .position(|&(_, weight)| {
+                held += weight;
+                held >= top_p * total
+            })
+            .map_or(candidates.len(), |last| last + 1);
+        candidates.truncate(size);
+    }
+    if min_p > 0.0 {
+        candidates.retain(|&(_, weight)| weight >= f64::from(min_p));
+    }
+    candidates.sort_unstable_by_key(|&(token, _)| token);
+    candidates
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -140,7 +184,7 @@ mod tests {
     use crate::softmax::log_sum_exp;
 
     fn nucleus(temperature: f32, top_p: f32, seed: u64) -> Sampler {
-        Sampler::new(Sampling::Nucleus { temperature, top_p }, Seed(seed))
+        Sampler::new(Sampling::nucleus(temperature, top_p), Seed(seed))
     }
 
     #[test]

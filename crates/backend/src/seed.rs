@@ -1,10 +1,12 @@
 //! Random seeds, derived from what caused a random choice and not from when it was made.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A random seed. The same seed gives the same samples on the same engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Seed(pub u64);
 

@@ -3,7 +3,7 @@
 //! arXiv 2001.08361). With `-dpo` two sequences each have a prompt in common, and `log_probs`, which the reference takes,
 //! belongs to the step, with 2 more.
 //!
-//! `cargo run --release -p lancer-burn --example train_speed -- MODEL [full|lora][-recompute|-dpo] [SEQUENCES] [TOKENS] [f32|bf16]
+//! `cargo run --release -p lancer-burn --example train_speed -- MODEL [full|lora][-recompute|-auto|-dpo] [SEQUENCES] [TOKENS] [f32|bf16]
 //! [ROUNDS] [cpu|wgpu|cuda]`
 
 use std::{env, error::Error, path::Path, time::Instant};
@@ -23,6 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         if is_lora { TrainSettings::lora(LoraSettings::default()) } else { TrainSettings::default() };
     if method.ends_with("recompute") {
         settings.activations = Activations::Recompute;
+    }
+    if method.ends_with("auto") {
+        settings.activations = Activations::Auto;
     }
     if argument(4, "f32") == "bf16" {
         settings.products = Products::Bf16;

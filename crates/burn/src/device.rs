@@ -3,12 +3,13 @@
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
 use burn::tensor::{DType, Device};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Weights;
 
 /// Where a model is computed. All of them compute in 32-bit floats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BurnDevice {
     /// The processor.

@@ -31,10 +31,18 @@ pub struct BurnBackend {
 }
 
 impl BurnBackend {
-    /// Loads a GGUF file or a Hugging Face folder. Quantised weights become those of the settings.
+    /// Loads a GGUF file or a Hugging Face folder, or an adapter with the base that it names. Quantised weights become those of
+    /// the settings.
     pub fn load(path: &Path, settings: &BurnSettings) -> Result<Self, BackendError> {
-        let failed = |source| BackendError::Load { path: path.into(), source };
-        let model = Model::open(path).map_err(|error| failed(error.into()))?;
+        let model = Model::open(path)
+            .map_err(|error| BackendError::Load { path: path.into(), source: error.into() })?;
+        Self::over(model, settings)
+    }
+
+    /// Runs an open model, an adapter that it has merged into its weights.
+    pub fn over(model: Model, settings: &BurnSettings) -> Result<Self, BackendError> {
+        let path = model.path().to_owned();
+        let failed = |source| BackendError::Load { path: path.clone(), source };
         let device = settings.device.open().map_err(|error| failed(error.into()))?;
         settings.device.check_weights(settings.weights).map_err(|error| failed(error.into()))?;
         let transformer = Transformer::load(&model, &Trained::None(settings.weights), &device)

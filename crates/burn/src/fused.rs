@@ -15,16 +15,17 @@ pub(crate) mod reach;
 mod rms_norm;
 mod rotary;
 mod rounded;
+mod stored;
 
 use std::sync::Arc;
 
 use burn::{
     backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
-    tensor::{Tensor, TensorData},
+    tensor::Tensor,
 };
 use lancer_model::Activation;
 
-use self::{adapted::Adapted, gated::States};
+use self::{adapted::Adapted, gated::States, stored::AdaptedStored};
 pub(crate) use self::{
     attention::AttentionShape,
     autodiff::Derived,
@@ -33,9 +34,13 @@ pub(crate) use self::{
     paged::{Block, PAGE, Seen},
     reach::{Reach, Reaches},
     rotary::{Direction, Turns},
-    rounded::{Factor, View, round, widen},
+    rounded::{Factor, View, product as rounded_product, round, widen},
 };
-use crate::{numbers::Floats, settings::Products};
+use crate::{
+    numbers::{Floats, tensor},
+    settings::Products,
+    stored_weight::StoredWeight,
+};
 
 /// Numbers that one thread takes at a time.
 const CHUNK: usize = 1 << 14;
@@ -65,6 +70,16 @@ pub(crate) trait Fused: Backend {
     fn linear(
         states: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        products: Products,
+        gate: Option<Gated>,
+    ) -> FloatTensor<Self>;
+    fn stored(states: FloatTensor<Self>, weight: Arc<StoredWeight>, products: Products) -> FloatTensor<Self>;
+    fn adapted_stored(
+        states: FloatTensor<Self>,
+        weight: Arc<StoredWeight>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        scale: f64,
         products: Products,
         gate: Option<Gated>,
     ) -> FloatTensor<Self>;
@@ -130,6 +145,26 @@ pub(crate) fn linear(
     Tensor::from_dispatch(<Dispatch as Fused>::linear(states, weight, products, gate))
 }
 
+/// `x Wᵀ` for `x: [rows, input]` and a frozen `weight: [output, input]` that stays as it is in its file; on the processor only.
+pub(crate) fn stored(states: Tensor<2>, weight: Arc<StoredWeight>, products: Products) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as Fused>::stored(states.into_dispatch(), weight, products))
+}
+
+/// As [`adapted`], over a matrix that stays as it is in its file; on the processor only.
+pub(crate) fn adapted_stored(
+    states: Tensor<2>,
+    weight: Arc<StoredWeight>,
+    [down, up]: [Tensor<2>; 2],
+    scale: f64,
+    products: Products,
+    gate: Option<Gated>,
+) -> Tensor<2> {
+    let [states, down, up] = [states, down, up].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(<Dispatch as Fused>::adapted_stored(
+        states, weight, down, up, scale, products, gate,
+    ))
+}
+
 /// These rows of `states: [count, width]`, one after another.
 pub(crate) fn look_up(states: Tensor<2>, lookup: Arc<Lookup>) -> Tensor<2> {
     Tensor::from_dispatch(<Dispatch as Fused>::look_up(states.into_dispatch(), lookup))
@@ -175,6 +210,22 @@ impl Fused for Flex {
         linear::forward(states, weight, products)
     }
 
+    fn stored(states: Floats, weight: Arc<StoredWeight>, products: Products) -> Floats {
+        stored::forward(states, &weight, products)
+    }
+
+    fn adapted_stored(
+        states: Floats,
+        weight: Arc<StoredWeight>,
+        down: Floats,
+        up: Floats,
+        scale: f64,
+        products: Products,
+        _: Option<Gated>,
+    ) -> Floats {
+        AdaptedStored { states: States::Kept(states), weight, down, up, scale, products }.forward()
+    }
+
     fn look_up(states: Floats, lookup: Arc<Lookup>) -> Floats {
         lookup::forward(states, &lookup)
     }
@@ -185,6 +236,7 @@ impl Derived for Flex {
     type Attended = attention::Kept;
     type Adapted = Adapted;
     type Linear = linear::Kept;
+    type AdaptedStored = AdaptedStored;
 
     fn rms_norm_kept(states: Floats, weight: Floats, epsilon: f64) -> (Floats, Self::Normed) {
         let normed = rms_norm::forward(states.clone(), weight.clone(), epsilon);
@@ -256,14 +308,34 @@ impl Derived for Flex {
         linear::backward(kept, by_output, wants)
     }
 
+    fn stored_back(by_output: Floats, weight: Arc<StoredWeight>, products: Products) -> Floats {
+        stored::backward(by_output, &weight, products)
+    }
+
+    fn adapted_stored_kept(
+        states: Floats,
+        weight: Arc<StoredWeight>,
+        down: Floats,
+        up: Floats,
+        scale: f64,
+        products: Products,
+        gate: Option<Gated>,
+    ) -> (Floats, AdaptedStored) {
+        let layer = AdaptedStored { states: States::Kept(states.clone()), weight, down, up, scale, products };
+        (layer.clone().forward(), AdaptedStored { states: States::new(states, gate), ..layer })
+    }
+
+    fn adapted_stored_back(
+        kept: AdaptedStored,
+        by_output: Floats,
+        wants_states: bool,
+    ) -> (Option<Floats>, [Floats; 2]) {
+        kept.backward(by_output, wants_states)
+    }
+
     fn look_up_back(by_output: Floats, lookup: Arc<Lookup>, count: usize) -> Floats {
         lookup::backward(by_output, &lookup, count)
     }
-}
-
-/// A matrix of these numbers, rows first.
-fn tensor(numbers: Vec<f32>, shape: [usize; 2]) -> Floats {
-    Floats::from_data(TensorData::new(numbers, shape))
 }
 
 /// The same numbers as a tensor of Burn's.

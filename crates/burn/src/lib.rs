@@ -49,7 +49,6 @@ mod dot;
 mod engine;
 mod exp;
 mod fused;
-mod multiply;
 mod numbers;
 mod pieces;
 mod product;
@@ -57,6 +56,7 @@ mod reading;
 mod rounded_weight;
 mod settings;
 mod speed;
+mod stored_weight;
 mod training;
 mod transformer;
 #[cfg(not(target_arch = "x86_64"))]
@@ -71,7 +71,10 @@ use without_card as card;
 
 pub use device::{BurnDevice, DeviceError};
 pub use engine::{BurnBackend, BurnSettings, Weights};
-pub use settings::{Activations, LoraSettings, Method, Products, Projection, SettingError, TrainSettings};
+pub use settings::{
+    Activations, LoraSettings, Method, Products, Projection, Scaling, SettingError, Targets, TrainSettings,
+    settings_schema,
+};
 pub use speed::best_product;
 pub use training::BurnLearner;
 

@@ -17,6 +17,11 @@ pub(crate) fn matrix(numbers: Vec<f32>, shape: [usize; 2], device: &Device) -> T
     Tensor::from_data(TensorData::new(numbers, shape), device)
 }
 
+/// A matrix of these numbers as the flex backend holds it, rows first.
+pub(crate) fn tensor(numbers: Vec<f32>, shape: [usize; 2]) -> Floats {
+    Floats::from_data(TensorData::new(numbers, shape))
+}
+
 /// These numbers of rows or columns.
 pub(crate) fn indices(places: impl IntoIterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
     let places: Vec<i64> = places.into_iter().map(|place| place as i64).collect();

@@ -14,10 +14,10 @@ use rayon::prelude::*;
 use crate::{
     amx,
     fused::{Factor, View, round, widen},
-    multiply::{Matrix, MatrixMut, Write, multiply},
     numbers::{Floats, matrix, primitive, slice},
     pieces::pieces,
 };
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 
 /// Weights that a thread widens at a time: 512 KB of 32-bit floats.
 const WIDENED: usize = 1 << 17;

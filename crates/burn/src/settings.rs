@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use lancer_backend::Seed;
 use lancer_model::{Bias, Config};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BurnDevice;
 
 /// The settings of a [`BurnLearner`](crate::BurnLearner).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSettings {
     /// Which weights are trained.
@@ -24,11 +25,16 @@ pub struct TrainSettings {
     pub device: BurnDevice,
 }
 
+/// The JSON Schema of [`TrainSettings`].
+pub fn settings_schema() -> serde_json::Value {
+    schemars::schema_for!(TrainSettings).to_value()
+}
+
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             method: Method::Full,
-            activations: Activations::Keep,
+            activations: Activations::Auto,
             products: Products::F32,
             seed: Seed(0),
             device: BurnDevice::Cpu,
@@ -59,7 +65,7 @@ impl TrainSettings {
 }
 
 /// Which weights are trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// All of them.
@@ -69,7 +75,7 @@ pub enum Method {
 }
 
 /// What of the forward pass is kept for the backward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activations {
     /// Everything.
@@ -77,11 +83,14 @@ pub enum Activations {
     /// The input of each layer; the rest is computed again, one layer at a time (gradient checkpointing, Chen et al.
     /// 2016, arXiv 1604.06174). A third more arithmetic for a fraction of the memory.
     Recompute,
+    /// Everything where half of the memory that is available has room for it, else the input of each layer; chosen for each pass.
+    /// Both give the same numbers. On cards everything.
+    Auto,
 }
 
 /// In which numbers matrix products are computed. Weights, gradients, the optimizer's moments and all that is no matrix
 /// product of a layer stay 32-bit floats, and so do the logits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Products {
     /// 32-bit floats.
@@ -95,7 +104,7 @@ pub enum Products {
 
 /// Low-rank adapters (LoRA; Hu et al. 2021, arXiv 2106.09685): a frozen matrix `W` becomes `W + alpha / rank · B A`, with
 /// `A: [rank, input]` and `B: [output, rank]`. `B` begins as zero, so training begins at the model itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoraSettings {
     /// Rank of the adapters, at least 1.
@@ -104,13 +113,34 @@ pub struct LoraSettings {
     pub alpha: f64,
     /// The probability with which an adapter's input is set to zero in training, from 0 to below 1.
     pub dropout: f64,
-    /// The matrices that get adapters, at least one.
-    pub targets: BTreeSet<Projection>,
+    /// The matrices that get adapters: `"all-linear"`, or a list of at least one, such as `["q_proj", "v_proj"]`.
+    pub targets: Targets,
+    /// What `B A` is multiplied by.
+    pub scaling: Scaling,
+    /// By what the learning rate is multiplied for `B`, above 0; 16 is usual with LoRA+ (Hayou et al. 2024, arXiv 2402.12354).
+    pub rate_of_b: f64,
+}
+
+/// What the product of an adapter's matrices is multiplied by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaling {
+    /// `alpha / rank`.
+    Rank,
+    /// `alpha / √rank`, with which adapters of high rank learn too (rsLoRA; Kalajdzievski 2023, arXiv 2312.03732).
+    RootOfRank,
 }
 
 impl Default for LoraSettings {
     fn default() -> Self {
-        Self { rank: 16, alpha: 32.0, dropout: 0.0, targets: Projection::ALL.into() }
+        Self {
+            rank: 16,
+            alpha: 32.0,
+            dropout: 0.0,
+            targets: Targets::AllLinear,
+            scaling: Scaling::Rank,
+            rate_of_b: 1.0,
+        }
     }
 }
 
@@ -125,16 +155,128 @@ impl LoraSettings {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(SettingError::Dropout(self.dropout));
         }
-        if self.targets.is_empty() {
+        if self.targets == Targets::Some(BTreeSet::new()) {
             return Err(SettingError::NoTargets);
         }
+        if !(self.rate_of_b > 0.0 && self.rate_of_b.is_finite()) {
+            return Err(SettingError::RateOfB(self.rate_of_b));
+        }
         Ok(())
+    }
+
+    /// Checks that training with these settings can go on from an adapter that was made with others: rank, scale and targets are the
+    /// same.
+    ///
+    /// # Errors
+    /// [`SettingError::OtherAdapter`], which names what differs.
+    pub fn check_goes_on_from(&self, other: &Self) -> Result<(), SettingError> {
+        self.check_shape(other.rank, other.scale(), other.targets.projections().collect())
+    }
+
+    /// As [`check_goes_on_from`](Self::check_goes_on_from), for an adapter of this rank, scale and targets.
+    pub(crate) fn check_shape(
+        &self,
+        rank: usize,
+        scale: f64,
+        targets: Vec<Projection>,
+    ) -> Result<(), SettingError> {
+        let differs =
+            |what, known: String, asked: String| Err(SettingError::OtherAdapter { what, known, asked });
+        if rank != self.rank {
+            return differs("rank", rank.to_string(), self.rank.to_string());
+        }
+        if (scale / self.scale() - 1.0).abs() > 1e-6 {
+            return differs("scale", scale.to_string(), self.scale().to_string());
+        }
+        let names = |projections: Vec<Projection>| {
+            projections.into_iter().map(Projection::name).collect::<Vec<_>>().join(", ")
+        };
+        let (known, asked) = (names(targets), names(self.targets.projections().collect()));
+        if known == asked { Ok(()) } else { differs("target modules", known, asked) }
+    }
+
+    /// What `B A` is multiplied by.
+    pub(crate) fn scale(&self) -> f64 {
+        match self.scaling {
+            Scaling::Rank => self.alpha / self.rank as f64,
+            Scaling::RootOfRank => self.alpha / (self.rank as f64).sqrt(),
+        }
+    }
+}
+
+/// Which matrices get adapters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "TargetsInFile", into = "TargetsInFile")]
+pub enum Targets {
+    /// Those of all linear layers, but for the head.
+    AllLinear,
+    /// These of each layer.
+    Some(BTreeSet<Projection>),
+}
+
+/// How settings have [`Targets`].
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum TargetsInFile {
+    Word(String),
+    Names(Vec<String>),
+}
+
+/// How settings name all linear layers; PEFT's word.
+const ALL_LINEAR: &str = "all-linear";
+
+impl TryFrom<TargetsInFile> for Targets {
+    type Error = SettingError;
+
+    fn try_from(targets: TargetsInFile) -> Result<Self, SettingError> {
+        let of_name = |name: String| {
+            let known = Projection::ALL.into_iter().find(|projection| projection.name() == name);
+            known.ok_or(SettingError::UnknownTarget(name))
+        };
+        match targets {
+            TargetsInFile::Word(word) if word == ALL_LINEAR => Ok(Self::AllLinear),
+            TargetsInFile::Word(word) => Err(SettingError::UnknownTarget(word)),
+            TargetsInFile::Names(names) => {
+                names.into_iter().map(of_name).collect::<Result<_, _>>().map(Self::Some)
+            }
+        }
+    }
+}
+
+impl From<Targets> for TargetsInFile {
+    fn from(targets: Targets) -> Self {
+        match targets {
+            Targets::AllLinear => Self::Word(ALL_LINEAR.into()),
+            Targets::Some(names) => {
+                Self::Names(names.into_iter().map(|projection| projection.name().to_owned()).collect())
+            }
+        }
+    }
+}
+
+impl<const N: usize> From<[Projection; N]> for Targets {
+    fn from(projections: [Projection; N]) -> Self {
+        Self::Some(projections.into())
+    }
+}
+
+impl Targets {
+    /// Whether this matrix of each layer gets an adapter.
+    pub fn contains(&self, projection: Projection) -> bool {
+        match self {
+            Self::AllLinear => true,
+            Self::Some(projections) => projections.contains(&projection),
+        }
+    }
+
+    /// The matrices, in the order of a layer.
+    pub fn projections(&self) -> impl Iterator<Item = Projection> {
+        Projection::ALL.into_iter().filter(|&projection| self.contains(projection))
     }
 }
 
 /// A matrix of each layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Projection {
     /// Queries.
     QProj,
@@ -156,6 +298,12 @@ impl Projection {
     /// All of them, the usual choice.
     pub const ALL: [Self; 7] =
         [Self::QProj, Self::KProj, Self::VProj, Self::OProj, Self::GateProj, Self::UpProj, Self::DownProj];
+
+    /// Its name in settings and in PEFT's.
+    pub fn name(self) -> &'static str {
+        let module = self.module();
+        module.rsplit_once('.').map_or(module, |(_, name)| name)
+    }
 
     /// Its name after `model.layers.N.`.
     pub(crate) fn module(self) -> &'static str {
@@ -190,6 +338,29 @@ pub enum SettingError {
     /// A probability that is none, or 1.
     #[error("lora.dropout is {0}; it must be at least 0 and below 1")]
     Dropout(f64),
+    /// No linear layer has the name.
+    #[error(
+        "lora.targets names {0:?}; there are q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj, or \"all-linear\" for all"
+    )]
+    UnknownTarget(String),
+    /// A factor that is not above 0.
+    #[error(
+        "lora.rate_of_b is {0}; it must be above 0: 1 where A and B have one learning rate, 16 is usual where not"
+    )]
+    RateOfB(f64),
+    /// The model's own adapter is not one of these settings.
+    #[error(
+        "the adapter to go on from has the {what} {known}, and lora asks for {asked}; give the same, or merge the adapter first \
+         (`lancer convert`)"
+    )]
+    OtherAdapter {
+        /// In what they differ.
+        what: &'static str,
+        /// The adapter's.
+        known: String,
+        /// The settings'.
+        asked: String,
+    },
     /// No matrix has adapters.
     #[error("lora.targets is empty; name at least one, such as `q_proj`")]
     NoTargets,
@@ -204,7 +375,15 @@ mod tests {
         let text = r#"{"method": {"lora": {"rank": 4, "targets": ["q_proj", "down_proj"]}}, "seed": 3}"#;
         let settings: TrainSettings = serde_json::from_str(text).unwrap();
         let lora = settings.adapters().unwrap();
-        assert_eq!((lora.rank, lora.targets.len(), settings.seed), (4, 2, Seed(3)));
+        assert_eq!((lora.rank, lora.targets.projections().count(), settings.seed), (4, 2, Seed(3)));
+        let text = r#"{"method": {"lora": {"targets": "all-linear", "scaling": "root_of_rank", "rank": 4, "alpha": 8}}}"#;
+        let settings: TrainSettings = serde_json::from_str(text).unwrap();
+        let lora = settings.adapters().unwrap();
+        assert_eq!((&lora.targets, lora.scale()), (&Targets::AllLinear, 4.0));
+        assert_eq!(
+            serde_json::from_str::<TrainSettings>(&serde_json::to_string(&settings).unwrap()).unwrap(),
+            settings
+        );
         assert!(serde_json::from_str::<TrainSettings>(r#"{"rnak": 4}"#).is_err());
         assert!(serde_json::from_str::<TrainSettings>(r#"{"method": {"lora": {"rnak": 4}}}"#).is_err());
     }
@@ -220,6 +399,10 @@ mod tests {
         assert_eq!(of(|lora| lora.rank = 0), Err(SettingError::Rank));
         assert_eq!(of(|lora| lora.alpha = 0.0), Err(SettingError::Alpha(0.0)));
         assert_eq!(of(|lora| lora.dropout = 1.0), Err(SettingError::Dropout(1.0)));
-        assert_eq!(of(|lora| lora.targets.clear()), Err(SettingError::NoTargets));
+        assert_eq!(of(|lora| lora.targets = [].into()), Err(SettingError::NoTargets));
+        assert_eq!(of(|lora| lora.rate_of_b = 0.0), Err(SettingError::RateOfB(0.0)));
+        let text = r#"{"method": {"lora": {"targets": ["q_proj", "qkv"]}}}"#;
+        let error = serde_json::from_str::<TrainSettings>(text).unwrap_err().to_string();
+        assert!(error.contains("\"qkv\"; there are q_proj, k_proj"), "{error}");
     }
 }

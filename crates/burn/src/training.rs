@@ -1,6 +1,8 @@
 //! The transformer as a [`Learner`].
 
+mod activations;
 mod adamw;
+mod adapter;
 #[cfg(test)]
 mod against_pytorch;
 mod checkpoint;
@@ -14,15 +16,15 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use lancer_backend::{
-    Conversation, Learner, LearnerError, StepReport, StepSettings, TrainedTurns, TrainingSequence,
-    WeightFormat, check_weights,
+    BackendError, Conversation, Learner, LearnerError, StepReport, StepSettings, TrainedTurns,
+    TrainingSequence, WeightFormat, check_weights,
 };
 use lancer_model::Model;
 
 pub(crate) use self::adamw::Update;
 use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
 use crate::{
-    BurnBackend, BurnSettings, DeviceError,
+    BurnBackend, BurnSettings,
     device::DeviceInUse,
     numbers::matrix,
     settings::{Products, TrainSettings},
@@ -31,8 +33,9 @@ use crate::{
 
 /// A model being trained.
 ///
-/// Weights, gradients and the optimizer's two moments are 32-bit floats: full fine-tuning takes 16 bytes a weight beside
-/// the activations, adapters 4 bytes a frozen weight.
+/// Trained weights, their gradients and the optimizer's two moments are 32-bit floats: full fine-tuning takes 16 bytes a
+/// weight beside the activations, adapters 16 bytes for each of theirs and the frozen weights as many as they have in their
+/// file.
 pub struct BurnLearner {
     /// Its files: tokenizer, template, and all that an export takes over.
     model: Model,
@@ -65,11 +68,25 @@ enum HeadPass {
 }
 
 impl BurnLearner {
-    /// Loads a GGUF file or a Hugging Face folder. Quantised weights become 32-bit floats.
+    /// Loads a GGUF file or a Hugging Face folder, or an adapter with the base that it names.
     pub fn load(path: &Path, settings: &TrainSettings) -> Result<Self, LearnerError> {
         let failed = |source| LearnerError::Load { path: path.into(), source };
         settings.validate().map_err(|error| failed(error.into()))?;
-        let model = Model::open(path).map_err(|error| failed(error.into()))?;
+        Self::over(Model::open(path).map_err(|error| failed(error.into()))?, settings)
+    }
+
+    /// A learner of an open model.
+    ///
+    /// Where adapters are trained, the model's own weights stay as they are in its file, mapped into memory (on the
+    /// processor, unless they are 32-bit floats), and an adapter that it has is trained on. Where the whole model is, weights
+    /// become 32-bit floats, with the model's adapter merged.
+    pub fn over(model: Model, settings: &TrainSettings) -> Result<Self, LearnerError> {
+        let path = model.path().to_owned();
+        let failed = |source| LearnerError::Load { path: path.clone(), source };
+        settings.validate().map_err(|error| failed(error.into()))?;
+        if let (Some(lora), Some(adapter)) = (settings.adapters(), model.adapter()) {
+            adapter::check_settings(adapter, lora).map_err(|error| failed(error.into()))?;
+        }
         let device = settings.device.open().map_err(|error| failed(error.into()))?;
         if settings.products == Products::Bf16 {
             settings.device.check_bf16(&device).map_err(|error| failed(error.into()))?;
@@ -93,15 +110,27 @@ impl BurnLearner {
         })
     }
 
-    /// The model as it is now, ready to run where it was trained: the same weights, adapters merged. What training needed is
-    /// freed. `settings` say how it is run, but not on which device.
-    pub fn into_backend(self, settings: &BurnSettings) -> Result<BurnBackend, DeviceError> {
-        let settings = BurnSettings { device: self.settings.device, ..*settings };
-        settings.device.check_weights(settings.weights)?;
-        let Self { model, transformer, optimizer, gradients, last, .. } = self;
+    /// The model as it is now, ready to run where it was trained: the same weights, or the base with the adapters merged. What
+    /// training needed is freed. `settings` say how it is run, but not on which device.
+    ///
+    /// # Errors
+    /// [`BackendError::Load`] where the device cannot run such weights, or the base cannot be read again.
+    pub fn into_backend(self, settings: &BurnSettings) -> Result<BurnBackend, BackendError> {
+        let running = BurnSettings { device: self.settings.device, ..*settings };
+        let path = self.model.path().to_owned();
+        let failed = |source| BackendError::Load { path: path.clone(), source };
+        running.device.check_weights(running.weights).map_err(|error| failed(error.into()))?;
+        let Self { model, transformer, optimizer, gradients, last, settings, .. } = self;
         // Before the weights are merged and turned, which takes memory.
         drop((optimizer, gradients, last));
-        Ok(BurnBackend::new(model, transformer.for_inference(settings.weights), &settings))
+        let Some(lora) = settings.adapters() else {
+            return Ok(BurnBackend::new(model, transformer.for_inference(running.weights), &running));
+        };
+        // As the adapter would be loaded from its file, so that a run that is gone on with computes the same.
+        let adapter = adapter::trained(&transformer, lora);
+        drop(transformer);
+        let model = model.adapted(adapter).map_err(|error| failed(error.into()))?;
+        BurnBackend::over(model, &running)
     }
 
     /// The settings it was loaded with.
@@ -245,5 +274,12 @@ impl Learner for BurnLearner {
 
     fn export(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError> {
         export::export(self, path, format)
+    }
+
+    fn export_trained(&self, path: &Path, format: WeightFormat) -> Result<(), LearnerError> {
+        match self.settings.adapters() {
+            None => self.export(path, format),
+            Some(lora) => adapter::export(self, lora, path),
+        }
     }
 }

@@ -29,7 +29,10 @@ pub(crate) use self::{
     parameter::{Order, Parameter, Training},
     pass::{Dropping, Layout, Pass, Span},
 };
-use crate::{Weights, numbers::is_here, rounded_weight::RoundedWeight, settings::LoraSettings};
+use crate::{
+    Weights, numbers::is_here, rounded_weight::RoundedWeight, settings::LoraSettings,
+    stored_weight::StoredWeight,
+};
 
 /// The weights of a model.
 #[derive(Clone)]
@@ -119,7 +122,7 @@ impl Transformer {
 
     /// Number of parameters that stand before those of the layers: the embedding and a separate head.
     pub(crate) fn outer_parameters(&self) -> usize {
-        1 + usize::from(self.head.is_some())
+        self.outer().filter_map(Matrix::parameter).count()
     }
 
     /// Index in [`parameters`](Self::parameters) of the first of a layer's.
@@ -130,8 +133,7 @@ impl Transformer {
 
     /// All parameters, always in the same order.
     pub(crate) fn parameters(&self) -> Vec<&Parameter> {
-        let outer = std::iter::once(&self.embedding).chain(&self.head);
-        let mut all: Vec<_> = outer.filter_map(Matrix::parameter).collect();
+        let mut all: Vec<_> = self.outer().filter_map(Matrix::parameter).collect();
         for block in &self.blocks {
             all.extend(block.parameters());
         }
@@ -148,6 +150,21 @@ impl Transformer {
         }
         all.push(&mut self.norm.weight);
         all
+    }
+
+    /// The embedding and a separate head.
+    fn outer(&self) -> impl Iterator<Item = &Matrix> {
+        std::iter::once(&self.embedding).chain(&self.head)
+    }
+
+    /// The matrices that are as in their file.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &StoredWeight> {
+        self.outer().chain(self.blocks.iter().flat_map(Block::matrices)).filter_map(Matrix::stored)
+    }
+
+    /// The adapters' parameters, `A` and `B` of each, in the order of the layers.
+    pub(crate) fn adapters(&self) -> impl Iterator<Item = [&Parameter; 2]> {
+        self.blocks.iter().flat_map(Block::adapters)
     }
 
     /// Moves rounded weights to where reading them is fastest.
@@ -172,10 +189,9 @@ impl Transformer {
         copy
     }
 
-    /// The same model for inference with such weights: adapters merged, nothing trained, layers and head in the order of
-    /// loaded ones.
+    /// The same model without adapters for inference with such weights: nothing trained, layers and head in the order of loaded
+    /// ones.
     pub(crate) fn for_inference(mut self, weights: Weights) -> Self {
-        self.blocks.iter_mut().for_each(Block::merge);
         for parameter in self.parameters_mut() {
             parameter.training = Training::Frozen;
         }
@@ -193,15 +209,14 @@ impl Transformer {
         self
     }
 
-    /// A matrix or vector under its Hugging Face name, adapters merged.
-    pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
-        let merged = self.blocks.iter().find_map(|block| block.merged(name));
-        merged.or_else(|| self.parameters().into_iter().find(|parameter| parameter.name == name).cloned())
+    /// A matrix or vector under its Hugging Face name.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters().into_iter().find(|parameter| parameter.name == name)
     }
 
     /// Number of weights, without adapters.
     pub(crate) fn size(&self) -> u64 {
-        let outer = std::iter::once(&self.embedding).chain(&self.head).map(Matrix::size);
+        let outer = self.outer().map(Matrix::size);
         let layers = self.blocks.iter().map(Block::size);
         (outer.chain(layers).sum::<usize>() + self.norm.weight.size()) as u64
     }

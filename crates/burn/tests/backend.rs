@@ -141,7 +141,7 @@ fn a_sample_fills_its_context(
     left: usize,
 ) {
     let request = GenerateRequest::new(prompt.clone())
-        .sampling(Sampling::Nucleus { temperature, top_p: 1.0 })
+        .sampling(Sampling::nucleus(temperature, 1.0))
         .samples(Seed(1), samples);
     let mut collected = Collect::default();
     engine.generate(&[request], &mut collected).unwrap();
@@ -168,7 +168,7 @@ fn settings_change_no_sample_and_no_score() {
         .map(|number| {
             let text = format!("{}Sentence {number}.", "Judge the sentence that follows. ".repeat(4));
             GenerateRequest::new(Prompt::text(text))
-                .sampling(Sampling::Nucleus { temperature: 1.0, top_p: 0.9 })
+                .sampling(Sampling::nucleus(1.0, 0.9))
                 .samples(Seed(number), 3)
                 .max_tokens(40)
         })
@@ -250,6 +250,12 @@ fn a_full_context_ends_a_sample() {
     let context = engine.info().context_length;
     let prompt = Prompt::Tokens((0..context as u32 - 5).map(|i| TokenId(100 + i % 50)).collect());
     a_sample_fills_its_context(&mut engine, &prompt, 5.0, 4, 5);
+}
+
+#[test]
+fn penalties_are_obeyed() {
+    let mut engine = BurnBackend::load(&fixture("tiny-llama"), &BurnSettings::default()).unwrap();
+    conformance::penalties_are_obeyed(&mut engine);
 }
 
 #[test]

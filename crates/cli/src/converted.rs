@@ -15,6 +15,7 @@ use std::{
 };
 
 use lancer_backend::BackendError;
+use lancer_model::{Adapter, AdapterBase, Model};
 use lancer_output::{Existing, Place};
 
 use self::source::Source;
@@ -29,12 +30,12 @@ const ATTEMPTS: u32 = 10;
 /// A conversion failed.
 type ConvertError = Box<dyn Error + Send + Sync>;
 
-/// A model as a GGUF file: itself, or a folder's.
+/// A model as a GGUF file: itself, a folder's, or that of a base with its adapter merged.
 #[cfg(feature = "llama-cpp")]
 pub(crate) fn as_gguf(model: &Path) -> Result<PathBuf, BackendError> {
-    use lancer_model::{ConvertFormat, Model, convert};
+    use lancer_model::{ConvertFormat, convert};
 
-    if !model.is_dir() {
+    if !model.is_dir() && !Adapter::is_at(model) {
         return Ok(model.into());
     }
     once(model, "gguf-half", "model.gguf", &|place, to| {
@@ -47,7 +48,7 @@ pub(crate) fn as_gguf(model: &Path) -> Result<PathBuf, BackendError> {
 /// A model as an ONNX folder: itself, or a GGUF file's or a Hugging Face folder's in the form given.
 #[cfg(feature = "onnx")]
 pub(crate) fn as_onnx(model: &Path, form: &lancer_onnx::ExportSettings) -> Result<PathBuf, BackendError> {
-    use lancer_model::{ConvertFormat, Model};
+    use lancer_model::ConvertFormat;
     use lancer_onnx::{export, is_onnx};
 
     if is_onnx(model) {
@@ -58,6 +59,23 @@ pub(crate) fn as_onnx(model: &Path, form: &lancer_onnx::ExportSettings) -> Resul
         // At least: the smallest form has a byte a weight.
         place.with_room(ConvertFormat::Q8_0.bytes(&opened))?;
         Ok(export(&opened, &opened, to, form)?)
+    })
+}
+
+/// An adapter over this base as a model that names its base: itself where it names this one, else a copy of it that does.
+pub(crate) fn adapter_over(base: &Path, adapter: &Path) -> Result<PathBuf, BackendError> {
+    let failed = |source: ConvertError| BackendError::Load { path: adapter.into(), source };
+    let model = Model::open(base).and_then(|model| model.with_adapter(adapter));
+    let model = model.map_err(|error| failed(error.into()))?;
+    let note = AdapterBase::of(model.base_path()).map_err(|error| failed(error.into()))?;
+    let Some(opened) = model.adapter() else { return Ok(base.into()) };
+    if opened.base.as_ref() == Some(&note) {
+        return Ok(adapter.into());
+    }
+    let form = format!("adapter over {} {}", note.path.display(), note.sha256);
+    once(adapter, &form, "adapter", &|_, to| {
+        let noted = Adapter { base: Some(note.clone()), ..opened.clone() };
+        Ok(noted.write_folder(&model, to)?)
     })
 }
 

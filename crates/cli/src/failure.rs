@@ -61,6 +61,8 @@ impl From<EvolveError> for Failure {
             EvolveError::NoRunFolder { .. }
             | EvolveError::Recipe { .. }
             | EvolveError::Setting { .. }
+            | EvolveError::Query { .. }
+            | EvolveError::Judgement { .. }
             | EvolveError::OtherRecipe { .. } => Self::Usage(error.into()),
             error => Self::Failed(error.into()),
         }

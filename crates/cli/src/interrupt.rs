@@ -79,8 +79,24 @@ pub(crate) fn check() -> Result<(), Failure> {
     }
 }
 
+/// Asks another process of this program to stop in order, as Ctrl-C does.
+#[cfg(all(unix, feature = "serve"))]
+#[allow(unsafe_code, reason = "the standard library can only kill a process")]
+pub(crate) fn ask(process: u32) -> std::io::Result<()> {
+    let process = i32::try_from(process).map_err(std::io::Error::other)?;
+    // SAFETY: `kill` takes two numbers and touches no memory of this process.
+    let sent = unsafe { libc::kill(process, libc::SIGINT) };
+    if sent == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+#[cfg(all(not(unix), feature = "serve"))]
+pub(crate) fn ask(_: u32) -> std::io::Result<()> {
+    Err(std::io::Error::other("on this system a run is stopped where it was started, with Ctrl-C"))
+}
+
 /// Ends the program. What is not finished is removed.
 fn end() -> ! {
+    lancer_trainers::end_all();
     lancer_output::abandon_all();
     let work = WORK.load(Ordering::SeqCst);
     if work == Work::Plain as u8 {

@@ -16,12 +16,15 @@ mod commands;
 mod converted;
 mod engines;
 mod failure;
+mod hub_model;
 mod interrupt;
 mod large_pages;
 mod options;
 mod place;
 mod progress;
 mod records;
+mod shown;
+mod speaker;
 mod table;
 
 use std::{num::NonZeroU64, process::ExitCode};
@@ -30,10 +33,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
 use crate::commands::cache;
+#[cfg(feature = "serve")]
+use crate::commands::serve;
 use crate::{
     commands::{
-        check, clean, compare, completions, convert, decode_parquet, dedup, eval, evolve, generate, man,
-        report, review, train,
+        chat, check, clean, compare, completions, convert, decode_parquet, dedup, diff, eval, evolve,
+        generate, init, inspect, man, query, report, review, runs, settings, setup, train,
     },
     failure::Failure,
     large_pages::LargePagesOption,
@@ -58,6 +63,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Arguments),
+    Settings(settings::Arguments),
     Evolve(Box<evolve::Arguments>),
     Compare(Box<compare::Arguments>),
     Review(review::Arguments),
@@ -69,11 +76,19 @@ enum Command {
     Eval(eval::Arguments),
     Convert(convert::Arguments),
     Report(report::Arguments),
+    Runs(runs::Arguments),
+    Inspect(inspect::Arguments),
+    Query(query::Arguments),
+    Diff(diff::Arguments),
+    Chat(chat::Arguments),
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
     #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
     Cache(cache::Arguments),
     Check(check::Arguments),
+    Setup(setup::Arguments),
     /// What a process of its own does with a Parquet file before it is read.
     #[command(name = decode_parquet::NAME, hide = true)]
     DecodeParquet(decode_parquet::Arguments),
@@ -96,6 +111,8 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     }
     lancer_data::try_parquet_with(decode_parquet::in_another_process);
     match arguments.command {
+        Command::Init(arguments) => init::run(&arguments, output),
+        Command::Settings(arguments) => settings::run(&arguments),
         Command::Evolve(arguments) => evolve::run(&arguments, output),
         Command::Compare(arguments) => compare::run(&arguments, output),
         Command::Review(arguments) => review::run(&arguments, output),
@@ -106,6 +123,13 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Eval(arguments) => eval::run(&arguments, output),
         Command::Convert(arguments) => convert::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
+        Command::Runs(arguments) => runs::run(&arguments, output),
+        Command::Inspect(arguments) => inspect::run(&arguments, output),
+        Command::Query(arguments) => query::run(&arguments, output),
+        Command::Diff(arguments) => diff::run(&arguments, output),
+        Command::Chat(arguments) => chat::run(&arguments, output),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(&arguments, output),
         Command::Completions(arguments) => {
             completions::run(&arguments, Arguments::command());
             Ok(())
@@ -114,6 +138,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
         Command::Cache(arguments) => cache::run(&arguments, output),
         Command::Check(arguments) => check::run(&arguments, output),
+        Command::Setup(arguments) => setup::run(&arguments),
         Command::DecodeParquet(arguments) => decode_parquet::run(&arguments),
     }
 }

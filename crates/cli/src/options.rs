@@ -1,30 +1,69 @@
 //! Options that several subcommands share.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use lancer_backend::Seed;
 use lancer_evolve::with_changes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{engines::EngineOptions, failure::Failure};
+use crate::{
+    converted::adapter_over,
+    engines::{BackendName, EngineOptions},
+    failure::Failure,
+    hub_model::{self, Files},
+};
 
 /// The model and the engine that runs it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelOptions {
-    /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: ModelFiles,
     #[command(flatten)]
     pub(crate) engine: EngineOptions,
 }
 
 impl ModelOptions {
-    /// The model's path.
+    /// The model's path, for work that runs it.
     pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
-        match &self.model {
-            Some(path) => Ok(path.clone()),
-            None => default_model(),
+        self.engine.check().map_err(Failure::usage)?;
+        self.files.path(self.needed())
+    }
+
+    /// The files that running the model needs here.
+    fn needed(&self) -> Files {
+        match self.engine.named() {
+            Some(BackendName::OpenAi) if !self.engine.servers.scores_here() => Files::WithoutWeights,
+            _ => Files::All,
+        }
+    }
+}
+
+/// A base and perhaps an adapter over it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModelFiles {
+    /// A GGUF file, a Hugging Face folder, an adapter that names its base, or a name on the hub (OWNER/NAME or
+    /// OWNER/NAME@REVISION); the default model that `cargo xtask setup` fetches if left out.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) model: Option<PathBuf>,
+    /// An adapter over the model: a folder as PEFT has it, or a GGUF adapter.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) adapter: Option<PathBuf>,
+}
+
+impl ModelFiles {
+    /// The path of the model, fetched where it is on the hub: the base's, or the adapter's, which names its base.
+    pub(crate) fn path(&self, files: Files) -> Result<PathBuf, Failure> {
+        let model = match &self.model {
+            Some(path) => hub_model::local(path, files)?,
+            None => default_model()?,
+        };
+        match &self.adapter {
+            None => Ok(model),
+            Some(adapter) => Ok(adapter_over(&model, adapter)?),
         }
     }
 }
@@ -40,6 +79,21 @@ pub(crate) struct SeedOption {
 impl SeedOption {
     pub(crate) fn get(self) -> Seed {
         Seed(self.seed)
+    }
+}
+
+/// The Python of programs that train elsewhere.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PythonOption {
+    /// The Python of the environment that the program which trains is installed in (docs/trainers.md); by default the one that
+    /// the setting `job.python` names, else the one that `lancer setup` has made.
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+}
+
+impl PythonOption {
+    pub(crate) fn get(&self) -> Option<&Path> {
+        self.python.as_deref()
     }
 }
 

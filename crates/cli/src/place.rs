@@ -3,6 +3,7 @@
 use std::{fs::File, ops::Deref, path::Path};
 
 use clap::Args;
+use lancer_evolve::Run;
 use lancer_output::{Existing, Place, check_apart};
 use tempfile::TempDir;
 
@@ -70,6 +71,15 @@ pub(crate) fn of_model(path: &Path, overwrite: OverwriteOption, inputs: &[&Path]
     check_inputs(path, inputs)?;
     let place = if is_gguf(path) { Place::file } else { Place::folder };
     Ok(place(path, overwrite.existing())?)
+}
+
+/// Refuses a folder in which there is no run.
+pub(crate) fn existing_run(folder: &Path) -> Result<(), Failure> {
+    if folder.join(Run::LEDGER).exists() {
+        return Ok(());
+    }
+    let (folder, ledger) = (folder.display(), Run::LEDGER);
+    Err(Failure::failed(format!("{folder} is no run: there is no {ledger} in it")))
 }
 
 /// Whether a path is one of a GGUF file.

@@ -13,6 +13,7 @@ use lancer_evolve::summary::{
 };
 
 pub(crate) use self::trials::print_standings;
+use crate::shown;
 
 /// The widest line, so that a table fits into a terminal or a mail.
 const WIDTH: u16 = 100;
@@ -68,6 +69,24 @@ fn text(summary: &Summary) -> String {
 
 /// A table with these titles, without lines between the rows; the columns of these numbers are aligned right.
 fn table<const N: usize>(columns: [&str; N], right: &[usize]) -> Table {
+    let mut table = of(columns.map(str::to_owned).to_vec(), right);
+    table.set_width(WIDTH);
+    table
+}
+
+/// The same for a terminal of the usual width.
+pub(crate) fn narrow<const N: usize>(columns: [&str; N], right: &[usize]) -> Table {
+    narrow_of(columns.map(str::to_owned).to_vec(), right)
+}
+
+/// The same with as many columns as there are titles.
+pub(crate) fn narrow_of(columns: Vec<String>, right: &[usize]) -> Table {
+    let mut table = of(columns, right);
+    table.set_width(shown::WIDTH as u16);
+    table
+}
+
+fn of(columns: Vec<String>, right: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     for line in [
@@ -78,7 +97,7 @@ fn table<const N: usize>(columns: [&str; N], right: &[usize]) -> Table {
     ] {
         table.remove_style(line);
     }
-    table.set_width(WIDTH).set_header(columns);
+    table.set_header(columns);
     for &column in right {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -253,7 +272,7 @@ fn from_to(value: Option<StartEnd>, digits: usize, unit: &str) -> String {
         .unwrap_or_default()
 }
 
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 10.0 {
         return format!("{seconds:.1} s");
     }

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, fmt};
 
 use lancer_core::spaced;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::Xxh3;
@@ -11,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::SettingError;
 
 /// How much of an evaluation item is too much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecontaminationSettings {
     /// So many words in a row, letter case and punctuation aside, that are in an item too, at most 10,000; 0 turns

@@ -4,6 +4,8 @@ mod frame;
 
 use std::path::Path;
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
 pub use frame::dedup_frame;
 
 /// How texts that are too alike are found.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Alikeness {
     /// By an exact comparison; for prompts and other short texts. A text is dropped where it is a near copy of one that is

@@ -12,6 +12,8 @@ use crate::DataError;
 /// The beginning of a path on the hub.
 const SCHEME: &str = "hf://";
 const DATASETS: &str = "hf://datasets/";
+/// The revision of a dataset that is named without one.
+const MAIN: &str = "main";
 
 /// A file of a dataset on the hub.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,11 +36,41 @@ pub(crate) fn local(path: &Path) -> Result<Cow<'_, Path>, DataError> {
     fetch::fetch(&file).map(Cow::Owned).map_err(|source| DataError::Hub { path: path.to_owned(), source })
 }
 
+/// A path on the hub with the commit in place of a branch or a tag, so that it stays the same file; the file is fetched unless
+/// it is in the cache. Other paths as they are.
+///
+/// # Errors
+/// [`DataError::HubPath`] and [`DataError::Hub`], where the file cannot be had.
+pub fn pinned(path: &Path) -> Result<Cow<'_, Path>, DataError> {
+    let file = path.to_str().and_then(HubFile::parse);
+    let (Some(file), fetched) = (file, local(path)?) else { return Ok(Cow::Borrowed(path)) };
+    // CACHE/snapshots/COMMIT/PATH
+    let depth = file.path.split('/').count();
+    let commit = fetched.ancestors().nth(depth).and_then(Path::file_name).and_then(|name| name.to_str());
+    let commit = commit.filter(|commit| !commit.is_empty());
+    let Some(commit) = commit else { return Ok(Cow::Borrowed(path)) };
+    fetch::remember(&file, commit);
+    Ok(Cow::Owned(format!("{DATASETS}{}@{commit}/{}", file.repository, file.path).into()))
+}
+
+/// Whether `kept` is what [`pinned`] made of `asked` once: the same file, which `asked` names by a branch or a tag, or by no
+/// revision.
+pub fn is_pinned(asked: &Path, kept: &Path) -> bool {
+    match (asked.to_str().and_then(HubFile::parse), kept.to_str().and_then(HubFile::parse)) {
+        (Some(asked), Some(kept)) => {
+            (asked.repository, asked.path) == (kept.repository, kept.path)
+                && kept.revision != asked.revision
+                && asked.revision == MAIN
+        }
+        _ => false,
+    }
+}
+
 impl<'a> HubFile<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.strip_prefix(DATASETS)?.splitn(3, '/');
         let (owner, name, path) = (parts.next()?, parts.next()?, parts.next()?);
-        let (name, revision) = name.split_once('@').unwrap_or((name, "main"));
+        let (name, revision) = name.split_once('@').unwrap_or((name, MAIN));
         if [owner, name, revision, path].iter().any(|part| part.is_empty()) {
             return None;
         }

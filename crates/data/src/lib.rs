@@ -76,6 +76,7 @@ pub use error::{DataError, SettingError};
 pub use export::{Card, Count, Export, PreferenceRow, SftRow, write_export};
 pub use format::check_ending;
 pub use frame::{from_frame, to_frame};
+pub use hub::{is_pinned, pinned};
 pub use minhash::{Bands, Clusters, Keep, MinHash, MinHashError, MinHashJoin, MinHashSettings};
 pub use near::{Earlier, Measure, NearCopy, NearScope, Nearness, near, near_counts};
 pub use personal::{

@@ -11,6 +11,8 @@ mod join;
 mod signature;
 mod spill;
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 pub use bands::Bands;
@@ -21,7 +23,7 @@ pub use signature::MinHash;
 use crate::SettingError;
 
 /// What near-duplicates are.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MinHashSettings {
     /// The Jaccard similarity at which texts begin to be near-duplicates; between 0 and 1, both left out.

@@ -7,6 +7,7 @@ mod signature;
 mod words;
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) use index::NearIndex;
 
 /// When two texts are near copies.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Nearness {
     /// How ROUGE-L is computed.
@@ -29,7 +30,7 @@ pub struct Nearness {
 }
 
 /// The part of a score that is compared with a threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// The largest of recall, precision and F1, as in LANCE, but recall and precision between texts of comparable length only:

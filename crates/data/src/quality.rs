@@ -12,6 +12,8 @@ mod rule;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use crate::SettingError;
@@ -32,7 +34,7 @@ pub use rule::QualityRule;
 /// assert_eq!(broken[0].to_string(), "response: refusals 3, over 0");
 /// # Ok::<(), lancer_data::SettingError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QualitySettings {
     /// Languages that are wanted, by their codes of ISO 639-3, for [`QualityRule::OtherLanguage`].
@@ -64,7 +66,7 @@ impl Default for QualitySettings {
 }
 
 /// Which text of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TextPart {
     /// What is asked.

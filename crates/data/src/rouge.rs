@@ -7,6 +7,8 @@ mod porter;
 mod pypi;
 mod text;
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 pub(crate) use comparison::Comparison;
@@ -16,7 +18,7 @@ use google::{Sentences, Words};
 use text::Piece;
 
 /// How a ROUGE-L score is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Definition {
     /// PyPI `rouge` 1.0.1: sentences split at ".", the union of their longest common subsequences as sets of words,

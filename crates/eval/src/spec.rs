@@ -227,6 +227,11 @@ impl TaskSpec {
         self.group.as_deref().unwrap_or(&self.name)
     }
 
+    /// Whether its items are scored, so that an engine has to give log-probabilities of given text; the others are written.
+    pub fn is_scored(&self) -> bool {
+        matches!(self.kind, Kind::MultipleChoice(_) | Kind::ResponseNll(_))
+    }
+
     /// The data file, its path taken from the task file's folder.
     pub fn data(&self) -> &Path {
         &self.data

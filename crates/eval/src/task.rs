@@ -149,6 +149,11 @@ impl Task {
         &self.group
     }
 
+    /// Whether its items are scored, so that an engine has to give log-probabilities of given text; the others are written.
+    pub fn is_scored(&self) -> bool {
+        matches!(self.items, Items::Scored(_))
+    }
+
     /// Number of items, at least 1.
     #[allow(clippy::len_without_is_empty)] // A task without items cannot be made.
     pub fn len(&self) -> usize {

@@ -24,6 +24,11 @@ pub(crate) fn metric(ledger: &Ledger, task: &str) -> Result<Option<Metric>, Evol
     Ok(ledger.meta(&metric_name(task))?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
+/// The group of a task; its own name where it has none.
+pub(crate) fn group(ledger: &Ledger, task: &str) -> Result<String, EvolveError> {
+    Ok(ledger.meta(&group_name(task))?.unwrap_or_else(|| task.to_owned()))
+}
+
 /// Keeps what is needed to compare models on a task.
 pub(crate) fn remember(ledger: &Ledger, task: &Task) -> Result<(), EvolveError> {
     ledger.set_meta(&metric_name(task.name()), &crate::ledger::json(&task.metric()))?;
@@ -61,7 +66,7 @@ pub(crate) fn paired(ledger: &Ledger, before: u32, after: u32) -> Result<Vec<Pai
         let Some(&value) = earlier.get(&(row.task.clone(), row.item)) else { continue };
         if !tasks.contains_key(&row.task) {
             let Some(metric) = metric(ledger, &row.task)? else { continue };
-            let group = ledger.meta(&group_name(&row.task))?.unwrap_or_else(|| row.task.clone());
+            let group = group(ledger, &row.task)?;
             let task = row.task.clone();
             let (items, before, after) = (Vec::new(), Vec::new(), Vec::new());
             tasks.insert(row.task.clone(), PairedTask { task, group, metric, items, before, after });

@@ -175,6 +175,20 @@ pub enum EvolveError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// A person's judgement makes no sense.
+    #[error("the judgement of {key}: {reason}")]
+    Judgement {
+        /// What is judged.
+        key: String,
+        /// What is wrong, and what it may be.
+        reason: String,
+    },
+    /// A query could not be answered.
+    #[error("the query: {reason}")]
+    Query {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// There is no seed to start from.
     #[error(
         "{path} holds no usable pair of a prompt and a response ({rejects} lines were rejected: {first})"
@@ -233,6 +247,16 @@ pub enum EvolveError {
     /// Training failed.
     #[error("training")]
     Training(#[from] TrainingError),
+    /// Another program that trains failed, or its model is not taken over.
+    #[error("the program that trains in iteration {iteration}, stage {stage}")]
+    Elsewhere {
+        /// The iteration.
+        iteration: u32,
+        /// The stage.
+        stage: Stage,
+        /// What it failed with.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The run was interrupted; the same command goes on from here.
     #[error("interrupted in iteration {iteration}, stage {stage}; the same command goes on from here")]
     Interrupted {

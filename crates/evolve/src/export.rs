@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use lancer_backend::{Conversation, Message};
+use lancer_backend::Message;
 use lancer_data::{Card, Count, Export, PreferenceRow, SftRow, write_export};
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     ledger::{Ledger, Record, SftKind},
     models,
     recipe::Recipe,
-    stages::pair_of,
+    stages::{chat_of, pair_of},
 };
 
 /// Writes the training data of an iteration, with a dataset card.
@@ -29,14 +29,11 @@ pub(crate) fn write(
         .sft(iteration)?
         .into_iter()
         .map(|row| SftRow {
-            key: row.key,
             seed: seed_of(&row.record),
             iteration,
             score: row.score,
-            conversation: conversations
-                .get(&row.record)
-                .filter(|_| row.kind == SftKind::Response)
-                .map_or_else(|| Conversation::of_pair(&row.prompt, &row.response), Record::chat),
+            conversation: chat_of(&row, &conversations),
+            key: row.key,
         })
         .collect();
     let preference: Vec<PreferenceRow> = ledger

@@ -31,7 +31,7 @@ pub(crate) fn whole(
 }
 
 /// What a run writes into its folder, and replaces there.
-const WRITTEN: [&str; 4] = ["models", "exports", "report.html", "rejects.jsonl"];
+const WRITTEN: [&str; 5] = ["models", "exports", "training", "report.html", "rejects.jsonl"];
 
 /// Checks that a folder is a run's own or may become one, before anything is written into it.
 pub(crate) fn check_run(folder: &Path) -> Result<(), EvolveError> {

@@ -4,6 +4,7 @@ mod connection;
 mod damage;
 mod evaluations;
 mod inputs;
+mod judgements;
 mod marker;
 mod migrations;
 mod records;
@@ -28,6 +29,7 @@ pub(crate) use self::{
 pub use self::{
     evaluations::{EvaluationRow, Rejection},
     inputs::{InputKind, InputRow},
+    judgements::{Action, Judgement, NewJudgement, Subject, judge},
     migrations::Migrated,
     records::{Origin, Record, RejectRow, Sample, VerdictRow},
     reviews::ReviewRow,
@@ -47,7 +49,7 @@ pub struct Ledger {
     path: PathBuf,
     migrated: Option<Migrated>,
     /// The copy that is read where the file itself cannot be.
-    _copy: Option<TempDir>,
+    copy: Option<TempDir>,
 }
 
 impl Ledger {
@@ -66,7 +68,7 @@ impl Ledger {
             path: path.into(),
             source,
         })?;
-        Ok(Self { rows, path: path.into(), migrated, _copy: None })
+        Ok(Self { rows, path: path.into(), migrated, copy: None })
     }
 
     /// Opens a ledger to read it, while a run may be writing it, also where nothing can be written beside it. A ledger of an
@@ -75,7 +77,7 @@ impl Ledger {
         let committed = Marker::read(path);
         let (connection, copy) = snapshot::open(path)?;
         damage::check_commits(&connection, path, committed)?;
-        Ok(Self { rows: Rows::reading(connection), path: path.into(), migrated: None, _copy: copy })
+        Ok(Self { rows: Rows::reading(connection), path: path.into(), migrated: None, copy })
     }
 
     /// A ledger of which some rows may still be read, and the copy of it that is read.
@@ -108,6 +110,16 @@ impl Ledger {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the file itself is read, not a copy of it, so that what a run writes is seen.
+    pub fn is_in_place(&self) -> bool {
+        self.copy.is_none()
+    }
+
+    /// How often was committed to it.
+    pub fn commits(&self) -> Result<u64, EvolveError> {
+        Ok(self.value("SELECT number FROM commits", [])?.unwrap_or(0))
     }
 
     /// What opening this ledger has made of an older one.

@@ -10,7 +10,7 @@ use std::{
 use crate::{error::EvolveError, files};
 
 /// The folders of a run in which lancer writes, and how many levels of folders within each.
-const FOLDERS: [(&str, usize); 3] = [("", 0), ("exports", 2), ("models", 0)];
+const FOLDERS: [(&str, usize); 4] = [("", 0), ("exports", 2), ("models", 0), ("training", 2)];
 
 /// The scratch files and folders in a run's folder, by name.
 pub(crate) fn find(run: &Path) -> Result<Vec<PathBuf>, EvolveError> {

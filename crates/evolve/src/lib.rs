@@ -5,7 +5,8 @@
 //!   review, generate, clean, review, annotate, fine-tune, preference, evaluate, merge, and again.
 //! * [`Engines`] brings the engines, [`Progress`] watches. The loop names no engine and prints nothing.
 //! * [`trials`] are several runs side by side: recipes of the literature, or one recipe under several seeds.
-//! * [`Summary`] is what a run has come to, [`write_report`] shows it as one HTML page.
+//! * [`Summary`] is what a run has come to, [`write_report`] shows it as one HTML page, [`view`] answers what a person asks of
+//!   a run: which records, where from, trained on when.
 //!
 //! Every sample, review, verdict, pair, training step and evaluation item is a row of the ledger with a key made from what
 //! caused it. A run that is killed at any moment goes on where it was, and ends with the rows of a run that was never
@@ -32,22 +33,28 @@ mod run;
 mod stage;
 mod stages;
 pub mod summary;
+mod track;
 pub mod trials;
+pub mod view;
 
 pub use base::training_base;
 pub use comparison::between;
-pub use engines::{Engines, RunnableModels};
+pub use engines::{
+    Engines, RunnableModels, TrainElsewhereError, TrainedElsewhere, TrainerSettings, TrainingPlace,
+    TrainingTask, WritableModel,
+};
 pub use error::EvolveError;
 pub use inputs::Change;
 pub use progress::Progress;
 pub use recipe::{
     EvaluateSettings, ExpandSettings, Expansion, Gate, MergeSettings, Method, PreferenceSettings, Recipe,
-    SftIterations, SftSettings, with_changes,
+    ServerSettings, SftIterations, SftSettings, nearest, schema as settings_schema, with_changes,
 };
 pub use report::{report_place, write_report, write_report_to};
 pub use run::Run;
 pub use stage::Stage;
 pub use summary::Summary;
+pub use track::{TrackFormat, Tracked, Tracker};
 
 /// The example of the crate's README.
 #[cfg(doctest)]

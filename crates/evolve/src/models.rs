@@ -22,6 +22,11 @@ pub(crate) fn checkpoints(run: &Path, iteration: u32, phase: &str) -> PathBuf {
     run.join("models").join(format!("m{iteration}-{phase}-checkpoints"))
 }
 
+/// Where a program that trains elsewhere has its data, configuration, log and output.
+pub fn training(run: &Path, iteration: u32, phase: &str) -> PathBuf {
+    run.join("training").join(format!("iteration-{iteration}-{phase}"))
+}
+
 /// A model by its name in the ledger.
 pub(crate) fn within(run: &Path, name: &str) -> PathBuf {
     run.join("models").join(name)

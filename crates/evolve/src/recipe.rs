@@ -1,9 +1,13 @@
 //! The recipe: every number that decides the outcome of a run, as `run.toml` holds it.
 
 mod changes;
+mod commented;
+mod described;
 mod file;
 mod method;
+mod servers;
 mod training;
+mod wording;
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +16,22 @@ use lancer_data::{CleanSettings, DecontaminationSettings};
 use lancer_eval::BootstrapSettings;
 use lancer_generate::GenerateSettings;
 use lancer_review::{AnnotateSettings, ModeSetting, ReviewSettings};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::changes::with_changes;
+pub use self::described::schema;
 pub use self::method::Method;
+pub use self::servers::ServerSettings;
 pub use self::training::{PreferenceSettings, SftIterations, SftSettings};
-use crate::{engines::Engines, error::EvolveError};
+pub use self::wording::nearest;
+use crate::{
+    engines::{Engines, TrainingPlace},
+    error::EvolveError,
+};
 
 /// Every setting of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
     /// Which recipe of the literature this one begins from: its settings stand where the file has none of its own.
@@ -42,6 +53,9 @@ pub struct Recipe {
     /// loop does not read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
+    /// Where the models run, if that engine is servers.
+    #[serde(skip_serializing_if = "ServerSettings::is_empty")]
+    pub server: ServerSettings,
     /// How the weights are held where the model is run, the same for all models of a run, so that they can be compared. An
     /// engine that runs what is trained on, as Burn does, has them in 32-bit floats whatever this says.
     pub format: WeightFormat,
@@ -68,7 +82,7 @@ pub struct Recipe {
 }
 
 /// From what new data is written, and how much of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpandSettings {
     /// Pairs of the pool that are expanded in an iteration, drawn at random, at least 1; all of them where it is absent.
@@ -87,7 +101,7 @@ pub struct ExpandSettings {
 }
 
 /// What pairs of the pool are expanded to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expansion {
     /// Those with a score above `worse_over` to worse responses, the others to new prompts with responses.
@@ -114,7 +128,7 @@ impl Default for ExpandSettings {
 }
 
 /// What joins the pool of seeds after an iteration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MergeSettings {
     /// New pairs that were kept and have at least this score join; of several responses to one prompt only the best.
@@ -129,7 +143,7 @@ impl Default for MergeSettings {
 }
 
 /// Which tasks the models are evaluated on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluateSettings {
     /// Task files; see `lancer_eval::TaskSpec`.
@@ -141,7 +155,7 @@ pub struct EvaluateSettings {
 }
 
 /// What happens to a model that is worse than the one it came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// The next iteration starts from it all the same, as in the paper.
@@ -164,6 +178,7 @@ impl Default for Recipe {
             iterations: 1,
             budget_tokens: None,
             backend: None,
+            server: ServerSettings::default(),
             model: PathBuf::new(),
             seeds: PathBuf::new(),
             format: WeightFormat::Half,
@@ -248,20 +263,37 @@ impl Recipe {
         self.preference.validate().map_err(|error| section("preference", &error))
     }
 
-    /// Checks the settings that only the engines know, the learner's tables.
+    /// Checks the settings that only the engines know: the learner's tables, and the programs that train elsewhere.
     ///
     /// # Errors
     /// [`EvolveError::Recipe`], naming the table and the setting in it.
     pub fn check_learners(&self, engines: &dyn Engines) -> Result<(), EvolveError> {
-        for (table, settings) in
-            [("sft.learner", &self.sft.learner), ("preference.learner", &self.preference.learner)]
-        {
-            engines.check_learner(settings).map_err(|error| EvolveError::Recipe {
+        for (phase, trainer, learner) in [
+            ("sft", self.sft.trainer(), &self.sft.learner),
+            ("preference", self.preference.trainer(), &self.preference.learner),
+        ] {
+            let wrong = |table: &str, error: &dyn std::fmt::Display| EvolveError::Recipe {
                 path: PathBuf::from(format!("[{table}]")),
                 reason: error.to_string(),
-            })?;
+            };
+            let place = trainer.map_or(Ok(TrainingPlace::Here), |of| engines.training_place(of.trainer));
+            match (place.map_err(|error| wrong(phase, &error))?, trainer) {
+                (TrainingPlace::Elsewhere, Some(trainer)) => {
+                    engines.check_trainer(&trainer).map_err(|error| wrong(phase, &error))?;
+                }
+                _ => engines
+                    .check_learner(learner)
+                    .map_err(|error| wrong(&format!("{phase}.learner"), &error))?,
+            }
         }
-        Ok(())
+        if self.sft.max_examples == Some(0) || self.preference.max_pairs == Some(0) {
+            return Ok(());
+        }
+        let both = engines.check_both_learners(&self.sft.learner, &self.preference.learner);
+        both.map_err(|error| EvolveError::Recipe {
+            path: PathBuf::from("[sft.learner] and [preference.learner]"),
+            reason: error.to_string(),
+        })
     }
 
     /// Makes the paths of models, seeds and tasks absolute, those that are not being relative to `folder`. What is on a

@@ -17,9 +17,11 @@ const FILE: &str = "report.html";
 
 const PAGE: &str = include_str!("report/page.html");
 const STYLE: &str = include_str!("report/page.css");
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 7] = [
     include_str!("report/elements.js"),
     include_str!("report/charts.js"),
+    include_str!("report/figures.js"),
+    include_str!("report/texts.js"),
     include_str!("report/overview.js"),
     include_str!("report/history.js"),
     include_str!("report/browser.js"),

@@ -43,7 +43,7 @@ impl Run {
     ///
     /// # Errors
     /// [`EvolveError::OtherRecipe`] where the run in the folder has other settings; the number of iterations alone may
-    /// grow, and an engine that was not named may be. [`EvolveError::InputChanged`] where a file of seeds, of the model or of
+    /// grow, an engine that was not named may be, and servers may have other addresses. [`EvolveError::InputChanged`] where a file of seeds, of the model or of
     /// a task is not what it was. [`EvolveError::LedgerGone`] and [`EvolveError::OtherRun`] where the folder holds what
     /// another run has made.
     pub fn open(folder: &Path, recipe: Recipe) -> Result<Self, EvolveError> {
@@ -65,6 +65,7 @@ impl Run {
             if started.backend.is_none() {
                 started.backend.clone_from(&recipe.backend);
             }
+            started.server.moved_to(&recipe.server);
             let differences = recipe.differences(&started);
             if !differences.is_empty() {
                 return Err(EvolveError::OtherRecipe {

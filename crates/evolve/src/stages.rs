@@ -11,6 +11,7 @@ mod evaluate;
 mod generate;
 mod groups;
 mod import;
+mod judged;
 mod merge;
 mod preference;
 mod recording;
@@ -18,7 +19,7 @@ mod review;
 mod sft;
 mod training;
 
-pub(crate) use self::{generate::sample_key, preference::pair_of};
+pub(crate) use self::{generate::sample_key, preference::pair_of, sft::chat_of};
 
 use std::{
     ops::{ControlFlow, Range},

@@ -220,6 +220,6 @@ impl IterationFiles {
 }
 
 /// The recipe that the ledger remembers; the default where it does not.
-fn recipe(ledger: &Ledger) -> Result<Recipe, EvolveError> {
+pub(crate) fn recipe(ledger: &Ledger) -> Result<Recipe, EvolveError> {
     Ok(ledger.meta("recipe")?.and_then(|text| toml::from_str(&text).ok()).unwrap_or_default())
 }

@@ -1,6 +1,7 @@
 //! The settings of writing.
 
 use lancer_backend::ModelInfo;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SettingError, require};
@@ -9,7 +10,7 @@ use crate::error::{SettingError, require};
 const INSTRUCTABLE: u64 = 3_000_000_000;
 
 /// How a new prompt is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptStyle {
     /// [`Instructed`](Self::Instructed) for models of 3 billion weights and more, or else
@@ -24,7 +25,7 @@ pub enum PromptStyle {
 }
 
 /// How a response is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseStyle {
     /// [`Plain`](Self::Plain) for models of 3 billion weights and more, or else [`Short`](Self::Short).
@@ -38,7 +39,7 @@ pub enum ResponseStyle {
 }
 
 /// How a worse response comes about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorseStyle {
     /// [`Instructed`](Self::Instructed) for models of 3 billion weights and more, or else
@@ -56,13 +57,24 @@ pub enum WorseStyle {
 }
 
 /// What decides what is written, besides the model, the sources and the seed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GenerateSettings {
     /// Sharpens the model's probabilities; above 0, at most 5.
     pub temperature: f32,
     /// Nucleus sampling keeps this share of the probability; above 0, at most 1.
     pub top_p: f32,
+    /// Only so many of the most probable tokens are drawn from; at most 1,000,000, 0 for all.
+    pub top_k: u32,
+    /// Only tokens at least this share as probable as the most probable one are drawn from; 0 to 1, 0 for all.
+    pub min_p: f32,
+    /// Logits of tokens in the prompt or the text so far are divided by this, or multiplied where they are negative; above 0, at
+    /// most 10, 1 changes nothing.
+    pub repetition_penalty: f32,
+    /// Subtracted from the logits of tokens in the text so far; -2 to 2, 0 changes nothing.
+    pub presence_penalty: f32,
+    /// Subtracted from a token's logit for each time that it is in the text so far; -2 to 2, 0 changes nothing.
+    pub frequency_penalty: f32,
     /// The longest new prompt, in tokens; 1 to 1,000,000. A longer one is cut off and unusable.
     pub max_prompt_tokens: usize,
     /// The longest response, in tokens; 1 to 1,000,000. A longer one is cut off and unusable.
@@ -87,6 +99,11 @@ impl Default for GenerateSettings {
         Self {
             temperature: 0.7,
             top_p: 0.9,
+            top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
             max_prompt_tokens: 64,
             max_response_tokens: 256,
             prompt_style: PromptStyle::default(),
@@ -124,6 +141,20 @@ impl GenerateSettings {
         let heat = |temperature: f32| temperature > 0.0 && temperature <= 5.0;
         require(heat(self.temperature), "temperature", self.temperature, "above 0 and at most 5")?;
         require(self.top_p > 0.0 && self.top_p <= 1.0, "top_p", self.top_p, "above 0 and at most 1")?;
+        require(self.top_k <= 1_000_000, "top_k", self.top_k, "at most 1000000")?;
+        require((0.0..=1.0).contains(&self.min_p), "min_p", self.min_p, "from 0 to 1")?;
+        let repetition = self.repetition_penalty;
+        require(
+            repetition > 0.0 && repetition <= 10.0,
+            "repetition_penalty",
+            repetition,
+            "above 0 and at most 10",
+        )?;
+        for (field, penalty) in
+            [("presence_penalty", self.presence_penalty), ("frequency_penalty", self.frequency_penalty)]
+        {
+            require((-2.0..=2.0).contains(&penalty), field, penalty, "from -2 to 2")?;
+        }
         length("max_prompt_tokens", self.max_prompt_tokens)?;
         length("max_response_tokens", self.max_response_tokens)?;
         require(self.examples <= 16, "examples", self.examples, "at most 16")?;
@@ -153,6 +184,11 @@ mod tests {
         for text in [
             r#"{"temperature": 0.0}"#,
             r#"{"top_p": 1.5}"#,
+            r#"{"top_k": 1000001}"#,
+            r#"{"min_p": 1.5}"#,
+            r#"{"repetition_penalty": 0.0}"#,
+            r#"{"presence_penalty": 3.0}"#,
+            r#"{"frequency_penalty": -3.0}"#,
             r#"{"max_prompt_tokens": 0}"#,
             r#"{"max_response_tokens": 0}"#,
             r#"{"examples": 17}"#,

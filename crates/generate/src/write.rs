@@ -1,10 +1,10 @@
 //! Writing: from jobs to requests, from completions to samples.
 
-use std::{ops::ControlFlow, rc::Rc};
+use std::{num::NonZeroU32, ops::ControlFlow, rc::Rc};
 
 use lancer_backend::{
-    Backend, BackendError, Completion, CompletionSink, Constraint, Finish, GenerateRequest, Sampling, Seed,
-    Usage,
+    Backend, BackendError, Completion, CompletionSink, Constraint, Finish, GenerateRequest, Penalties,
+    RandomSampling, Sampling, Seed, Usage,
 };
 
 use crate::{
@@ -119,9 +119,17 @@ impl Plan<'_> {
         GenerateRequest {
             prompt: asked.prompt,
             seeds: Vec::new(),
-            sampling: Sampling::Nucleus {
+            sampling: Sampling::Random(RandomSampling {
                 temperature: if hot { settings.worse_temperature } else { settings.temperature },
+                top_k: NonZeroU32::new(settings.top_k),
                 top_p: settings.top_p,
+                min_p: settings.min_p,
+            }),
+            penalties: Penalties {
+                repetition: settings.repetition_penalty,
+                presence: settings.presence_penalty,
+                frequency: settings.frequency_penalty,
+                ..Penalties::default()
             },
             max_tokens: match self.writing {
                 Writing::NewPrompt => settings.max_prompt_tokens,

@@ -89,7 +89,7 @@ fn generate(engine: &mut dyn Backend, requests: &[Request]) -> Result<(Usage, f6
         .enumerate()
         .map(|(number, request)| {
             GenerateRequest::new(Prompt::user(&request.content))
-                .sampling(Sampling::Nucleus { temperature: request.temperature, top_p: request.top_p })
+                .sampling(Sampling::nucleus(request.temperature, request.top_p))
                 .samples(Seed(number as u64), request.samples)
                 .max_tokens(request.max_tokens)
         })

@@ -3,7 +3,7 @@
 use lancer_backend::{BackendError, TokenId, Usage, common_beginning};
 use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch, token::LlamaToken};
 
-use crate::load::engine_error;
+use crate::error::engine_error;
 
 /// The trunk's sequence; branches follow it.
 const TRUNK: i32 = 0;
@@ -20,6 +20,11 @@ pub(crate) struct Cached {
 impl Cached {
     pub(crate) fn new(branches: usize, step_tokens: usize, cells: usize) -> Self {
         Self { trunk: Vec::new(), branches, step_tokens, cells }
+    }
+
+    /// Cells of all sequences together.
+    pub(crate) fn cells(&self) -> usize {
+        self.cells
     }
 
     /// Empties the cache. Cells are then given out in the same order again, on which the order of sums depends.

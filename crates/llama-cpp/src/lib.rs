@@ -34,20 +34,36 @@
 //!
 //! * `attention` trades digits for speed and memory; see [`Attention`].
 //!
+//! * `gpu_layers`, `main_gpu` and `cache_type` place layers and their cache on graphics processors, where one of the features
+//!   `cuda`, `vulkan`, `metal` and `rocm` is built in; [`LlamaCpp::placement`] says what was decided.
+//!
+//! # Adapters
+//!
+//! [`LlamaCpp::load_adapted`] runs a base with a LoRA adapter over it, and [`LlamaCpp::with_adapter`] puts another one in its
+//! place while the base stays in memory.
+//!
 //! llama.cpp is compiled for the machine at hand where `rustflags` say `target-cpu=native`, as `.cargo/config.toml` does.
 //!
 //! Randomness comes from each sample's seed alone; what else is in a step changes logits by rounding only.
 
+mod adapter;
 mod cache;
+mod context;
+mod error;
 mod generate;
 mod load;
+mod placement;
 mod requests;
 mod score;
 mod settings;
 mod vocabulary;
 
+pub use adapter::LlamaCppAdapterError;
 pub use load::LlamaCpp;
-pub use settings::{Attention, LlamaCppSettings, LlamaCppSettingsError};
+pub use placement::Placement;
+pub use settings::{
+    Attention, CacheType, GpuLayers, GpuLayersError, LlamaCppSettings, LlamaCppSettingsError,
+};
 
 /// The example of the crate's README.
 #[cfg(doctest)]

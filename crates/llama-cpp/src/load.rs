@@ -1,43 +1,28 @@
 //! Loading a model, and the engine itself.
 
-use std::{error::Error, ops::ControlFlow, path::Path, sync::OnceLock};
+use std::{
+    error::Error,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use lancer_backend::{
     Backend, BackendError, CompletionSink, GenerateRequest, ModelInfo, Prompt, ScoreRequest,
     ScoredContinuation, TokenId, Tokenizer, Usage,
 };
-use llama_cpp_2::{
-    context::{
-        LlamaContext,
-        params::{KvCacheType, LlamaContextParams},
-    },
-    llama_backend::LlamaBackend,
-    model::{LlamaModel, params::LlamaModelParams},
-};
-use self_cell::self_cell;
+use lancer_model::gguf::GgufFile;
+use llama_cpp_2::model::LlamaModel;
 
 use crate::{
     cache::{Cache, Cached},
-    generate, score,
-    settings::{Attention, LlamaCppSettings},
+    context::{Loaded, cache_types, cached, context_parameters, library, model_parameters, open_context},
+    error::{ENGINE, engine_error},
+    generate,
+    placement::{Needs, Placement, Shape, gpus, place},
+    score,
+    settings::LlamaCppSettings,
     vocabulary::{Reading, Vocabulary},
 };
-
-/// `LLAMA_FLASH_ATTN_TYPE_DISABLED` and `_ENABLED` of llama.h.
-const FLASH_ATTENTION_OFF: i32 = 0;
-const FLASH_ATTENTION_ON: i32 = 1;
-
-/// The engine's name.
-const ENGINE: &str = "llama-cpp";
-
-self_cell!(
-    /// A model and the context that borrows it.
-    struct Loaded {
-        owner: LlamaModel,
-        #[covariant]
-        dependent: LlamaContext,
-    }
-);
 
 /// A model loaded in llama.cpp.
 pub struct LlamaCpp {
@@ -45,6 +30,9 @@ pub struct LlamaCpp {
     vocabulary: Vocabulary,
     cached: Cached,
     info: ModelInfo,
+    placement: Placement,
+    path: PathBuf,
+    settings: LlamaCppSettings,
 }
 
 impl LlamaCpp {
@@ -54,48 +42,81 @@ impl LlamaCpp {
     /// [`BackendError::Load`] where the file is absent, no GGUF file, or of a kind that llama.cpp cannot run, or where the
     /// KV cache does not fit into memory, or where the settings are not valid.
     pub fn load(path: &Path, settings: &LlamaCppSettings) -> Result<Self, BackendError> {
+        Self::load_with(path, None, settings)
+    }
+
+    /// Loads a GGUF file and a LoRA adapter in GGUF over it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and where the adapter cannot be read or belongs to another base
+    /// ([`LlamaCppAdapterError`]).
+    pub fn load_adapted(
+        path: &Path,
+        adapter: &Path,
+        settings: &LlamaCppSettings,
+    ) -> Result<Self, BackendError> {
+        Self::load_with(path, Some(adapter), settings)
+    }
+
+    /// The same base with another adapter, or with none. The base stays where it is; the cache is emptied.
+    ///
+    /// # Errors
+    /// [`BackendError::Load`] where the adapter cannot be read or belongs to another base, or where there is no memory for a
+    /// new context.
+    pub fn with_adapter(self, adapter: Option<&Path>) -> Result<Self, BackendError> {
+        let Self { loaded, vocabulary, info, placement, path, settings, .. } = self;
+        let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: path.clone(), source };
+        let file = GgufFile::open(&path).map_err(|error| failed(error.into()))?;
+        let decided =
+            settings.decide(info.format == "F32", gpus().len()).map_err(|error| failed(error.into()))?;
+        let parameters = context_parameters(&settings, &decided, &placement);
+        let loaded = open_context(loaded.into_owner(), &file, adapter, parameters).map_err(&failed)?;
+        let cached = cached(&loaded, &settings, &decided);
+        Ok(Self { loaded, vocabulary, cached, info, placement, path, settings })
+    }
+
+    /// Where the model's layers are computed.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    fn load_with(
+        path: &Path,
+        adapter: Option<&Path>,
+        settings: &LlamaCppSettings,
+    ) -> Result<Self, BackendError> {
         let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: path.into(), source };
         // Read first by a reader that says what is wrong: llama.cpp says only that it failed.
-        let file = lancer_model::gguf::GgufFile::open(path).map_err(|error| failed(error.into()))?;
+        let file = GgufFile::open(path).map_err(|error| failed(error.into()))?;
         file.check().map_err(|error| failed(error.into()))?;
         let format = format(&file);
-        let decided = settings.decide(format == "F32").map_err(|error| failed(error.into()))?;
         let library = library().map_err(|error| failed(error.into()))?;
-        let model = LlamaModel::load_from_file(library, path, &LlamaModelParams::default())
+        let gpus = gpus();
+        let decided = settings.decide(format == "F32", gpus.len()).map_err(|error| failed(error.into()))?;
+        let needs = Needs::of(
+            &file,
+            Shape::of(&file),
+            settings.cache_tokens.get().into(),
+            cache_types(&decided, !gpus.is_empty()).2,
+            settings.step_tokens.get().into(),
+        );
+        let placement = place(&needs, &decided, &gpus);
+        let model = LlamaModel::load_from_file(library, path, &model_parameters(&decided, &placement))
             .map_err(|error| failed(error.into()))?;
         let vocabulary = Vocabulary::new(&model)?;
-        let step_tokens = settings.step_tokens.get();
-        let (flash_attention, keys, values) = match decided.attention {
-            Attention::F32 => (FLASH_ATTENTION_OFF, KvCacheType::F32, KvCacheType::F32),
-            Attention::Flash => (FLASH_ATTENTION_ON, KvCacheType::F16, KvCacheType::BF16),
-        };
-        let parameters = LlamaContextParams::default()
-            .with_n_ctx(Some(settings.cache_tokens))
-            // The trunk and the branches.
-            .with_n_seq_max(decided.parallel + 1)
-            .with_kv_unified(true)
-            .with_n_batch(step_tokens)
-            .with_n_ubatch(step_tokens)
-            .with_n_threads(decided.threads)
-            .with_n_threads_batch(decided.threads)
-            .with_flash_attention_policy(flash_attention)
-            .with_type_k(keys)
-            .with_type_v(values);
-        let loaded = Loaded::try_new(model, |model| model.new_context(library, parameters))
-            .map_err(|error| failed(error.into()))?;
-        let (model, context) = (loaded.borrow_owner(), loaded.borrow_dependent());
-        // llama.cpp rounds up what it was asked for; the cache has what the settings say.
-        let cells = context.n_ctx().min(settings.cache_tokens.get());
+        let parameters = context_parameters(settings, &decided, &placement);
+        let loaded = open_context(model, &file, adapter, parameters).map_err(failed)?;
+        let cached = cached(&loaded, settings, &decided);
+        let model = loaded.borrow_owner();
         let info = ModelInfo {
             engine: ENGINE.into(),
             name: name(&file, path),
             format,
             parameters: model.n_params(),
             vocabulary: vocabulary.size(),
-            context_length: cells.min(model.n_ctx_train()) as usize,
+            context_length: cached.cells().min(model.n_ctx_train() as usize),
         };
-        let cached = Cached::new(decided.parallel as usize, context.n_batch() as usize, cells as usize);
-        Ok(Self { loaded, vocabulary, cached, info })
+        Ok(Self { loaded, vocabulary, cached, info, placement, path: path.into(), settings: *settings })
     }
 
     /// Runs a call on the cache, which is emptied of what a failed one left.
@@ -162,35 +183,14 @@ impl Backend for LlamaCpp {
     }
 }
 
-/// The library, initialised once for the process, its log kept off the terminal.
-fn library() -> Result<&'static LlamaBackend, String> {
-    static LIBRARY: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
-    LIBRARY
-        .get_or_init(|| {
-            let mut library = LlamaBackend::init().map_err(|error| error.to_string())?;
-            library.void_logs();
-            Ok(library)
-        })
-        .as_ref()
-        .map_err(Clone::clone)
-}
-
-/// For `map_err` on what llama.cpp returns.
-pub(crate) fn engine_error(
-    action: impl Into<String>,
-    source: impl Into<Box<dyn Error + Send + Sync>>,
-) -> BackendError {
-    BackendError::Engine { engine: ENGINE, action: action.into(), source: source.into() }
-}
-
 fn name(file: &lancer_model::gguf::GgufFile, path: &Path) -> String {
     let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     file.metadata().text(path, "general.name").ok().flatten().map_or_else(stem, str::to_owned)
 }
 
 /// The storage type of most weights.
-fn format(file: &lancer_model::gguf::GgufFile) -> String {
-    let mut weights: Vec<(lancer_model::gguf::TensorType, usize)> = Vec::new();
+fn format(file: &GgufFile) -> String {
+    let mut weights: Vec<(lancer_model::gguf::BlockFormat, usize)> = Vec::new();
     for tensor in file.tensors().values() {
         let count = tensor.shape.iter().product::<usize>();
         match weights.iter_mut().find(|(kind, _)| *kind == tensor.kind) {

@@ -1,6 +1,10 @@
 //! How a model is loaded.
 
-use std::{num::NonZeroU32, thread};
+use std::{
+    num::{NonZeroU32, ParseIntError},
+    str::FromStr,
+    thread,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +29,67 @@ pub struct LlamaCppSettings {
     /// How attention is computed; by default [`Attention::F32`] where the weights are in f32, so that nothing is lost, and
     /// [`Attention::Flash`] where they are not.
     pub attention: Option<Attention>,
+    /// How many layers are computed on graphics processors.
+    pub gpu_layers: GpuLayers,
+    /// The only graphics processor that is used, counted from 0; without it the layers are divided among all of them by their
+    /// free memory.
+    pub main_gpu: Option<u32>,
+    /// The element type of keys and values in the cache; by default as [`Attention`] says.
+    pub cache_type: Option<CacheType>,
+}
+
+/// How many layers are computed on graphics processors. The output counts as a layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GpuLayers {
+    /// As many as fit into their free memory.
+    #[default]
+    Auto,
+    /// The last so many, all of them if there are fewer; 0 computes on the processor.
+    Count(u32),
+}
+
+impl FromStr for GpuLayers {
+    type Err = GpuLayersError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        text.parse().map(Self::Count).map_err(|source| GpuLayersError { text: text.into(), source })
+    }
+}
+
+/// A text that is no number of layers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is neither `auto` nor a number of layers from 0 on")]
+pub struct GpuLayersError {
+    text: String,
+    source: ParseIntError,
+}
+
+/// The element type of keys and values in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheType {
+    /// 32-bit floats; with [`Attention::F32`] only exact.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// Blocks of 32 8-bit integers with a common scale: about half of f16's memory. Needs [`Attention::Flash`].
+    Q8_0,
+}
+
+impl CacheType {
+    /// Bits that a number takes, its share of the block's scale counted in.
+    pub(crate) fn bits(self) -> u64 {
+        match self {
+            Self::F32 => 32,
+            Self::F16 => 16,
+            // 34 bytes for 32 numbers.
+            Self::Q8_0 => 9,
+        }
+    }
 }
 
 /// How attention is computed.
@@ -49,6 +114,9 @@ impl Default for LlamaCppSettings {
             cache_tokens: number(8192),
             step_tokens: number(512),
             attention: None,
+            gpu_layers: GpuLayers::Auto,
+            main_gpu: None,
+            cache_type: None,
         }
     }
 }
@@ -69,6 +137,26 @@ pub enum LlamaCppSettingsError {
         /// The value of `parallel`.
         parallel: u32,
     },
+    /// A graphics processor that is not there.
+    #[error(
+        "main_gpu is {asked}, and this build of llama.cpp finds {found} graphics processors, counted from 0{}",
+        if *found == 0 { "; build lancer with one of the features llama-cpp-cuda, -vulkan, -metal and -rocm" } else { "" }
+    )]
+    NoSuchGpu {
+        /// The one that was asked for.
+        asked: u32,
+        /// How many there are.
+        found: usize,
+    },
+    /// Layers for a graphics processor where none is there.
+    #[error(
+        "gpu_layers is {0}, and this build of llama.cpp finds no graphics processor; build lancer with one of the features \
+         llama-cpp-cuda, -vulkan, -metal and -rocm, or leave it `auto`"
+    )]
+    NoGpu(u32),
+    /// A quantised cache without flash attention.
+    #[error("cache_type is q8_0, which only flash attention reads; set attention to flash as well")]
+    QuantisedCache,
 }
 
 /// Settings with what was left open decided.
@@ -76,13 +164,25 @@ pub(crate) struct Decided {
     pub(crate) threads: i32,
     pub(crate) parallel: u32,
     pub(crate) attention: Attention,
+    pub(crate) gpu_layers: GpuLayers,
+    pub(crate) main_gpu: Option<u32>,
+    pub(crate) cache_type: Option<CacheType>,
 }
 
 impl LlamaCppSettings {
-    /// Decides what was left open, for weights in f32 or others, and checks the ranges.
-    pub(crate) fn decide(&self, weights_in_f32: bool) -> Result<Decided, LlamaCppSettingsError> {
+    /// Decides what was left open, for weights in f32 or others and so many graphics processors, and checks the ranges.
+    pub(crate) fn decide(&self, weights_in_f32: bool, gpus: usize) -> Result<Decided, LlamaCppSettingsError> {
+        if let Some(asked) = self.main_gpu.filter(|&asked| asked as usize >= gpus) {
+            return Err(LlamaCppSettingsError::NoSuchGpu { asked, found: gpus });
+        }
+        if let (GpuLayers::Count(layers @ 1..), 0) = (self.gpu_layers, gpus) {
+            return Err(LlamaCppSettingsError::NoGpu(layers));
+        }
         let attention =
             self.attention.unwrap_or(if weights_in_f32 { Attention::F32 } else { Attention::Flash });
+        if self.cache_type == Some(CacheType::Q8_0) && attention == Attention::F32 {
+            return Err(LlamaCppSettingsError::QuantisedCache);
+        }
         let by_default = match attention {
             Attention::F32 => 16,
             Attention::Flash => 32,
@@ -99,6 +199,7 @@ impl LlamaCppSettings {
         }
         let all = || thread::available_parallelism().map_or(1, |threads| threads.get() as i32);
         let threads = self.threads.map_or_else(all, |threads| threads.get() as i32);
-        Ok(Decided { threads, parallel, attention })
+        let (gpu_layers, main_gpu, cache_type) = (self.gpu_layers, self.main_gpu, self.cache_type);
+        Ok(Decided { threads, parallel, attention, gpu_layers, main_gpu, cache_type })
     }
 }

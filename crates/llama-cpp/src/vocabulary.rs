@@ -6,7 +6,7 @@ use lancer_backend::{BackendError, Conversation, Grammars, Opened, TokenId, Toke
 use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, ModelError, SpecialTexts, SpecialTokens};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 
-use crate::load::engine_error;
+use crate::error::engine_error;
 
 /// Whether the beginning-of-text token is set before, where the model's tokenizer does that.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -196,6 +196,12 @@ impl CompletionSink for Watch {
 }
 
 #[test]
+fn penalties_are_obeyed() {
+    let (mut engine, _folder) = engine("tiny-llama", one_thread());
+    conformance::penalties_are_obeyed(&mut engine);
+}
+
+#[test]
 fn a_long_prompt_does_not_hold_up_samples() {
     let (mut engine, _folder) = engine("tiny-llama", few(4, 1024, 16));
     let request = |tokens: Vec<u32>| {
@@ -241,9 +247,7 @@ fn a_full_context_ends_a_sample() {
     let (mut engine, _folder) = engine("tiny-llama", few(2, 64, 16));
     assert_eq!(engine.info().context_length, 64);
     let prompt = Prompt::Tokens((100..130).map(TokenId).collect());
-    let request = GenerateRequest::new(prompt)
-        .sampling(Sampling::Nucleus { temperature: 3.0, top_p: 1.0 })
-        .samples(Seed(1), 8);
+    let request = GenerateRequest::new(prompt).sampling(Sampling::nucleus(3.0, 1.0)).samples(Seed(1), 8);
     let mut collected = Collect::default();
     engine.generate(&[request], &mut collected).unwrap();
     let full: Vec<_> =

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ModelError;
+use crate::{ModelError, adapter::BASE_NOTE};
 
 /// A SHA-256. It is written in hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -165,7 +165,8 @@ impl ModelFiles {
             files = files_in(folder, |name| !name.starts_with('.'))?;
         }
         if files.is_empty() {
-            let reason = "the folder is empty, where a model's files are looked for".into();
+            let reason =
+                "the folder is empty; put the model's files back into it, or give another model".into();
             return Err(ModelError::Config { path: folder.into(), reason });
         }
         Ok(Self::Folder(files))
@@ -204,11 +205,12 @@ fn files_in(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<Str
 /// Whether a file of this name decides what a model computes: its text to tokens, tokens to numbers, and how it writes.
 fn decides(name: &str) -> bool {
     const TEMPLATE: &str = ".jinja";
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 14] = [
         "config.json",
         "generation_config.json",
         "model.safetensors.index.json",
         "adapter_config.json",
+        BASE_NOTE,
         "genai_config.json",
         "tokenizer.json",
         "tokenizer_config.json",

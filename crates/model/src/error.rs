@@ -74,6 +74,14 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An adapter cannot be read, or is of another base.
+    #[error("the adapter {path}: {reason}")]
+    Adapter {
+        /// The adapter's folder or file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// A tokenizer cannot be read.
     #[error("{path}: the tokenizer cannot be read: {reason}")]
     Tokenizer {

@@ -36,12 +36,25 @@ pub fn write_folder(
     kind: FolderType,
     weights: &mut dyn FnMut(&Path) -> Result<(), ModelError>,
 ) -> Result<(), ModelError> {
-    let failed = |source: io::Error| ModelError::Io { path: to.into(), action: "write", source };
+    write_text_files(model, to, &mut |folder| {
+        let path = folder.join("config.json");
+        fs::write(&path, pretty(&config(model, kind))).map_err(|source| failed(to, source))?;
+        weights(folder)
+    })
+}
+
+/// Writes a folder with `model`'s tokenizer and chat template, and with what `others` writes into it, as [`write_folder`].
+pub(crate) fn write_text_files(
+    model: &Model,
+    to: &Path,
+    others: &mut dyn FnMut(&Path) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
     Place::folder(to, Existing::Kept)?.write(|folder| {
-        fs::create_dir(folder).map_err(failed)?;
-        let write = |file: &str, text: String| fs::write(folder.join(file), text).map_err(failed);
+        fs::create_dir(folder).map_err(|source| failed(to, source))?;
+        let write = |file: &str, text: String| {
+            fs::write(folder.join(file), text).map_err(|source| failed(to, source))
+        };
         let tokenizer = model.tokenizer();
-        write("config.json", pretty(&config(model, kind)))?;
         write("tokenizer.json", tokenizer.to_json(to)?)?;
         write("tokenizer_config.json", pretty(&tokenizer.to_config_json(model.config().context_length)))?;
         if let Some(template) = model.chat_template() {
@@ -55,13 +68,17 @@ pub fn write_folder(
                     return Err(ModelError::Config { path: model.path().into(), reason });
                 }
                 if place == 0 {
-                    fs::create_dir(folder.join(ADDITIONAL_TEMPLATES)).map_err(failed)?;
+                    fs::create_dir(folder.join(ADDITIONAL_TEMPLATES)).map_err(|source| failed(to, source))?;
                 }
                 write(&format!("{ADDITIONAL_TEMPLATES}/{name}.jinja"), text.into())?;
             }
         }
-        weights(folder)
+        others(folder)
     })
+}
+
+fn failed(to: &Path, source: io::Error) -> ModelError {
+    ModelError::Io { path: to.into(), action: "write", source }
 }
 
 fn pretty(json: &serde_json::Value) -> String {

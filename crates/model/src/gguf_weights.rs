@@ -1,6 +1,8 @@
 //! Where the weights of a GGUF file differ from those of a Hugging Face folder: in the order of rows, and in what the weights
 //! of norms mean.
 
+use lancer_kernels::RowOrder;
+
 use crate::{
     Config, NormWeight, Tensor,
     family::GgufRows,
@@ -31,6 +33,14 @@ pub(crate) fn written(tensor: Tensor, name: &str, config: &Config) -> Tensor {
         Difference::None => tensor,
         Difference::Rows => to_neighbours(tensor, config.head_dim),
         Difference::OneMore => shifted(tensor, 1.0),
+    }
+}
+
+/// The order in which a GGUF file has the rows of the matrix of this name.
+pub(crate) fn order(name: &str, config: &Config) -> RowOrder {
+    match difference(name, config) {
+        Difference::Rows => RowOrder::Interleaved { head: config.head_dim },
+        Difference::None | Difference::OneMore => RowOrder::AsCounted,
     }
 }
 

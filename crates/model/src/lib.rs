@@ -2,6 +2,8 @@
 //!
 //! * [`Model`] opens a GGUF file or a Hugging Face folder: its [`Config`], its [`Tokenizer`], its chat template, and its
 //!   weights by their Hugging Face names.
+//! * [`Adapter`] is what training makes of a model whose own weights stay as they are: a PEFT folder or a GGUF adapter. A
+//!   [`Model`] is a base and perhaps an adapter.
 //! * [`convert`] writes a model in the other form, [`write_model`] with other weights, such as trained ones.
 //! * [`gguf`] reads and writes llama.cpp's format; quantised weights are read as `f32`.
 //! * [`ContentHash`] names what a model is by the content of its files.
@@ -22,12 +24,13 @@
 //! })?;
 //!
 //! let file = gguf::GgufFile::open(&path)?;
-//! assert_eq!(file.tensors()["one"].kind, gguf::TensorType::Q8_0);
+//! assert_eq!(file.tensors()["one"].kind, gguf::BlockFormat::Q8_0);
 //! let read = file.tensor("one")?;
 //! assert!(read.data.iter().all(|weight| (weight - 0.5).abs() < 1e-3));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adapter;
 mod chat_template;
 mod config;
 mod content;
@@ -37,6 +40,7 @@ mod family;
 mod folder;
 pub mod gguf;
 mod gguf_weights;
+mod mapped;
 mod model;
 mod names;
 mod rotary;
@@ -46,6 +50,7 @@ mod sliding_window;
 mod tensor;
 mod tokenizer;
 
+pub use adapter::{Adapter, AdapterBase, AdapterPair, AdapterScale};
 pub use chat_template::{
     ChatInput, ChatTemplate, EncodedConversation, GenerationPrompt, ModelTurns, RenderedChat, SpecialTexts,
     SystemTurn,
@@ -56,6 +61,7 @@ pub use convert::{ConvertFormat, TensorSource, convert, write_model};
 pub use error::ModelError;
 pub use family::{Activation, Bias, BlockNorms, Design, EmbeddingScale, Family, HeadNorm, NormWeight};
 pub use folder::{FolderType, write_folder};
+pub use mapped::StoredMatrix;
 pub use model::Model;
 pub use rotary::{Llama3Scaling, Rotary, RotaryScaling};
 pub use sliding_window::{SlidingWindow, WindowedLayers};

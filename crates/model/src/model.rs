@@ -6,15 +6,17 @@ use std::{
 };
 
 use crate::{
-    ChatTemplate, Config, Head, ModelError, Tensor, Tokenizer,
+    Adapter, ChatTemplate, Config, Head, ModelError, StoredMatrix, Tensor, Tokenizer,
     config::{GgufDescription, ROPE_FREQS},
     gguf::{GgufFile, Value},
-    gguf_weights, names,
+    gguf_weights,
+    mapped::Maps,
+    names,
     safetensors_file::SafetensorsFiles,
 };
 
 /// A model on disk. Its weights are read one tensor at a time, by their Hugging Face names and in Hugging Face's
-/// layout, whatever the file.
+/// layout, whatever the file. It may have an adapter over it ([`Adapter`]).
 #[derive(Debug)]
 pub struct Model {
     path: PathBuf,
@@ -22,6 +24,15 @@ pub struct Model {
     tokenizer: Tokenizer,
     chat_template: Option<ChatTemplate>,
     weights: Weights,
+    maps: Maps,
+    adapter: Option<OpenAdapter>,
+}
+
+/// An adapter over a model's own weights, and where it is.
+#[derive(Debug)]
+struct OpenAdapter {
+    path: PathBuf,
+    adapter: Adapter,
 }
 
 #[derive(Debug)]
@@ -32,8 +43,49 @@ enum Weights {
 
 impl Model {
     /// Opens a `.gguf` file, or a folder with `config.json`, `tokenizer.json`, `tokenizer_config.json` and
-    /// `model.safetensors` (or its index), and checks that every tensor is there in its shape.
+    /// `model.safetensors` (or its index), and checks that every tensor is there in its shape. An adapter is opened with the
+    /// base that it names.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        if !Adapter::is_at(path) {
+            return Self::open_base(path);
+        }
+        let base = Adapter::base_of(path)?.ok_or_else(|| ModelError::Adapter {
+            path: path.into(),
+            reason: "it does not say over which base it was trained; give the base as the model, and it as the adapter".into(),
+        })?;
+        if !base.path.exists() {
+            let reason = format!(
+                "its base {} is not there; give the base as the model, and it as the adapter",
+                base.path.display()
+            );
+            return Err(ModelError::Adapter { path: path.into(), reason });
+        }
+        Self::open_base(&base.path)?.with_adapter(path)
+    }
+
+    /// The model with an adapter over it, which is checked to be of this base. It is then opened as the adapter's path would be.
+    pub fn with_adapter(mut self, path: &Path) -> Result<Self, ModelError> {
+        if let Some(known) = &self.adapter {
+            let reason =
+                format!("the model has the adapter {} already; merge that first", known.path.display());
+            return Err(ModelError::Adapter { path: path.into(), reason });
+        }
+        let adapter = Adapter::open(path, &self.config)?;
+        if let Some(base) = &adapter.base {
+            base.check(&self.path, path)?;
+        }
+        self.adapter = Some(OpenAdapter { path: path.into(), adapter });
+        Ok(self)
+    }
+
+    /// The model with an adapter that is in memory over its base, such as one that was trained, in place of its own.
+    pub fn adapted(self, adapter: Adapter) -> Result<Self, ModelError> {
+        let path = self.path().to_owned();
+        adapter.check(&path, &self.config)?;
+        Ok(Self { adapter: Some(OpenAdapter { path, adapter }), ..self })
+    }
+
+    fn open_base(path: &Path) -> Result<Self, ModelError> {
         let model = if path.is_dir() { Self::open_folder(path)? } else { Self::open_gguf(path)? };
         for (name, part) in names::all(&model.config) {
             let Some(expected) = model.config.tensor_shape(part) else { continue };
@@ -80,7 +132,7 @@ impl Model {
             tokenizer.eos_token(),
         );
         let tokenizer = tokenizer.ending_turns_as(chat_template.as_ref());
-        Ok(Self { path: path.into(), config, tokenizer, chat_template, weights: Weights::Gguf(file) })
+        Ok(Self::new(path, config, tokenizer, chat_template, Weights::Gguf(file)))
     }
 
     fn open_folder(path: &Path) -> Result<Self, ModelError> {
@@ -90,12 +142,33 @@ impl Model {
         let chat_template = ChatTemplate::from_folder(path, &tokenizer)?;
         let tokenizer = tokenizer.ending_turns_as(chat_template.as_ref());
         let weights = Weights::Safetensors(SafetensorsFiles::open(path)?);
-        Ok(Self { path: path.into(), config, tokenizer, chat_template, weights })
+        Ok(Self::new(path, config, tokenizer, chat_template, weights))
     }
 
-    /// The file or folder.
+    fn new(
+        path: &Path,
+        config: Config,
+        tokenizer: Tokenizer,
+        chat_template: Option<ChatTemplate>,
+        weights: Weights,
+    ) -> Self {
+        let (path, maps, adapter) = (path.into(), Maps::default(), None);
+        Self { path, config, tokenizer, chat_template, weights, maps, adapter }
+    }
+
+    /// The file or folder; that of the adapter, where there is one.
     pub fn path(&self) -> &Path {
+        self.adapter.as_ref().map_or(&self.path, |adapter| &adapter.path)
+    }
+
+    /// The file or folder of the base: of the model's own weights.
+    pub fn base_path(&self) -> &Path {
         &self.path
+    }
+
+    /// The adapter over its own weights, where there is one.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_ref().map(|open| &open.adapter)
     }
 
     /// The model's shape.
@@ -121,8 +194,30 @@ impl Model {
             .collect()
     }
 
-    /// Reads a tensor by its Hugging Face name, such as `model.layers.0.self_attn.q_proj.weight`.
+    /// Reads a tensor by its Hugging Face name, such as `model.layers.0.self_attn.q_proj.weight`, with the adapter added to it
+    /// where there is one.
     pub fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+        let mut tensor = self.base_tensor(name)?;
+        if let Some(adapter) = self.adapter() {
+            adapter.merge_into(name, &mut tensor);
+        }
+        Ok(tensor)
+    }
+
+    /// The matrix of this Hugging Face name as it is in the base's file, mapped into memory.
+    pub fn stored(&self, name: &str) -> Result<StoredMatrix, ModelError> {
+        let stored = match &self.weights {
+            Weights::Safetensors(files) => files.stored(name),
+            Weights::Gguf(file) => names::to_gguf(name, &self.config)
+                .and_then(|gguf| file.stored(&gguf, gguf_weights::order(name, &self.config))),
+        };
+        let stored =
+            stored.ok_or_else(|| ModelError::NoTensor { path: self.path.clone(), tensor: name.into() })?;
+        self.maps.matrix(name, &stored)
+    }
+
+    /// Reads a tensor of the base, without the adapter.
+    pub fn base_tensor(&self, name: &str) -> Result<Tensor, ModelError> {
         match &self.weights {
             Weights::Safetensors(files) => files.tensor(&self.path, name),
             Weights::Gguf(file) => {

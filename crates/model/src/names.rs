@@ -56,6 +56,13 @@ pub(crate) fn all(config: &Config) -> impl Iterator<Item = (String, &'static str
     outside.chain(inside)
 }
 
+/// The Hugging Face name of a layer's tensor by its GGUF name.
+pub(crate) fn from_gguf(name: &str, config: &Config) -> Option<String> {
+    let (number, part) = name.strip_prefix("blk.")?.split_once('.')?;
+    let (hugging_face, _) = layer(config).find(|(_, gguf)| *gguf == part)?;
+    Some(format!("model.layers.{number}.{hugging_face}"))
+}
+
 /// The GGUF name of a tensor; `None` where GGUF has none.
 pub(crate) fn to_gguf(name: &str, config: &Config) -> Option<String> {
     if let Some((_, gguf)) = MODEL.iter().find(|(hugging_face, _)| *hugging_face == name) {

@@ -13,7 +13,8 @@ use half::{bf16, f16};
 use safetensors::{Dtype, tensor::Metadata};
 use serde::Deserialize;
 
-use crate::{ModelError, Tensor};
+use crate::{ModelError, Tensor, mapped::Stored};
+use lancer_kernels::{BlockFormat, RowOrder};
 
 /// The longest header that is read, the same limit as the safetensors library has.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -60,6 +61,31 @@ impl SafetensorsFiles {
             return Err(ModelError::NoTensor { path: folder.into(), tensor: missing.clone() });
         }
         Ok(Self(tensors))
+    }
+
+    /// Reads the header of one file.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, ModelError> {
+        let mut tensors = BTreeMap::new();
+        read_header(path, &mut tensors)?;
+        Ok(Self(tensors))
+    }
+
+    /// The names of all tensors.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Where a tensor of floats stands.
+    pub(crate) fn stored(&self, name: &str) -> Option<Stored<'_>> {
+        let place = self.0.get(name)?;
+        let format = match place.kind {
+            Dtype::F32 => BlockFormat::F32,
+            Dtype::F16 => BlockFormat::F16,
+            Dtype::BF16 => BlockFormat::BF16,
+            _ => return None,
+        };
+        let (path, shape, bytes) = (place.path.as_path(), place.shape.as_slice(), place.bytes as u64);
+        Some(Stored { path, offset: place.offset, bytes, format, shape, order: RowOrder::AsCounted })
     }
 
     /// The shape of a tensor.

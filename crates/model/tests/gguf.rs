@@ -10,7 +10,7 @@ use std::{
 
 use lancer_model::{
     ModelError, Tensor,
-    gguf::{self, GgufFile, GgufFormat, GgufTensor, Metadata, TensorType, Value},
+    gguf::{self, BlockFormat, GgufFile, GgufFormat, GgufTensor, Metadata, Value},
 };
 use proptest::prelude::*;
 
@@ -73,7 +73,7 @@ fn q8_0_is_written_as_python_writes_it() {
     let tensor = Tensor { shape: vec![2, 256], data: expected["weights"].clone() };
     write_weights(&path, &Metadata::default(), GgufFormat::Q8_0, &tensor).unwrap();
     let file = GgufFile::open(&path).unwrap();
-    assert_eq!(file.tensors()["w"].kind, TensorType::Q8_0);
+    assert_eq!(file.tensors()["w"].kind, BlockFormat::Q8_0);
     assert_eq!(file.tensor("w").unwrap().data, expected["Q8_0"]);
 }
 

@@ -183,6 +183,12 @@ fn sixteen_and_eight_bits_are_close() {
 }
 
 #[test]
+fn penalties_are_obeyed() {
+    let (mut engine, _folder) = engine("tiny-llama", ExportSettings::default(), few(4, 2048, 64));
+    conformance::penalties_are_obeyed(&mut engine);
+}
+
+#[test]
 fn what_prompts_have_in_common_is_read_once() {
     let (mut engine, _folder) = engine("tiny-llama", ExportSettings::default(), few(4, 2048, 64));
     conformance::common_beginnings_are_read_once(&mut engine);
@@ -220,9 +226,7 @@ fn a_full_context_ends_a_sample() {
     let (mut engine, _folder) = engine("tiny-llama", ExportSettings::default(), few(2, 64, 16));
     assert_eq!(engine.info().context_length, 64);
     let prompt = Prompt::Tokens((100..130).map(TokenId).collect());
-    let request = GenerateRequest::new(prompt)
-        .sampling(Sampling::Nucleus { temperature: 3.0, top_p: 1.0 })
-        .samples(Seed(1), 8);
+    let request = GenerateRequest::new(prompt).sampling(Sampling::nucleus(3.0, 1.0)).samples(Seed(1), 8);
     let mut collected = Collect::default();
     engine.generate(&[request], &mut collected).unwrap();
     let full: Vec<_> = collected.0.iter().filter(|one| one.finish == Finish::ContextFull).collect();

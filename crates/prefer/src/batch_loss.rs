@@ -5,7 +5,7 @@ use lancer_backend::{Learner, TrainingSequence};
 use crate::{
     error::TrainingError,
     loss::{BatchTotals, PairLogProb, PreferenceLoss, ResponseLogProb, nll},
-    record::Tally,
+    record::{StepExample, Tally},
 };
 
 /// An encoded example: one sequence, or the chosen and the rejected one.
@@ -114,6 +114,33 @@ fn divergence(learner: &mut dyn Learner, items: &[&Item]) -> Result<f64, Trainin
     }
     let mean = sum / items.len() as f64;
     Ok(if mean.is_finite() { mean.max(0.0) } else { f64::NAN })
+}
+
+/// What each of `items` contributes to the loss, whose shapes [`losses`] has checked.
+pub(crate) fn contributions(totals: &Totals, items: &[&Item], log_probs: &[Vec<f32>]) -> Vec<StepExample> {
+    let mut left = log_probs;
+    let mut examples = Vec::with_capacity(items.len());
+    for item in items {
+        let (of_item, rest) = left.split_at(item.sequences.len().min(left.len()));
+        left = rest;
+        let of = |place: usize| ResponseLogProb::from_tokens(&of_item[place]);
+        let (loss, margin) = match totals {
+            Totals::Sft { .. } => {
+                let response = of(0);
+                (-response.sum / response.tokens.max(1) as f64, None)
+            }
+            Totals::Preference { loss, totals } => {
+                let policy = PairLogProb { chosen: of(0), rejected: of(1) };
+                let reference = item.reference.unwrap_or(policy);
+                let (chosen, rejected) = loss.rewards(policy, reference);
+                // A pair's value is its part of the batch's mean.
+                let own = loss.pair(policy, reference, totals).value * totals.pairs as f64;
+                (own, Some(chosen - rejected))
+            }
+        };
+        examples.push(StepExample { key: item.key.clone(), loss, margin });
+    }
+    examples
 }
 
 /// Adds the losses of `items` to the tally; the derivatives of the batch's loss by each token of each sequence.

@@ -10,9 +10,31 @@ use crate::{
     settings::{LongExamples, TrainSettings},
 };
 
+/// Gives the tokens of a chat, as a [`Learner`] does; a model's tokenizer is enough for it.
+pub trait Encode {
+    /// The longest sequence that can be trained on.
+    fn context_length(&self) -> usize;
+
+    /// The training sequence of a chat: see [`Learner::encode`].
+    ///
+    /// # Errors
+    /// Where the chat template cannot render the conversation.
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError>;
+}
+
+impl Encode for &dyn Learner {
+    fn context_length(&self) -> usize {
+        Learner::context_length(*self)
+    }
+
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError> {
+        Learner::encode(*self, chat, turns)
+    }
+}
+
 /// Encodes examples and notes which were skipped or cut.
 pub(crate) struct Encoder<'a> {
-    learner: &'a dyn Learner,
+    model: &'a dyn Encode,
     limit: usize,
     long_examples: LongExamples,
     keys: HashSet<String>,
@@ -21,10 +43,10 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    pub(crate) fn new(learner: &'a dyn Learner, settings: &TrainSettings) -> Self {
+    pub(crate) fn new(model: &'a dyn Encode, settings: &TrainSettings) -> Self {
         Self {
-            limit: settings.max_length.min(learner.context_length()),
-            learner,
+            limit: settings.max_length.min(model.context_length()),
+            model,
             long_examples: settings.long_examples,
             keys: HashSet::new(),
             skipped: Vec::new(),
@@ -55,7 +77,7 @@ impl<'a> Encoder<'a> {
     ) -> Result<Option<[TrainingSequence; N]>, TrainingError> {
         let mut sequences = Vec::with_capacity(N);
         for chat in chats {
-            match self.learner.encode(chat, turns) {
+            match self.model.encode(chat, turns) {
                 Ok(sequence) => sequences.push(sequence),
                 Err(LearnerError::ChatTemplate(reason)) => {
                     self.skip(key, SkipReason::Refused { said: reason.to_string() });
@@ -95,7 +117,7 @@ impl<'a> Encoder<'a> {
         key: &str,
         chat: &Conversation,
     ) -> Result<Option<TrainingSequence>, TrainingError> {
-        match self.learner.encode(chat, TrainedTurns::Last) {
+        match self.model.encode(chat, TrainedTurns::Last) {
             Ok(mut sequence) => {
                 sequence.truncate(self.limit);
                 Ok(Some(sequence))

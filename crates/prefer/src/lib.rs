@@ -1,7 +1,7 @@
 //! Preference training: losses without a tensor library, and the training loop over any
 //! [`Learner`](lancer_backend::Learner).
 //!
-//! * [`loss`] holds the losses: NLL, DPO, IPO, SimPO, ORPO and KTO, each a pure function from log-probabilities to a
+//! * [`loss`] holds the losses: NLL, DPO, IPO, SimPO, ORPO, KTO and others that TRL has, each a pure function from log-probabilities to a
 //!   value and its derivatives.
 //! * [`train_sft`] and [`train_preference`] train a learner on examples: batches of like length in a seeded order,
 //!   gradient accumulation under a limit of tokens, warm-up and decay, evaluation, checkpoints that belong to one training
@@ -53,6 +53,7 @@ mod error;
 mod example;
 pub mod loss;
 mod observer;
+mod prepared;
 mod record;
 mod reference;
 mod reference_file;
@@ -68,11 +69,13 @@ pub use batches::{epoch_batches, run_batches, within_tokens};
 pub use checkpoint::{Checkpoint, CheckpointPolicy};
 pub use description::Base;
 pub use draw::{Candidate, Draw, check_held_out, draw, draw_keys};
+pub use encoded::Encode;
 pub use error::{SettingError, TrainingError};
 pub use example::{PreferenceExample, SftExample, Split};
 pub use observer::TrainingObserver;
+pub use prepared::{Examples, Prepared, PreparedExample, prepare};
 pub use record::{
-    EvaluationRecord, Outcome, PreferenceMetrics, SkipReason, Skipped, StepRecord, TrainingPlan,
+    EvaluationRecord, Outcome, PreferenceMetrics, SkipReason, Skipped, StepExample, StepRecord, TrainingPlan,
     TrainingReport,
 };
 pub use reference::{Mismatched, ReferenceLogProbs, ReferenceStore};

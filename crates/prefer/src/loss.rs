@@ -4,22 +4,34 @@
 //! derivative by each token's log-probability is therefore the same for all tokens of the response, and equal to the
 //! derivative by the sum; that one number is what the functions return.
 
+mod apo;
+mod bco_pair;
 mod dpo;
+mod exo_pair;
 mod ipo;
 mod kto;
 mod nll;
 mod orpo;
+mod robust;
 mod selection;
+mod sigmoid_norm;
 mod simpo;
+mod sppo_hard;
 mod stable;
 
+pub use apo::{Apo, apo_down, apo_zero};
+pub use bco_pair::{BcoPair, bco_pair};
 pub use dpo::{Dpo, dpo};
+pub use exo_pair::{ExoPair, exo_pair};
 pub use ipo::{Ipo, ipo};
 pub use kto::{Desirability, Kto, kto};
 pub use nll::nll;
 pub use orpo::{Orpo, orpo};
+pub use robust::{Robust, robust};
 pub use selection::{BatchTotals, PreferenceLoss, UnknownLoss};
+pub use sigmoid_norm::{SigmoidNorm, sigmoid_norm};
 pub use simpo::{SimPo, simpo};
+pub use sppo_hard::{SppoHard, sppo_hard};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +86,12 @@ pub struct PairLoss {
     pub chosen: f64,
     /// Its derivative by the log-probability of each token of the rejected response.
     pub rejected: f64,
+}
+
+/// How much more probable the policy has made each side than the reference, as logarithms of ratios: of the chosen and of the
+/// rejected response.
+fn log_ratios(policy: PairLogProb, reference: PairLogProb) -> (f64, f64) {
+    (policy.chosen.sum - reference.chosen.sum, policy.rejected.sum - reference.rejected.sum)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::{
     checkpoint::Checkpoint,
-    record::{EvaluationRecord, StepRecord, TrainingPlan},
+    record::{EvaluationRecord, StepExample, StepRecord, TrainingPlan},
     set_aside::SetAside,
 };
 
@@ -30,6 +30,18 @@ pub trait TrainingObserver {
     /// begun is made.
     fn advanced(&mut self, step: u64, done: u64, total: u64) {
         let _ = (step, done, total);
+    }
+
+    /// Another program trains, and there is nothing new to tell. Comes several times a second, so that the training can be ended
+    /// between its steps.
+    fn waiting(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// The examples of step `step`, which was made; [`stepped`](Self::stepped) follows.
+    fn seen(&mut self, step: u64, examples: &[StepExample]) -> ControlFlow<()> {
+        let _ = (step, examples);
+        ControlFlow::Continue(())
     }
 
     /// A step was made.

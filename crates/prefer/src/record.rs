@@ -111,6 +111,18 @@ pub struct StepRecord {
     pub preference: Option<PreferenceMetrics>,
 }
 
+/// An example of a step, and what it contributed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepExample {
+    /// The example's key.
+    pub key: String,
+    /// Before the step: for fine-tuning nats a token of the response, for preference training the pair's own loss.
+    pub loss: f64,
+    /// For preference training: chosen less rejected implicit reward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+}
+
 /// The held-out examples after some step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationRecord {

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use lancer_backend::{Learner, LearnerError, Seed};
 
 use crate::{
-    batch_loss::{Derivatives, Item, Objective, losses, sequences, totals},
+    batch_loss::{Derivatives, Item, Objective, contributions, losses, sequences, totals},
     batches::{run_batches, within_tokens},
     checkpoint::{Checkpoint, Checkpoints, Progress},
     error::TrainingError,
     observer::TrainingObserver,
-    record::{EvaluationRecord, Outcome, StepRecord, Tally, TrainingPlan, TrainingReport},
+    record::{EvaluationRecord, Outcome, StepExample, StepRecord, Tally, TrainingPlan, TrainingReport},
     set_aside::SetAside,
     settings::TrainSettings,
 };
@@ -34,7 +34,7 @@ pub(crate) struct Run<'a> {
 
 /// What came of a try to make a step.
 enum Tried {
-    Made(StepRecord),
+    Made(StepRecord, Vec<StepExample>),
     /// The loss or the gradient is not finite. Nothing has changed.
     NotFinite,
 }
@@ -83,8 +83,9 @@ impl Run<'_> {
             let (record, after) = self.step(batch, &lengths, step, factor, observer)?;
             made = step;
             flow = after;
-            if let Some(record) = record {
+            if let Some((record, examples)) = record {
                 self.has_stepped = true;
+                flow = both(flow, observer.seen(step, &examples));
                 flow = both(flow, observer.stepped(&record));
                 report.steps.push(record);
             }
@@ -145,7 +146,7 @@ impl Run<'_> {
         step: u64,
         factor: f64,
         observer: &mut dyn TrainingObserver,
-    ) -> Result<(Option<StepRecord>, ControlFlow<()>), TrainingError> {
+    ) -> Result<(Option<(StepRecord, Vec<StepExample>)>, ControlFlow<()>), TrainingError> {
         let mut flow = ControlFlow::Continue(());
         loop {
             let places: Vec<usize> =
@@ -154,7 +155,7 @@ impl Run<'_> {
                 return Ok((None, flow));
             }
             match self.try_step(&places, lengths, step, factor, observer)? {
-                Tried::Made(record) => return Ok((Some(record), flow)),
+                Tried::Made(record, examples) => return Ok((Some((record, examples)), flow)),
                 Tried::NotFinite => {
                     for set_aside in self.set_culprits_aside(&places, step)? {
                         flow = both(flow, observer.set_aside(&set_aside));
@@ -176,6 +177,7 @@ impl Run<'_> {
         let totals = totals(self.learner, &self.objective, &items)?;
         let all: usize = batch.iter().map(|&place| lengths[place]).sum();
         let mut tally = Tally::default();
+        let mut examples = Vec::with_capacity(batch.len());
         for part in within_tokens(lengths, batch, self.settings.tokens_per_forward) {
             let items: Vec<&Item> = part.iter().map(|&place| &self.train[place]).collect();
             let sequences = sequences(&items);
@@ -185,6 +187,7 @@ impl Run<'_> {
                 self.learner.clear_gradient();
                 return Ok(Tried::NotFinite);
             };
+            examples.extend(contributions(&totals, &items, &log_probs));
             let weights: Vec<Vec<f32>> = sequences
                 .iter()
                 .zip(derivatives)
@@ -202,7 +205,7 @@ impl Run<'_> {
             }
             Err(error) => return Err(TrainingError::learner(format!("making step {step}"))(error)),
         };
-        Ok(Tried::Made(StepRecord {
+        let record = StepRecord {
             step,
             loss: tally.loss,
             learning_rate: settings.learning_rate,
@@ -211,7 +214,8 @@ impl Run<'_> {
             tokens: tally.tokens,
             target_tokens: tally.target_tokens,
             preference: tally.preference(),
-        }))
+        };
+        Ok(Tried::Made(record, examples))
     }
 
     /// Whether an evaluation belongs after so many steps.

@@ -2,12 +2,14 @@
 
 use std::f64::consts::PI;
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SettingError, require};
 
 /// How the learning rate falls after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decay {
     /// It stays: `get_constant_schedule_with_warmup`.
@@ -19,7 +21,7 @@ pub enum Decay {
 }
 
 /// A learning rate schedule. It gives the factors of transformers' schedules of the same names.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
     /// The part of all steps over which the learning rate rises from 0; 0 to 1, rounded up to whole steps. The last step is

@@ -1,6 +1,7 @@
 //! The settings of a training run.
 
 use lancer_backend::StepSettings;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// How many examples an optimizer step sees. A preference pair is one example.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchSize {
     /// So many examples, at least 1; fewer in the last batch of an epoch.
@@ -19,7 +20,7 @@ pub enum BatchSize {
 }
 
 /// What becomes of an example that is longer than [`TrainSettings::max_length`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LongExamples {
     /// It is left out, and reported.
@@ -30,7 +31,7 @@ pub enum LongExamples {
 }
 
 /// AdamW with gradient clipping; the learning rate at its peak.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerSettings {
     /// The largest learning rate of the schedule; at least 1e-30, at most 1.
@@ -97,7 +98,7 @@ impl OptimizerSettings {
 }
 
 /// What decides a training run, besides the model, the examples and the seed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSettings {
     /// How often every example is seen; 1 to 10,000.

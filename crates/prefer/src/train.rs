@@ -34,26 +34,10 @@ pub fn train_sft(
     observer: &mut dyn TrainingObserver,
 ) -> Result<TrainingReport, TrainingError> {
     settings.validate()?;
-    let mut encoder = Encoder::new(learner, settings);
-    let mut encode = |examples: &[SftExample]| -> Result<Vec<Item>, TrainingError> {
-        let mut items = Vec::new();
-        for example in examples {
-            encoder.begin(&example.key)?;
-            if !(example.weight >= 0.0 && example.weight.is_finite()) {
-                return Err(TrainingError::InvalidWeight {
-                    key: example.key.clone(),
-                    weight: example.weight,
-                });
-            }
-            if example.weight == 0.0 {
-                encoder.skip(&example.key, SkipReason::NoWeight);
-            } else if let Some(sequences) = encoder.encode(&example.key, [&example.chat], example.turns)? {
-                items.push(Item::new(&example.key, sequences.to_vec(), example.weight));
-            }
-        }
-        Ok(items)
-    };
-    let (mut train, mut held_out) = (encode(examples.train)?, encode(examples.held_out)?);
+    let model: &dyn Learner = learner;
+    let mut encoder = Encoder::new(&model, settings);
+    let mut train = encode_examples(&mut encoder, examples.train)?;
+    let mut held_out = encode_examples(&mut encoder, examples.held_out)?;
     let plan = plan(encoder, &train, &held_out, examples.train.len())?;
     let Opened { checkpoints, resume, set_aside } = open(
         checkpoints,
@@ -88,7 +72,8 @@ pub fn train_preference(
 ) -> Result<TrainingReport, TrainingError> {
     settings.validate()?;
     loss.validate()?;
-    let mut encoder = Encoder::new(learner, settings);
+    let model: &dyn Learner = learner;
+    let mut encoder = Encoder::new(&model, settings);
     let needs_mismatched = matches!(loss, PreferenceLoss::Kto(_));
     let mut train = encode_pairs(&mut encoder, examples.train, needs_mismatched)?;
     let mut held_out = encode_pairs(&mut encoder, examples.held_out, needs_mismatched)?;
@@ -193,7 +178,28 @@ fn refer(
     Ok(references.commit())
 }
 
-fn encode_pairs(
+/// The examples as tokens, without the ones that are skipped.
+pub(crate) fn encode_examples(
+    encoder: &mut Encoder<'_>,
+    examples: &[SftExample],
+) -> Result<Vec<Item>, TrainingError> {
+    let mut items = Vec::new();
+    for example in examples {
+        encoder.begin(&example.key)?;
+        if !(example.weight >= 0.0 && example.weight.is_finite()) {
+            return Err(TrainingError::InvalidWeight { key: example.key.clone(), weight: example.weight });
+        }
+        if example.weight == 0.0 {
+            encoder.skip(&example.key, SkipReason::NoWeight);
+        } else if let Some(sequences) = encoder.encode(&example.key, [&example.chat], example.turns)? {
+            items.push(Item::new(&example.key, sequences.to_vec(), example.weight));
+        }
+    }
+    Ok(items)
+}
+
+/// The pairs as tokens, without the ones that are skipped.
+pub(crate) fn encode_pairs(
     encoder: &mut Encoder<'_>,
     examples: &[PreferenceExample],
     needs_mismatched: bool,
@@ -293,7 +299,7 @@ fn compute(learner: &mut dyn Learner, item: &Item) -> Result<ReferenceLogProbs, 
 ///
 /// # Errors
 /// [`TrainingError::NoExamples`] where nothing of the `given` examples is left to train on.
-fn plan(
+pub(crate) fn plan(
     encoder: Encoder<'_>,
     train: &[Item],
     held_out: &[Item],

@@ -80,14 +80,17 @@ fn losses_and_gradients_are_those_of_trl() {
     }
 }
 
-/// DPO with and without the NLL term, IPO and KTO, each a batch of pairs of several lengths.
+/// Every loss of TRL's DPO trainer that there is here, DPO with and without the NLL term, and KTO, each a batch of pairs of
+/// several lengths.
 #[test]
 fn batches_are_those_of_trl() {
     let rows: Vec<BatchRow> = rows("batches.json");
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 13);
     for row in rows {
+        // TRL has the logarithms of EXO's smoothing in 32 bits.
+        let tolerance = if row.loss.name() == "exo_pair" { 1e-5 } else { 1e-9 };
         let close = |what: &str, found: f64, expected: f64| {
-            assert!((found - expected).abs() <= 1e-9, "{:?} {what}: {found}, TRL {expected}", row.loss);
+            assert!((found - expected).abs() <= tolerance, "{:?} {what}: {found}, TRL {expected}", row.loss);
         };
         let totals = BatchTotals {
             pairs: row.pairs.len(),

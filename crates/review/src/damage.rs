@@ -3,10 +3,11 @@
 use std::fmt;
 
 use lancer_backend::Seed;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A way to make a response bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Damage {
     /// Another prompt's response, one of the nearest in length.

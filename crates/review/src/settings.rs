@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SettingError, require};
 
 /// A way to review.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// The model writes a justification and a score.
@@ -29,7 +31,7 @@ impl fmt::Display for Mode {
 }
 
 /// Which way to review, or to find out which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModeSetting {
     /// The mode that tells the run's seeds from damaged ones best.
@@ -46,7 +48,7 @@ pub enum ModeSetting {
 }
 
 /// How written reviews are sampled. The defaults are the paper's (arXiv 2412.15151).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RubricSettings {
     /// Reviews of a pair, whose mean is its score; 1 to 100.
@@ -68,7 +70,7 @@ impl Default for RubricSettings {
 }
 
 /// The settings of a review: which mode, how written reviews are sampled, how the likelihood review is calibrated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReviewSettings {
     /// Which mode.

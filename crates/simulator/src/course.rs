@@ -334,7 +334,11 @@ impl Passage<'_> {
     fn noticed(&mut self, text: &str) -> Result<bool, Broken> {
         let Some((files, file)) = self.undamaged.take() else { return Ok(false) };
         let folder = Path::new(&file).parent().and_then(Path::to_str).unwrap_or_default();
-        if !(text.contains(&file) || !folder.is_empty() && text.contains(folder)) || !checks::advises(text) {
+        // A ledger is one file and what SQLite keeps beside it.
+        let file_named = file.strip_suffix("-wal").or(file.strip_suffix("-shm")).unwrap_or(&file);
+        if !(text.contains(file_named) || !folder.is_empty() && text.contains(folder))
+            || !checks::advises(text)
+        {
             return Err(Broken::new(Invariant::SaysWhat, format!("{file} was damaged; {text}")));
         }
         folder::write(&self.place.run(), &files).map_err(outside)?;

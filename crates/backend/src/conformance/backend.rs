@@ -41,7 +41,7 @@ fn prompts() -> Vec<Prompt> {
 }
 
 fn random() -> Sampling {
-    Sampling::Nucleus { temperature: 1.0, top_p: 0.95 }
+    Sampling::nucleus(1.0, 0.95)
 }
 
 fn generate(engine: &mut dyn Backend, requests: &[GenerateRequest]) -> Vec<Completion> {
@@ -370,8 +370,8 @@ fn invalid_requests(engine: &mut dyn Backend) {
         GenerateRequest { prompt: Prompt::text(""), ..valid.clone() },
         GenerateRequest { prompt: Prompt::Tokens(Vec::new()), ..valid.clone() },
         GenerateRequest { prompt: Prompt::Tokens(vec![TokenId(u32::MAX)]), ..valid.clone() },
-        valid.clone().sampling(Sampling::Nucleus { temperature: 0.0, top_p: 0.9 }),
-        valid.clone().sampling(Sampling::Nucleus { temperature: 0.7, top_p: 1.5 }),
+        valid.clone().sampling(Sampling::nucleus(0.0, 0.9)),
+        valid.clone().sampling(Sampling::nucleus(0.7, 1.5)),
         valid.clone().max_tokens(0),
         valid.clone().constraint(Constraint::Choices(Vec::new())),
         valid.clone().constraint(Constraint::Choices(vec![String::new()])),

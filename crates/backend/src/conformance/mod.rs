@@ -18,6 +18,7 @@
 mod agreement;
 mod backend;
 mod learner;
+mod penalties;
 mod reference;
 mod scheduling;
 mod tiny;
@@ -25,6 +26,7 @@ mod tiny;
 pub use agreement::{backends_agree, greedy_agrees, learner_agrees};
 pub use backend::BACKEND;
 pub use learner::LEARNER;
+pub use penalties::penalties_are_obeyed;
 pub use reference::{Reference, difference_of_scores, greedy_is_the_same};
 pub use scheduling::{common_beginnings_are_read_once, samples_are_replaced_at_once};
 pub use tiny::{TINY_MODELS, variants};

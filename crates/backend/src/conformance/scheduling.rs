@@ -14,7 +14,7 @@ pub fn common_beginnings_are_read_once(engine: &mut dyn Backend) {
     let requests: Vec<_> = (0..6)
         .map(|number| {
             GenerateRequest::new(Prompt::text(format!("{rubric}Sentence {number}.")))
-                .sampling(Sampling::Nucleus { temperature: 0.7, top_p: 0.9 })
+                .sampling(Sampling::nucleus(0.7, 0.9))
                 .samples(Seed(number), 3)
                 .max_tokens(4)
         })
@@ -40,7 +40,7 @@ pub fn samples_are_replaced_at_once(engine: &mut dyn Backend) {
     let requests: Vec<_> = (0..18)
         .map(|number| {
             GenerateRequest::new(Prompt::user("Say something."))
-                .sampling(Sampling::Nucleus { temperature: 5.0, top_p: 1.0 })
+                .sampling(Sampling::nucleus(5.0, 1.0))
                 .samples(Seed(number), 1)
                 .max_tokens(if number % 3 == 0 { 30 } else { 2 })
         })

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     fused::{AttentionShape, Derived, Direction, Fused, Gated, Lookup, Reaches, Turns},
     settings::Products,
+    stored_weight::StoredWeight,
 };
 
 impl Fused for Cube {
@@ -55,6 +56,22 @@ impl Fused for Cube {
 
     fn linear(states: Floats, weight: Floats, products: Products, _: Option<Gated>) -> Floats {
         product(states, weight, products)
+    }
+
+    fn stored(_: Floats, _: Arc<StoredWeight>, _: Products) -> Floats {
+        no_stored_weights()
+    }
+
+    fn adapted_stored(
+        _: Floats,
+        _: Arc<StoredWeight>,
+        _: Floats,
+        _: Floats,
+        _: f64,
+        _: Products,
+        _: Option<Gated>,
+    ) -> Floats {
+        no_stored_weights()
     }
 
     fn look_up(states: Floats, lookup: Arc<Lookup>) -> Floats {
@@ -103,6 +120,7 @@ impl Derived for Cube {
     type Attended = Attended;
     type Adapted = Adapted;
     type Linear = Linear;
+    type AdaptedStored = ();
 
     fn rms_norm_kept(states: Floats, weight: Floats, epsilon: f64) -> (Floats, Normed) {
         let output = rms_norm::forward(states.clone(), weight.clone(), epsilon);
@@ -182,9 +200,34 @@ impl Derived for Cube {
         [by_states, by_weight]
     }
 
+    fn stored_back(_: Floats, _: Arc<StoredWeight>, _: Products) -> Floats {
+        no_stored_weights()
+    }
+
+    fn adapted_stored_kept(
+        _: Floats,
+        _: Arc<StoredWeight>,
+        _: Floats,
+        _: Floats,
+        _: f64,
+        _: Products,
+        _: Option<Gated>,
+    ) -> (Floats, ()) {
+        no_stored_weights()
+    }
+
+    fn adapted_stored_back((): (), _: Floats, _: bool) -> (Option<Floats>, [Floats; 2]) {
+        no_stored_weights()
+    }
+
     fn look_up_back(by_output: Floats, lookup: Arc<Lookup>, count: usize) -> Floats {
         rows::add_back(by_output, &lookup, count)
     }
+}
+
+/// A model is loaded with matrices as they are in their file for the processor only (`transformer::Loading::matrix`).
+fn no_stored_weights() -> ! {
+    unreachable!("on cards all matrices are 32-bit floats")
 }
 
 fn transposed(matrix: Floats) -> Floats {

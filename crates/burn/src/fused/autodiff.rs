@@ -14,7 +14,7 @@ use burn::backend::{
 use lancer_model::Activation;
 
 use super::{AttentionShape, Fused, Gated, Lookup, Reaches, Turns};
-use crate::settings::Products;
+use crate::{settings::Products, stored_weight::StoredWeight};
 
 /// A backend's operations one way with what is kept for the way back, and back.
 pub(crate) trait Derived: Fused {
@@ -22,6 +22,7 @@ pub(crate) trait Derived: Fused {
     type Attended: Clone + Debug + Send + 'static;
     type Adapted: Clone + Debug + Send + 'static;
     type Linear: Clone + Debug + Send + 'static;
+    type AdaptedStored: Clone + Debug + Send + 'static;
 
     fn rms_norm_kept(
         states: FloatTensor<Self>,
@@ -90,6 +91,31 @@ pub(crate) trait Derived: Fused {
         by_output: FloatTensor<Self>,
         wants: [bool; 2],
     ) -> [Option<FloatTensor<Self>>; 2];
+
+    /// The gradient by states.
+    fn stored_back(
+        by_output: FloatTensor<Self>,
+        weight: Arc<StoredWeight>,
+        products: Products,
+    ) -> FloatTensor<Self>;
+
+    /// As [`adapted_kept`](Self::adapted_kept).
+    fn adapted_stored_kept(
+        states: FloatTensor<Self>,
+        weight: Arc<StoredWeight>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        scale: f64,
+        products: Products,
+        gate: Option<Gated>,
+    ) -> (FloatTensor<Self>, Self::AdaptedStored);
+
+    /// As [`adapted_back`](Self::adapted_back).
+    fn adapted_stored_back(
+        kept: Self::AdaptedStored,
+        by_output: FloatTensor<Self>,
+        wants_states: bool,
+    ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
 
     /// The gradient by states of which there are `count` rows.
     fn look_up_back(by_output: FloatTensor<Self>, lookup: Arc<Lookup>, count: usize) -> FloatTensor<Self>;
@@ -188,6 +214,42 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
                 prep.finish(kept, output)
             }
             OpsKind::UnTracked(prep) => prep.finish(<B as Fused>::linear(states, weight, products, None)),
+        }
+    }
+
+    fn stored(states: FloatTensor<Self>, weight: Arc<StoredWeight>, products: Products) -> FloatTensor<Self> {
+        let guards = [states.node()];
+        let prepared = StoredBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
+        let states = states.into_primitive();
+        match prepared {
+            OpsKind::Tracked(prep) => {
+                prep.finish((weight.clone(), products), B::stored(states, weight, products))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::stored(states, weight, products)),
+        }
+    }
+
+    fn adapted_stored(
+        states: FloatTensor<Self>,
+        weight: Arc<StoredWeight>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        scale: f64,
+        products: Products,
+        gate: Option<Gated>,
+    ) -> FloatTensor<Self> {
+        let guards = [states.node(), down.node(), up.node()];
+        let prepared =
+            AdaptedStoredBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
+        let [states, down, up] = [states, down, up].map(FloatTensor::<Self>::into_primitive);
+        match prepared {
+            OpsKind::Tracked(prep) => {
+                let (output, kept) = B::adapted_stored_kept(states, weight, down, up, scale, products, gate);
+                prep.finish(kept, output)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::adapted_stored(states, weight, down, up, scale, products, None))
+            }
         }
     }
 
@@ -301,6 +363,40 @@ impl<B: Derived> Backward<B, 2> for LinearBackward<B> {
         let wants = ops.parents.each_ref().map(Option::is_some);
         let found = B::linear_back(ops.state, by_output, wants);
         for (node, gradient) in ops.parents.into_iter().zip(found) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct StoredBackward<B>(PhantomData<B>);
+
+impl<B: Derived> Backward<B, 1> for StoredBackward<B> {
+    type State = (Arc<StoredWeight>, Products);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let by_output = grads.consume::<B>(&ops.node);
+        let [node] = ops.parents;
+        let (weight, products) = ops.state;
+        if let Some(node) = node {
+            grads.register::<B>(node.id, B::stored_back(by_output, weight, products));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AdaptedStoredBackward<B>(PhantomData<B>);
+
+impl<B: Derived> Backward<B, 3> for AdaptedStoredBackward<B> {
+    type State = B::AdaptedStored;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let by_output = grads.consume::<B>(&ops.node);
+        let [states, down, up] = ops.parents;
+        let (by_states, [by_down, by_up]) = B::adapted_stored_back(ops.state, by_output, states.is_some());
+        for (node, gradient) in [(states, by_states), (down, Some(by_down)), (up, Some(by_up))] {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);
             }

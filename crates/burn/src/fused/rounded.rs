@@ -4,6 +4,8 @@
 //! On processors with AMX the products are this crate's own. On others they are gemmkit's, which has kernels for AVX-512 BF16
 //! and computes the same, slower, without; it rounds what a product gives to bf16 too, as PyTorch's autocast does.
 
+use std::ops::Range;
+
 use gemmkit::{MatMut, MatRef, Parallelism, bf16, gemm};
 use rayon::prelude::*;
 
@@ -51,8 +53,21 @@ impl Factor {
         View { numbers, rows, columns, strides }
     }
 
+    /// A matrix of these numbers, rows first.
+    pub(crate) fn of(numbers: &[f32], [rows, columns]: [usize; 2]) -> Self {
+        Self { numbers: rounded(numbers), rows, columns, strides: [columns, 1] }
+    }
+
+    /// Some columns of a matrix whose rows have `width` of them.
+    pub(crate) fn of_columns(numbers: &[f32], width: usize, columns: Range<usize>) -> Self {
+        let rows = numbers.chunks_exact(width).map(|row| &row[columns.clone()]);
+        let (count, columns) = (rows.len(), columns.len());
+        let numbers = rows.flatten().map(|&number| round(number)).collect();
+        Self { numbers, rows: count, columns, strides: [columns, 1] }
+    }
+
     /// The matrix transposed.
-    pub(super) fn transposed(&self) -> View<'_> {
+    pub(crate) fn transposed(&self) -> View<'_> {
         self.plain().transposed()
     }
 }
@@ -81,7 +96,7 @@ fn rounded(numbers: &[f32]) -> Vec<bf16> {
 }
 
 /// `one · two`.
-pub(super) fn product(one: View<'_>, two: View<'_>) -> Floats {
+pub(crate) fn product(one: View<'_>, two: View<'_>) -> Floats {
     let shape = [one.rows, two.columns];
     tensor(amx::product(one, two).unwrap_or_else(|| product_of_gemmkit(one, two)), shape)
 }

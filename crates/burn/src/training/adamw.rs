@@ -76,14 +76,19 @@ impl AdamW {
             beta_1: settings.beta_1 as f32,
             beta_2: settings.beta_2 as f32,
             kept: 1.0,
-            step_size: (settings.learning_rate / correction(settings.beta_1)) as f32,
+            step_size: 0.0,
             correction: correction(settings.beta_2).sqrt() as f32,
             epsilon: settings.epsilon as f32,
         };
-        let decayed = (1.0 - settings.learning_rate * settings.weight_decay) as f32;
         for ((parameter, moments), gradient) in parameters.into_iter().zip(&mut self.moments).zip(gradients) {
             let Some(moments) = moments else { continue };
-            let update = Update { kept: if parameter.is_matrix() { decayed } else { 1.0 }, ..update };
+            let rate = settings.learning_rate * parameter.rate;
+            let decayed = (1.0 - rate * settings.weight_decay) as f32;
+            let update = Update {
+                kept: if parameter.is_matrix() { decayed } else { 1.0 },
+                step_size: (rate / correction(settings.beta_1)) as f32,
+                ..update
+            };
             let gradient = gradient.unwrap_or_else(|| parameter.value.zeros_like());
             parameter.update(|weights| {
                 let known = [weights, taken(&mut moments.first), taken(&mut moments.second)];

@@ -171,6 +171,11 @@ pub(crate) fn fingerprint(transformer: &Transformer) -> String {
     for parameter in transformer.parameters().into_iter().filter(|parameter| !parameter.is_trained()) {
         read(&parameter.value, |weights| weights.iter().for_each(|weight| add(weight.to_bits().into())));
     }
+    for weight in transformer.stored() {
+        let (words, rest) = weight.bytes().as_chunks::<8>();
+        words.iter().for_each(|word| add(u64::from_le_bytes(*word)));
+        rest.iter().for_each(|&byte| add(byte.into()));
+    }
     format!("{hash:016x}")
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use burn::tensor::{Gradients as BurnGradients, Tensor};
 
-use super::{gradients::Gradients, packed::Packed};
+use super::{activations::Keeping, gradients::Gradients, packed::Packed};
 use crate::{
     fused::{self, Lookup},
-    settings::{Activations, Products, TrainSettings},
+    settings::{Products, TrainSettings},
     transformer::{Dropping, Layout, Parameter, Pass, Transformer},
 };
 
@@ -59,8 +59,8 @@ impl Kept {
         let layout = layout(transformer, packed);
         let mut pass = Pass { layout: &layout, cache: None, products, dropping };
         let embeddings = transformer.embed(&packed.tokens);
-        match settings.activations {
-            Activations::Keep => {
+        match Keeping::of(settings.activations, transformer, packed) {
+            Keeping::Everything => {
                 let watched = transformer.watched();
                 let embeddings =
                     if transformer.embedding.is_trained() { leaf(embeddings) } else { embeddings };
@@ -69,7 +69,7 @@ impl Kept {
                 let plain = states.clone().inner();
                 (Self::Graph(Box::new(Graph { watched, embeddings, states })), plain)
             }
-            Activations::Recompute => {
+            Keeping::Inputs => {
                 let mut inputs = Vec::with_capacity(transformer.blocks.len());
                 let mut states = embeddings;
                 for (layer, block) in transformer.blocks.iter().enumerate() {

@@ -79,6 +79,16 @@ impl Block {
         linears.into_iter().chain(self.mlp.linears_mut()).map(|linear| &mut linear.matrix)
     }
 
+    /// The matrices of its linear layers.
+    pub(crate) fn matrices(&self) -> impl Iterator<Item = &Matrix> {
+        self.linears().map(|linear| &linear.matrix)
+    }
+
+    /// The parameters of its adapters, `A` and `B` of each.
+    pub(crate) fn adapters(&self) -> impl Iterator<Item = [&Parameter; 2]> {
+        self.linears().filter_map(Linear::adapter)
+    }
+
     /// Number of weights, without adapters.
     pub(crate) fn size(&self) -> usize {
         let norms = self.norm_weights().map(Parameter::size);
@@ -92,17 +102,6 @@ impl Block {
             .into_iter()
             .chain(after)
             .chain(self.attention.norm_weights())
-    }
-
-    /// Adds the adapters to their weights.
-    pub(crate) fn merge(&mut self) {
-        let (linears, _) = self.attention.parts_mut();
-        linears.into_iter().chain(self.mlp.linears_mut()).for_each(Linear::merge);
-    }
-
-    /// The weight of this name with its adapter added, if one of this layer has the name and an adapter.
-    pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
-        self.linears().find_map(|linear| linear.merged(name))
     }
 
     fn linears(&self) -> impl Iterator<Item = &Linear> {

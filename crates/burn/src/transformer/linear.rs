@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use lancer_backend::Seed;
-use lancer_model::ModelError;
+use lancer_model::{AdapterPair, ModelError};
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -45,9 +45,11 @@ impl Linear {
             .has_bias(loading.model.config())
             .then(|| loading.parameter(&format!("{name}.bias"), Order::AsInFiles))
             .transpose()?;
-        let adapter = match (loading.trained, &matrix) {
-            (Trained::Adapters(lora, seed), Matrix::F32(weight)) if lora.targets.contains(&projection) => {
-                Some(Adapter::new(&name, &weight.shape, lora, *seed, loading.device))
+        let adapter = match loading.trained {
+            Trained::Adapters(lora, seed) if lora.targets.contains(projection) => {
+                let shape = [matrix.outputs(), matrix.size() / matrix.outputs()];
+                let known = loading.model.adapter().and_then(|adapter| adapter.pair(&name));
+                Some(Adapter::new(&name, shape, known, (lora, *seed), loading.device))
             }
             _ => None,
         };
@@ -90,6 +92,21 @@ impl Linear {
     ) -> Tensor<2> {
         let weight = match &self.matrix {
             Matrix::F32(weight) => weight.factor(),
+            Matrix::Stored(weight) => {
+                let weight = weight.clone();
+                let output = match (&self.adapter, dropout) {
+                    (None, _) => fused::stored(states, weight, products),
+                    (Some(adapter), Some(dropout)) => {
+                        let dropped = dropout.apply(states.clone(), adapter.dropout);
+                        fused::stored(states, weight, products) + adapter.forward(dropped)
+                    }
+                    (Some(adapter), None) => {
+                        let pair = [adapter.down.value.clone(), adapter.up.value.clone()];
+                        fused::adapted_stored(states, weight, pair, adapter.scale, products, gate)
+                    }
+                };
+                return self.biased(output);
+            }
             Matrix::Bf16(weight) => {
                 let [output] = RoundedWeight::products([weight], &States::new(states.clone()));
                 return self.biased(match &self.adapter {
@@ -135,47 +152,43 @@ impl Linear {
         self.matrix.size() + self.bias.as_ref().map_or(0, Parameter::size)
     }
 
-    /// The weight with the adapter added, if it has this name and an adapter.
-    pub(crate) fn merged(&self, name: &str) -> Option<Parameter> {
-        let (adapter, weight) = (self.adapter.as_ref()?, self.matrix.parameter()?);
-        (weight.name == name).then(|| weight.with_value(weight.value.clone() + adapter.product()))
-    }
-
-    /// Adds the adapter to the weight.
-    pub(crate) fn merge(&mut self) {
-        if let (Some(weight), Some(adapter)) = (self.matrix.parameter_mut(), self.adapter.take()) {
-            weight.update(|weight| weight + adapter.product());
-        }
+    /// The parameters of the adapter, `A` and `B`.
+    pub(crate) fn adapter(&self) -> Option<[&Parameter; 2]> {
+        self.adapter.as_ref().map(|adapter| [&adapter.down, &adapter.up])
     }
 }
 
 impl Adapter {
-    fn new(name: &str, shape: &[usize], lora: &LoraSettings, seed: Seed, device: &Device) -> Self {
-        let (output, input, rank) = (shape[0], shape[1], lora.rank);
+    /// The adapter of a matrix `[output, input]`: `known`, or a new one.
+    fn new(
+        name: &str,
+        [output, input]: [usize; 2],
+        known: Option<&AdapterPair>,
+        (lora, seed): (&LoraSettings, Seed),
+        device: &Device,
+    ) -> Self {
+        let rank = lora.rank;
         let down_name = format!("{name}.lora_A.weight");
-        // Uniform within ±1/√input, as PEFT's default (Kaiming with a = √5).
-        let bound = 1.0 / (input as f32).sqrt();
-        let mut random = ChaCha8Rng::seed_from_u64(seed.derive(&down_name).0);
-        let down = (0..rank * input).map(|_| random.random_range(-bound..=bound)).collect();
+        let (down, up) = match known {
+            Some(pair) => (pair.down.data.clone(), pair.up.data.clone()),
+            None => {
+                // Uniform within ±1/√input, as PEFT's default (Kaiming with a = √5).
+                let bound = 1.0 / (input as f32).sqrt();
+                let mut random = ChaCha8Rng::seed_from_u64(seed.derive(&down_name).0);
+                let down = (0..rank * input).map(|_| random.random_range(-bound..=bound)).collect();
+                (down, vec![0.0; output * rank])
+            }
+        };
         let (order, trained) = (Order::Transposed, Training::Trained);
+        let up_name = format!("{name}.lora_B.weight");
+        let mut up = Parameter::new(up_name, vec![output, rank], up, order, trained, device);
+        up.rate = lora.rate_of_b;
         Self {
             down: Parameter::new(down_name, vec![rank, input], down, order, trained, device),
-            up: Parameter::new(
-                format!("{name}.lora_B.weight"),
-                vec![output, rank],
-                vec![0.0; output * rank],
-                order,
-                trained,
-                device,
-            ),
-            scale: lora.alpha / rank as f64,
+            up,
+            scale: lora.scale(),
             dropout: lora.dropout,
         }
-    }
-
-    /// What it adds to the weight, `[input, output]`.
-    fn product(&self) -> Tensor<2> {
-        product(self.down.value.clone(), self.up.value.clone(), Products::F32) * self.scale
     }
 
     /// What it adds to the layer's output.

@@ -1,10 +1,13 @@
 //! What the parts of a model are loaded from, and for what.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
+use lancer_kernels::BlockFormat;
 use lancer_model::{Model, ModelError};
 
 use super::{Matrix, Order, Parameter, Trained, Training};
-use crate::Weights;
+use crate::{Weights, stored_weight::StoredWeight};
 
 /// What the parts of a model are loaded from, and for what.
 #[derive(Clone, Copy)]
@@ -21,7 +24,7 @@ impl Loading<'_> {
             Trained::All => Training::Trained,
             Trained::None(_) | Trained::Adapters(..) => Training::Frozen,
         };
-        let tensor = self.model.tensor(name)?;
+        let tensor = self.tensor(name)?;
         Ok(Parameter::new(name.to_owned(), tensor.shape, tensor.data, order, training, self.device))
     }
 
@@ -33,12 +36,28 @@ impl Loading<'_> {
         }
     }
 
+    /// The weights of this name: with the model's adapter, unless it is trained on.
+    fn tensor(self, name: &str) -> Result<lancer_model::Tensor, ModelError> {
+        match self.trained {
+            Trained::Adapters(..) => self.model.base_tensor(name),
+            Trained::None(_) | Trained::All => self.model.tensor(name),
+        }
+    }
+
+    /// Whether a matrix has 32-bit floats in its file.
+    fn is_f32(self, name: &str) -> Result<bool, ModelError> {
+        Ok(self.model.stored(name)?.blocks().format() == BlockFormat::F32)
+    }
+
     /// The matrix of this name, in the numbers in which it is run or trained; `order` is that of 32-bit floats.
     pub(crate) fn matrix(self, name: &str, order: Order) -> Result<Matrix, ModelError> {
         match self.trained {
             Trained::None(Weights::Bf16) => {
                 let tensor = self.model.tensor(name)?;
                 Ok(Matrix::rounded(name, &tensor.data, &tensor.shape))
+            }
+            Trained::Adapters(..) if *self.device == Device::flex() && !self.is_f32(name)? => {
+                Ok(Matrix::Stored(Arc::new(StoredWeight::new(name, self.model.stored(name)?))))
             }
             Trained::None(Weights::F32) | Trained::All | Trained::Adapters(..) => {
                 Ok(Matrix::F32(Box::new(self.parameter(name, order)?)))

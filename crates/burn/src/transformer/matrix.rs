@@ -10,6 +10,7 @@ use crate::{
     product::product,
     rounded_weight::{RoundedWeight, States},
     settings::Products,
+    stored_weight::StoredWeight,
 };
 
 /// A weight matrix, of `[output, input]` in files.
@@ -19,6 +20,8 @@ pub(crate) enum Matrix {
     F32(Box<Parameter>),
     /// bf16, for inference on the processor.
     Bf16(Arc<RoundedWeight>),
+    /// As it is in its file, frozen, for the processor.
+    Stored(Arc<StoredWeight>),
 }
 
 impl Matrix {
@@ -39,7 +42,7 @@ impl Matrix {
     /// The weights, if they are rounded and this matrix alone has them.
     pub(crate) fn rounded_mut(&mut self) -> Option<&mut RoundedWeight> {
         match self {
-            Self::F32(_) => None,
+            Self::F32(_) | Self::Stored(_) => None,
             Self::Bf16(weight) => Arc::get_mut(weight),
         }
     }
@@ -56,6 +59,7 @@ impl Matrix {
         match self {
             Self::F32(parameter) => parameter.size(),
             Self::Bf16(weight) => weight.size(),
+            Self::Stored(weight) => weight.size(),
         }
     }
 
@@ -64,6 +68,15 @@ impl Matrix {
         match self {
             Self::F32(parameter) => parameter.shape[0],
             Self::Bf16(weight) => weight.outputs(),
+            Self::Stored(weight) => weight.outputs(),
+        }
+    }
+
+    /// The weights as they are in their file, if they are.
+    pub(crate) fn stored(&self) -> Option<&StoredWeight> {
+        match self {
+            Self::F32(_) | Self::Bf16(_) => None,
+            Self::Stored(weight) => Some(weight),
         }
     }
 
@@ -74,14 +87,14 @@ impl Matrix {
     pub(crate) fn parameter(&self) -> Option<&Parameter> {
         match self {
             Self::F32(parameter) => Some(parameter),
-            Self::Bf16(_) => None,
+            Self::Bf16(_) | Self::Stored(_) => None,
         }
     }
 
     pub(crate) fn parameter_mut(&mut self) -> Option<&mut Parameter> {
         match self {
             Self::F32(parameter) => Some(parameter),
-            Self::Bf16(_) => None,
+            Self::Bf16(_) | Self::Stored(_) => None,
         }
     }
 
@@ -90,6 +103,7 @@ impl Matrix {
         match self {
             Self::F32(parameter) => parameter.rows_of(tokens),
             Self::Bf16(weight) => weight.rows_of(tokens.iter().map(|token| token.0 as usize)),
+            Self::Stored(weight) => weight.rows_of(tokens.iter().map(|token| token.0 as usize)),
         }
     }
 
@@ -98,13 +112,14 @@ impl Matrix {
         match self {
             Self::F32(parameter) => parameter.factor().narrow(1, outputs.start, outputs.len()),
             Self::Bf16(weight) => weight.rows_of(outputs).transpose(),
+            Self::Stored(weight) => weight.rows(outputs).transpose(),
         }
     }
 
     /// Some outputs `[rows, outputs]` for `states: [rows, input]`; the first is a multiple of 32.
     pub(crate) fn product_of(&self, states: &Tensor<2>, outputs: Range<usize>) -> Tensor<2> {
         match self {
-            Self::F32(_) => product(states.clone(), self.part(outputs), Products::F32),
+            Self::F32(_) | Self::Stored(_) => product(states.clone(), self.part(outputs), Products::F32),
             Self::Bf16(weight) => weight.product_of(&States::new(states.clone()), outputs),
         }
     }

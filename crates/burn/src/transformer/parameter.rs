@@ -54,6 +54,8 @@ pub(crate) struct Parameter {
     pub(crate) shape: Vec<usize>,
     pub(crate) value: Tensor<2>,
     pub(crate) training: Training,
+    /// By what the learning rate is multiplied for it.
+    pub(crate) rate: f64,
     order: Order,
 }
 
@@ -72,7 +74,7 @@ impl Parameter {
             Order::AsInFiles => matrix(data, [rows, columns], device),
             Order::Transposed => matrix(transposed(&data, rows, columns), [columns, rows], device),
         };
-        Self { name, shape, value, training, order }
+        Self { name, shape, value, training, rate: 1.0, order }
     }
 
     /// The same matrix with other weights.

@@ -50,7 +50,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     }
     let methods = if arguments.recipes.is_empty() { Method::ALL.to_vec() } else { arguments.recipes.clone() };
     let trials = trials::of_methods(&base, &methods, arguments.repeat, &arguments.runs);
-    let mut engines = arguments.recipe.engines(&base)?;
+    let mut engines = arguments.recipe.engines(&base, None)?;
+    engines.check()?;
     let watching = interrupt::watch();
     trials::execute(&trials, &mut engines, &mut Bars::new(output))?;
     drop(watching);

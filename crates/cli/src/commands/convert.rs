@@ -16,10 +16,13 @@ use crate::{
 /// Write a model as a GGUF file, as a Hugging Face folder or as ONNX.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A GGUF file or a Hugging Face folder.
+    /// A GGUF file, a Hugging Face folder, or an adapter that names its base.
     from: PathBuf,
     /// Where to write.
     path: PathBuf,
+    /// An adapter over the model, a folder as PEFT has it or a GGUF adapter: it is merged into what is written.
+    #[arg(long, value_name = "PATH")]
+    adapter: Option<PathBuf>,
     /// What to write; by default a GGUF file where the path ends in `.gguf`, otherwise a Hugging Face folder.
     #[arg(long, value_enum, value_name = "FORM")]
     to: Option<Form>,
@@ -39,6 +42,8 @@ enum Form {
     Gguf,
     /// What transformers loads: a Hugging Face folder.
     Folder,
+    /// The adapter alone, not merged: a GGUF adapter for llama.cpp where the path ends in `.gguf`, else a folder as PEFT has it.
+    Adapter,
     /// What ONNX Runtime, Optimum and transformers.js load: a folder with the model's file in `onnx/`.
     Onnx,
 }
@@ -57,7 +62,7 @@ enum Format {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let Arguments { from, path, to, format, operators, overwrite } = arguments;
+    let Arguments { from, path, adapter, to, format, operators, overwrite } = arguments;
     match (to, place::is_gguf(path)) {
         (Some(Form::Gguf), false) => {
             return Err(Failure::usage(format!("{}: the name of a GGUF file ends in .gguf", path.display())));
@@ -72,7 +77,26 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     }
     let wrong = |format: &str, form: &str| Failure::usage(format!("weights cannot be {format} in {form}"));
     let place = place::of_model(path, *overwrite, &[from])?;
-    let model = Model::open(from)?;
+    let model = match adapter {
+        Some(adapter) => Model::open(from)?.with_adapter(adapter)?,
+        None => Model::open(from)?,
+    };
+    if matches!(to, Some(Form::Adapter)) {
+        let adapter = model.adapter().ok_or_else(|| {
+            Failure::usage(format!("{} is no adapter; give one, or --adapter ADAPTER", from.display()))
+        })?;
+        let config = model.config();
+        let pairs = adapter.pairs.len();
+        place.write(|to| {
+            let is_file = place::is_gguf(path);
+            let written =
+                if is_file { adapter.write_gguf(config, to) } else { adapter.write_folder(&model, to) };
+            Ok::<_, Failure>(written?)
+        })?;
+        let result = json!({"path": path, "family": config.family.name(), "pairs": pairs});
+        output.print(&result, |_| outln!("{}: an adapter of {pairs} matrices", path.display()));
+        return Ok(());
+    }
     if matches!(to, Some(Form::Onnx)) {
         let format = match format {
             Format::F32 => OnnxFormat::F32,

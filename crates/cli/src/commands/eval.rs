@@ -14,7 +14,7 @@ use lancer_eval::{
 use serde::Serialize;
 
 use crate::{
-    engines,
+    engines::{self, BackendName, Scores},
     failure::Failure,
     interrupt,
     options::{ModelOptions, SeedOption},
@@ -63,6 +63,11 @@ struct ItemRow<'a> {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let tasks = arguments.tasks.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
     let model = arguments.model.path()?;
+    if arguments.against.is_some() && arguments.model.engine.named() == Some(BackendName::OpenAi) {
+        return Err(Failure::usage(
+            "--against needs a second model, and the servers have one: evaluate each with --items FILE, the servers running it",
+        ));
+    }
     let inputs: Vec<&Path> = [model.as_path()]
         .into_iter()
         .chain(arguments.against.as_deref())
@@ -129,7 +134,8 @@ fn answer(
     tasks: &[Task],
     bars: &mut Bars,
 ) -> Result<Vec<Vec<ItemResult>>, Failure> {
-    let mut backend = engines::backend(&arguments.model.engine, model)?;
+    let scores = if tasks.iter().any(Task::is_scored) { Scores::Asked } else { Scores::NotAsked };
+    let mut backend = engines::backend(&arguments.model.engine, model, scores)?;
     let seed: Seed = arguments.seed.get();
     let mut all = Vec::new();
     for task in tasks {

@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use lancer_backend::Seed;
 use lancer_evolve::{
-    EvolveError, Recipe, Run, Summary,
+    EvolveError, Recipe, Run, Summary, TrackFormat, Tracked, Tracker,
     summary::Outcome,
     trials::{self, Standing},
     write_report,
@@ -16,10 +16,12 @@ use lancer_evolve::{
 use lancer_review::ModeSetting;
 
 use crate::{
+    converted::adapter_over,
     engines::{BackendName, RunEngines},
     failure::Failure,
+    hub_model::{self, Files},
     interrupt,
-    options::{ModelOptions, default_model},
+    options::{ModelOptions, PythonOption, default_model},
     output::Output,
     progress::Bars,
     table,
@@ -42,8 +44,19 @@ pub(crate) struct Arguments {
     /// is above zero, and no task is worse.
     #[arg(long)]
     require_gain: bool,
+    /// Write the scalars of the run for another tool too, into `track` within its folder.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "repeat")]
+    track: Option<Track>,
     #[command(flatten)]
     recipe: RecipeOptions,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Track {
+    /// Event files of TensorBoard.
+    Tensorboard,
+    /// A line of JSON for each scalar.
+    Jsonl,
 }
 
 /// What a recipe is made of.
@@ -72,6 +85,8 @@ pub(crate) struct RecipeOptions {
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
+    python: PythonOption,
+    #[command(flatten)]
     pub(crate) model: ModelOptions,
 }
 
@@ -95,12 +110,13 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
 
 fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(Some(&arguments.run))?;
-    let mut engines = arguments.recipe.engines(&recipe)?;
+    let mut engines = arguments.recipe.engines(&recipe, Some(&arguments.run))?;
     // Before the folder is made: a run's settings cannot be changed.
     recipe.check_learners(&engines)?;
+    engines.check()?;
     let watching = interrupt::watch();
     let run = interrupt::of_run(|| Run::open(&arguments.run, recipe))?;
-    let result = run.execute(&mut engines, &mut Bars::new(output));
+    let result = executed(arguments, &run, &mut engines, output);
     drop(watching);
     // A report of what there is, also of a run that was stopped; the first failure is the one to be told.
     let report = write_report(run.ledger(), run.folder());
@@ -118,11 +134,31 @@ fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     Err(Failure::NoGain(last.map(|iteration| iteration.advice.clone()).unwrap_or_default()))
 }
 
+/// Takes the run through its stages, and its scalars into a file where they are asked for.
+fn executed(
+    arguments: &Arguments,
+    run: &Run,
+    engines: &mut RunEngines,
+    output: Output,
+) -> Result<(), EvolveError> {
+    let mut bars = Bars::new(output);
+    let Some(track) = arguments.track else { return run.execute(engines, &mut bars) };
+    let format = match track {
+        Track::Tensorboard => TrackFormat::TensorBoard,
+        Track::Jsonl => TrackFormat::Jsonl,
+    };
+    let mut tracked = Tracked::new(&mut bars, Tracker::begin(run.folder(), format)?);
+    let result = run.execute(engines, &mut tracked);
+    let written = tracked.end();
+    result.and(written)
+}
+
 fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(None)?;
     let confidence = recipe.evaluate.bootstrap.confidence;
     let trials = trials::repeated("seed", &recipe, arguments.repeat, &arguments.run);
-    let mut engines = arguments.recipe.engines(&recipe)?;
+    let mut engines = arguments.recipe.engines(&recipe, None)?;
+    engines.check()?;
     let watching = interrupt::watch();
     trials::execute(&trials, &mut engines, &mut Bars::new(output))?;
     drop(watching);
@@ -136,8 +172,9 @@ fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
 
 impl RecipeOptions {
     /// The engines that the recipe and the command line name.
-    pub(crate) fn engines(&self, recipe: &Recipe) -> Result<RunEngines, Failure> {
-        RunEngines::new(&self.model.engine, recipe).map_err(Failure::usage)
+    pub(crate) fn engines(&self, recipe: &Recipe, run: Option<&Path>) -> Result<RunEngines, Failure> {
+        let engines = RunEngines::new(&self.model.engine, recipe, run).map_err(Failure::usage)?;
+        Ok(engines.with_python(self.python.get().map(Path::to_path_buf)))
     }
 
     /// The recipe: that of the run that is there, or the file's, or the default, with what the command line says.
@@ -146,6 +183,7 @@ impl RecipeOptions {
         let is_new = started.is_none();
         // A recipe's file need not name the engine that the run was started with.
         let started_with = started.as_ref().and_then(|started| started.backend.clone());
+        let servers_before = started.as_ref().map(|started| started.server.clone()).unwrap_or_default();
         let mut recipe = match (&self.recipe, started) {
             (Some(file), _) => {
                 let folder = std::path::absolute(file)?;
@@ -154,17 +192,26 @@ impl RecipeOptions {
             (None, Some(started)) => started,
             (None, None) => Recipe::default(),
         };
-        if let Some(model) = &self.model.model {
+        if let Some(model) = &self.model.files.model
+            && !hub_model::is_kept(model, &recipe.model)
+        {
             recipe.model.clone_from(model);
         }
-        if let Some(backend) = self.model.engine.backend {
+        if let Some(backend) = self.model.engine.named() {
             recipe.backend = Some(backend.name().into());
+        }
+        self.model.engine.servers.recorded_in(&mut recipe.server);
+        if recipe.server.urls.is_empty() {
+            // Nor the servers.
+            recipe.server = servers_before;
         }
         if recipe.backend.is_none() {
             recipe.backend = if is_new { Some(BackendName::DEFAULT.name().into()) } else { started_with };
         }
         if let Some(seeds) = &self.seeds {
-            recipe.seeds.clone_from(seeds);
+            if !lancer_data::is_pinned(seeds, &recipe.seeds) {
+                recipe.seeds.clone_from(seeds);
+            }
         }
         if !self.tasks.is_empty() {
             recipe.evaluate.tasks.clone_from(&self.tasks);
@@ -187,6 +234,11 @@ impl RecipeOptions {
         let mut recipe = recipe.with(&self.set)?;
         if recipe.model.as_os_str().is_empty() {
             recipe.model = default_model()?;
+        }
+        recipe.seeds = lancer_data::pinned(&recipe.seeds)?.into_owned();
+        recipe.model = hub_model::local(&recipe.model, Files::All)?;
+        if let Some(adapter) = &self.model.files.adapter {
+            recipe.model = adapter_over(&recipe.model, adapter)?;
         }
         if recipe.seeds.as_os_str().is_empty() {
             return Err(Failure::usage("no seeds: give a file of prompts and responses with --seeds FILE"));

@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let sources: Vec<Source> =
         records.iter().map(|record| Source::of_conversation(&record.key, record.conversation())).collect();
     let mut writer = Writer {
-        backend: engines::backend(&arguments.model.engine, &model)?,
+        backend: engines::backend(&arguments.model.engine, &model, engines::Scores::NotAsked)?,
         examples: sources.clone(),
         settings,
         seed: arguments.seed.get(),

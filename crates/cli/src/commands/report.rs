@@ -6,7 +6,12 @@ use clap::Args;
 use lancer_evolve::{Run, Summary, ledger::Ledger, report_place, write_report_to};
 use lancer_output::{OutputError, Place};
 
-use crate::{failure::Failure, output::Output, place::OverwriteOption, table};
+use crate::{
+    failure::Failure,
+    output::Output,
+    place::{self, OverwriteOption},
+    table,
+};
 
 /// Show what a run has come to, and write its report.html anew. The run may still be going on.
 #[derive(Args)]
@@ -23,13 +28,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let folder = &arguments.run;
     let file = folder.join(Run::LEDGER);
-    if !file.exists() {
-        return Err(Failure::failed(format!(
-            "{} is no run: there is no {} in it",
-            folder.display(),
-            Run::LEDGER
-        )));
-    }
+    place::existing_run(folder)?;
     let place = match &arguments.out {
         Some(file) => Some(Place::file(file, arguments.overwrite.existing())?),
         // The run can be looked at all the same.

@@ -9,12 +9,14 @@ use std::{
 use clap::Args;
 use lancer_backend::Usage;
 use lancer_data::Record;
-use lancer_review::{Calibrated, Detail, Item, Outcome, Review, ReviewError, ReviewSettings, ReviewSink};
+use lancer_review::{
+    Calibrated, Detail, Item, ModeSetting, Outcome, Review, ReviewError, ReviewSettings, ReviewSink,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    engines,
+    engines::{self, Scores},
     failure::Failure,
     interrupt,
     options::{Changes, ModelOptions, SeedOption},
@@ -74,7 +76,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Some(path) => self::items(&read_records(path, &bars)?),
         None => items.clone(),
     };
-    let mut backend = engines::backend(&arguments.model.engine, &model)?;
+    let scores = match settings.mode {
+        ModeSetting::Rubric | ModeSetting::None => Scores::NotAsked,
+        ModeSetting::Auto | ModeSetting::Expected | ModeSetting::Likelihood => Scores::Asked,
+    };
+    let mut backend = engines::backend(&arguments.model.engine, &model, scores)?;
     let watching = interrupt::watch();
     let seed = arguments.seed.get();
     let clock = Instant::now();

@@ -4,29 +4,33 @@ use std::{
     collections::HashMap,
     num::NonZeroU32,
     ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use clap::{Args, Subcommand};
 use lancer_backend::{Learner, Message, WeightFormat};
 use lancer_data::Record;
-use lancer_evolve::{PreferenceSettings, SftSettings, training_base};
+use lancer_evolve::{
+    PreferenceSettings, SftSettings, TrainElsewhereError, TrainerSettings, TrainingPlace, TrainingTask,
+    training_base,
+};
 use lancer_model::{ConvertFormat, Model};
 use lancer_output::{Existing, Place};
 use lancer_prefer::{
-    Base, BothFall, Candidate, Checkpoint, CheckpointPolicy, Draw, EvaluationRecord, GradientSpike, Outcome,
-    PreferenceExample, PreferenceMetrics, ReferenceFile, SetAside, SftExample, Split, StepRecord,
-    TrainingError, TrainingObserver, TrainingPlan, TrainingReport, both_fall, draw, gradient_spikes,
-    loss::PreferenceLoss, train_preference, train_sft,
+    Base, BothFall, Candidate, Checkpoint, CheckpointPolicy, Draw, EvaluationRecord, Examples, GradientSpike,
+    Outcome, PreferenceExample, PreferenceMetrics, ReferenceFile, SetAside, SftExample, Split, StepRecord,
+    TrainingObserver, TrainingPlan, TrainingReport, both_fall, draw, gradient_spikes, loss::PreferenceLoss,
+    train_preference, train_sft,
 };
 use serde::Serialize;
 
 use crate::{
-    engines::{self, EngineOptions},
+    engines::{self, EngineOptions, trainers},
     failure::Failure,
+    hub_model::{self, Files},
     interrupt,
-    options::{Changes, SeedOption, default_model},
+    options::{Changes, ModelFiles, PythonOption, SeedOption},
     output::Output,
     place::{self, OverwriteOption},
     progress::Bars,
@@ -47,11 +51,14 @@ pub(crate) enum Command {
 pub(crate) struct Arguments {
     /// What to train on: .jsonl, .json, .csv, .tsv or .parquet, or `-` for JSON from standard input.
     data: PathBuf,
-    /// Where the trained model goes: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder.
+    /// Where the trained model goes: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder. Where adapters are
+    /// trained, it is the adapter alone: a GGUF adapter, or a folder as PEFT has it.
     to: PathBuf,
-    /// A GGUF file or a Hugging Face folder; the default model that `cargo xtask setup` fetches if left out.
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    /// Where adapters are trained, write the whole model, adapters merged.
+    #[arg(long)]
+    merge: bool,
+    #[command(flatten)]
+    files: ModelFiles,
     /// A folder for checkpoints: where there is one, the training goes on from there. The folder belongs to one training: the
     /// same model, data, settings and seed.
     #[arg(long, value_name = "FOLDER")]
@@ -59,6 +66,12 @@ pub(crate) struct Arguments {
     /// Threads; the processor's number by default.
     #[arg(long, value_name = "N", value_parser = engines::threads)]
     threads: Option<NonZeroU32>,
+    /// The program that trains: `burn` (lancer's own trainer), `trl`, `llama-factory`, `axolotl` or `command`; see docs/trainers.md.
+    /// The same as `--set trainer=NAME`.
+    #[arg(long, value_name = "NAME")]
+    trainer: Option<String>,
+    #[command(flatten)]
+    python: PythonOption,
     #[command(flatten)]
     overwrite: OverwriteOption,
     #[command(flatten)]
@@ -93,10 +106,11 @@ pub(crate) fn run(command: &Command, output: Output) -> Result<(), Failure> {
 }
 
 fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let settings: SftSettings = arguments.changes.applied()?;
+    let mut settings: SftSettings = arguments.changes.applied()?;
+    settings.trainer = arguments.trainer.clone().or(settings.trainer);
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
-    engines::check_learner(&settings.learner).map_err(|error| wrong_learner(&*error))?;
-    let job = Job::new(arguments, output)?;
+    let elsewhere = check_trainer(settings.trainer(), &settings.learner)?;
+    let job = Job::new(arguments, &settings.learner, output)?;
     let mut bars = Bars::new(output);
     let records = read_records(&arguments.data, &bars)?;
     let prompts: Vec<String> = records.iter().map(asked).collect();
@@ -111,6 +125,10 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     };
     let train: Vec<SftExample> = drawn.train.iter().map(example).collect();
     let held_out: Vec<SftExample> = drawn.held_out.iter().map(example).collect();
+    let split = Split { train: &train, held_out: &held_out };
+    if let Some(of) = elsewhere {
+        return job.elsewhere(of, Examples::Sft(split), None, &mut bars);
+    }
     let base = job.base(&settings.learner)?;
     let mut learner = job.learner(&settings.learner)?;
     // What was trained is written too, unless the user asks to stop twice.
@@ -118,21 +136,23 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let clock = Instant::now();
     let report = train_sft(
         learner.as_mut(),
-        Split { train: &train, held_out: &held_out },
+        split,
         &settings.train,
         policy(arguments, base.as_ref()),
         arguments.seed.get(),
         &mut Observer { bars: &mut bars },
     );
     bars.stop();
-    job.finish(learner.as_ref(), report, None, clock.elapsed())
+    let report = report.map_err(|error| Failure::Failed(error.into()));
+    job.finish(report, None, clock.elapsed(), |to, format| job.export(learner.as_ref(), to, format))
 }
 
 fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let settings: PreferenceSettings = arguments.changes.applied()?;
+    let mut settings: PreferenceSettings = arguments.changes.applied()?;
+    settings.trainer = arguments.trainer.clone().or(settings.trainer);
     settings.validate().map_err(|error| Failure::Usage(error.into()))?;
-    engines::check_learner(&settings.learner).map_err(|error| wrong_learner(&*error))?;
-    let job = Job::new(arguments, output)?;
+    let elsewhere = check_trainer(settings.trainer(), &settings.learner)?;
+    let job = Job::new(arguments, &settings.learner, output)?;
     let mut bars = Bars::new(output);
     let examples: Vec<PreferenceExample> = read_preferences(&arguments.data, &bars)?
         .into_iter()
@@ -153,6 +173,11 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     say_what_is_held_out(&drawn, settings.held_out, &bars);
     let of = |places: &[usize]| places.iter().map(|&place| examples[place].clone()).collect::<Vec<_>>();
     let (train, held_out) = (of(&drawn.train), of(&drawn.held_out));
+    let split = Split { train: &train, held_out: &held_out };
+    if let Some(of) = elsewhere {
+        let examples = Examples::Preference(split, &settings.loss);
+        return job.elsewhere(of, examples, Some(&settings.loss), &mut bars);
+    }
     let base = job.base(&settings.learner)?;
     let mut stored = arguments
         .checkpoints
@@ -167,7 +192,7 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let mut in_memory = HashMap::new();
     let report = train_preference(
         learner.as_mut(),
-        Split { train: &train, held_out: &held_out },
+        split,
         &settings.loss,
         &settings.train,
         policy(arguments, base.as_ref()),
@@ -183,7 +208,26 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         Some(error) => Err(error),
         None => report,
     };
-    job.finish(learner.as_ref(), report, Some(&settings.loss), clock.elapsed())
+    let report = report.map_err(|error| Failure::Failed(error.into()));
+    job.finish(report, Some(&settings.loss), clock.elapsed(), |to, format| {
+        job.export(learner.as_ref(), to, format)
+    })
+}
+
+/// Checks who trains, and gives what a program that trains elsewhere is asked for.
+fn check_trainer<'a>(
+    trainer: Option<TrainerSettings<'a>>,
+    learner: &toml::Table,
+) -> Result<Option<TrainerSettings<'a>>, Failure> {
+    let wrong = |error: Box<dyn std::error::Error + Send + Sync>| Failure::Usage(error);
+    if let Some(settings) = trainer
+        && trainers::place(settings.trainer).map_err(wrong)? == TrainingPlace::Elsewhere
+    {
+        trainers::check(&settings).map_err(wrong)?;
+        return Ok(Some(settings));
+    }
+    engines::check_learner(learner).map_err(|error| wrong_learner(&*error))?;
+    Ok(None)
 }
 
 /// A wrong setting in the table `learner`.
@@ -228,8 +272,8 @@ struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// Checks where the model is to be written.
-    fn new(arguments: &'a Arguments, output: Output) -> Result<Self, Failure> {
-        let model = arguments.model.clone().map_or_else(default_model, Ok)?;
+    fn new(arguments: &'a Arguments, learner: &toml::Table, output: Output) -> Result<Self, Failure> {
+        let model = arguments.files.path(Files::All)?;
         let place = place::of_model(&arguments.to, arguments.overwrite, &[&arguments.data, &model])?;
         if let Some(checkpoints) = &arguments.checkpoints {
             let folder = lancer_output::resolve(checkpoints)?;
@@ -244,8 +288,10 @@ impl<'a> Job<'a> {
             Place::folder(&checkpoints.join("step"), Existing::Own)?;
         }
         let opened = Model::open(&model)?;
-        let format = if place::is_gguf(&arguments.to) { ConvertFormat::Half } else { ConvertFormat::F32 };
-        place.with_room(format.bytes(&opened))?;
+        if arguments.merge || !engines::trains_adapters(learner) {
+            let format = if place::is_gguf(&arguments.to) { ConvertFormat::Half } else { ConvertFormat::F32 };
+            place.with_room(format.bytes(&opened))?;
+        }
         Ok(Self { arguments, model, place, output })
     }
 
@@ -260,17 +306,71 @@ impl<'a> Job<'a> {
         Ok(engines::learner(&options, &self.model, settings, self.arguments.seed.get())?)
     }
 
+    /// Writes what was trained: the adapter alone where adapters are trained, unless it is to be merged.
+    fn export(&self, learner: &dyn Learner, to: &Path, format: WeightFormat) -> Result<(), Failure> {
+        let export = if self.arguments.merge { Learner::export } else { Learner::export_trained };
+        Ok(export(learner, to, format)?)
+    }
+
+    /// Has another program train, in a folder that is kept.
+    fn elsewhere(
+        &self,
+        settings: TrainerSettings<'_>,
+        examples: Examples<'_>,
+        loss: Option<&PreferenceLoss>,
+        bars: &mut Bars,
+    ) -> Result<(), Failure> {
+        let folder = self.training_folder()?;
+        let seed = self.arguments.seed.get();
+        let task = TrainingTask { settings, model: &self.model, examples, seed, folder: &folder };
+        let watching = interrupt::watch();
+        let clock = Instant::now();
+        let trained = trainers::train(&task, self.arguments.python.get(), &mut Observer { bars: &mut *bars });
+        bars.stop();
+        let took = clock.elapsed();
+        drop(watching);
+        let trained = trained.map_err(|error| match error {
+            TrainElsewhereError::Program(error) => Failure::Failed(error),
+            TrainElsewhereError::Training(error) => Failure::Failed(error.into()),
+        })?;
+        let model = trained.model;
+        self.finish(Ok(trained.report), loss, took, |to, format| match &model {
+            Some(model) => model.export(to, format).map_err(|error| Failure::Failed(error)),
+            None => Ok(()),
+        })?;
+        drop(model);
+        trainers::tidy(&folder);
+        Ok(())
+    }
+
+    /// The folder of a program's data, configuration, log and checkpoints: the one for checkpoints, or one beside the output.
+    fn training_folder(&self) -> Result<PathBuf, Failure> {
+        let folder = self.arguments.checkpoints.clone().unwrap_or_else(|| {
+            let mut name = self.arguments.to.file_stem().unwrap_or_default().to_owned();
+            name.push("-training");
+            self.arguments.to.with_file_name(name)
+        });
+        let mut entries = std::fs::read_dir(&folder).into_iter().flatten();
+        if entries.next().is_some() && !folder.join("job.json").exists() {
+            return Err(Failure::usage(format!(
+                "{} is no folder of a training elsewhere, which lancer would write into; give another one with --checkpoints",
+                folder.display()
+            )));
+        }
+        Ok(folder)
+    }
+
     /// Writes the trained model and prints the report.
     fn finish(
         &self,
-        learner: &dyn Learner,
-        report: Result<TrainingReport, TrainingError>,
+        report: Result<TrainingReport, Failure>,
         loss: Option<&PreferenceLoss>,
         took: Duration,
+        export: impl FnOnce(&Path, WeightFormat) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let report = report.map_err(|error| Failure::Failed(error.into()))?;
+        let report = report?;
         if let Outcome::Interrupted { step } = report.outcome {
-            let how = if self.arguments.checkpoints.is_some() {
+            let how = if self.arguments.checkpoints.is_some() || self.arguments.trainer.is_some() {
                 "; the same command goes on from there"
             } else {
                 ""
@@ -279,7 +379,7 @@ impl<'a> Job<'a> {
         }
         let is_file = place::is_gguf(&self.arguments.to);
         let format = if is_file { WeightFormat::Half } else { WeightFormat::F32 };
-        self.place.write(|to| Ok::<_, Failure>(learner.export(to, format)?))?;
+        self.place.write(|to| export(to, format))?;
         let metrics: Vec<PreferenceMetrics> =
             report.steps.iter().filter_map(|step| step.preference).collect();
         let held_out: Vec<PreferenceMetrics> =
@@ -368,6 +468,10 @@ impl TrainingObserver for Observer<'_> {
             self.bars.stop();
         }
         flow
+    }
+
+    fn waiting(&mut self) -> ControlFlow<()> {
+        self.bars.add(0, 0)
     }
 
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {

@@ -3,7 +3,7 @@
 use std::{any::Any, error::Error, path::Path};
 
 use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed};
-use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, TrainSettings, Weights};
+use lancer_burn::{BurnBackend, BurnDevice, BurnLearner, BurnSettings, Method, TrainSettings, Weights};
 
 use super::{BackendName, EngineOptions};
 
@@ -39,6 +39,26 @@ pub(super) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error 
         return Err(super::missing(&format!("burn-{}", settings.device.name())));
     }
     Ok(())
+}
+
+pub(super) fn learner_schema() -> Option<serde_json::Value> {
+    Some(lancer_burn::settings_schema())
+}
+
+pub(super) fn check_both_learners(
+    sft: &toml::Table,
+    preference: &toml::Table,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let [sft, preference]: [TrainSettings; 2] = [sft.clone().try_into()?, preference.clone().try_into()?];
+    let (Method::Lora(of_sft), Method::Lora(of_preference)) = (sft.method, preference.method) else {
+        return Ok(());
+    };
+    Ok(of_preference.check_goes_on_from(&of_sft)?)
+}
+
+pub(super) fn trains_adapters(settings: &toml::Table) -> bool {
+    let settings = settings.clone().try_into();
+    settings.is_ok_and(|settings: TrainSettings| matches!(settings.method, Method::Lora(_)))
 }
 
 /// A trained model as it stands in memory, where models are run on the device on which it was trained.

@@ -23,6 +23,21 @@ pub(super) fn check_learner(_: &toml::Table) -> Result<(), Box<dyn Error + Send 
     Err(missing("burn-cpu"))
 }
 
+pub(super) fn learner_schema() -> Option<serde_json::Value> {
+    None
+}
+
 pub(super) fn trained(_: &EngineOptions, _: Box<dyn Learner>) -> Option<Box<dyn Backend>> {
     None
+}
+
+pub(super) fn trains_adapters(_: &toml::Table) -> bool {
+    false
+}
+
+pub(super) fn check_both_learners(
+    _: &toml::Table,
+    _: &toml::Table,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    Err(missing("burn-cpu"))
 }

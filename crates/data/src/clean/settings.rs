@@ -1,11 +1,13 @@
 //! What cleaning drops.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{SettingError, rouge::Definition};
 
 /// The limits of [`clean`](crate::clean); the defaults are the paper's, except for [`ShortResponses`] and [`Scope`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CleanSettings {
     /// A new prompt has at least so many words; 0 to 1,000,000. Words are what white space separates, so these limits say little of
@@ -28,7 +30,7 @@ pub struct CleanSettings {
 }
 
 /// Which responses may be shorter than the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShortResponses {
     /// None: the paper's rule. It drops every right answer to "What is the capital of France?".
@@ -40,7 +42,7 @@ pub enum ShortResponses {
 }
 
 /// With what a candidate is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// With its seed and what else came from that: the reference's rule. Two seeds may then give one prompt.

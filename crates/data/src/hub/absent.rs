@@ -9,3 +9,6 @@ pub(super) fn fetch(_: &HubFile<'_>) -> Result<PathBuf, Box<dyn Error + Send + S
     Err("lancer-data was built without it; build it with `--features hub`, or download the file yourself"
         .into())
 }
+
+/// Nothing was fetched.
+pub(super) fn remember(_: &HubFile<'_>, _: &str) {}

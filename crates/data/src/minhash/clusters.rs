@@ -1,9 +1,11 @@
 //! Clusters of near-duplicates, by union-find.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 /// Which text of a cluster is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
     /// The first.

@@ -1,5 +1,7 @@
 //! The rules by their names.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{measure, patterns, repetition};
@@ -8,7 +10,7 @@ macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident = $name:literal),* $(,)?) => {
         /// A quality rule. Parts are from 0 to 1; a rule breaks where its measure is over the limit, where its text does not
         /// say "under". Gopher's limits are in brackets.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum QualityRule {
             $($(#[$doc])* #[serde(rename = $name)] $rule),*
         }

@@ -43,7 +43,7 @@ const RULES: &[Rule] = &[
         table: "sft",
         wrong: "its key or its texts are not its record's",
         query: "SELECT sft.iteration || ' ' || sft.key FROM sft JOIN record ON record.key = sft.record
-                WHERE (kind = 'response' AND (sft.key <> record.key OR sft.prompt <> record.prompt
+                WHERE (kind = 'response' AND judgement IS NULL AND (sft.key <> record.key OR sft.prompt <> record.prompt
                                               OR sft.response <> record.response))
                    OR (kind = 'review' AND sft.key <> record.key || '/review') ORDER BY sft.iteration, sft.key",
     },
@@ -51,15 +51,16 @@ const RULES: &[Rule] = &[
         table: "pair",
         wrong: "its key or its chosen side is not its record's",
         query: "SELECT pair.iteration || ' ' || pair.key FROM pair JOIN record ON record.key = pair.record
-                WHERE pair.prompt <> record.prompt OR pair.chosen <> record.response
-                   OR substr(pair.key, 1, length(record.key) + 1) <> record.key || '>'
+                WHERE pair.judgement IS NULL AND (pair.prompt <> record.prompt OR pair.chosen <> record.response
+                   OR substr(pair.key, 1, length(record.key) + 1) <> record.key || '>')
                 ORDER BY pair.iteration, pair.key",
     },
     Rule {
         table: "pair",
         wrong: "its key or its rejected side is not its record's",
         query: "SELECT pair.iteration || ' ' || pair.key FROM pair JOIN record ON record.key = pair.rejected_record
-                WHERE pair.rejected <> record.response OR pair.key <> pair.record || '>' || record.key
+                WHERE pair.judgement IS NULL
+                  AND (pair.rejected <> record.response OR pair.key <> pair.record || '>' || record.key)
                 ORDER BY pair.iteration, pair.key",
     },
 ];

@@ -77,6 +77,27 @@ const RULES: &[Rule] = &[
                 AND rejected_record NOT IN (SELECT key FROM record) ORDER BY iteration, key",
     },
     Rule {
+        table: "sft",
+        wrong: "the person's judgement that made it is missing",
+        query: "SELECT iteration || ' ' || key FROM sft WHERE judgement IS NOT NULL
+                AND judgement NOT IN (SELECT number FROM judgement) ORDER BY iteration, key",
+    },
+    Rule {
+        table: "pair",
+        wrong: "the person's judgement that made it is missing",
+        query: "SELECT iteration || ' ' || key FROM pair WHERE judgement IS NOT NULL
+                AND judgement NOT IN (SELECT number FROM judgement) ORDER BY iteration, key",
+    },
+    Rule {
+        table: "step_example",
+        wrong: "the example or the pair is missing",
+        query: "SELECT iteration || ' ' || phase || ' ' || step || ' ' || key FROM step_example
+                WHERE (phase = 'sft' AND key NOT IN (SELECT key FROM sft WHERE sft.iteration = step_example.iteration))
+                   OR (phase = 'preference'
+                       AND key NOT IN (SELECT key FROM pair WHERE pair.iteration = step_example.iteration))
+                ORDER BY iteration, phase, step, place",
+    },
+    Rule {
         table: "reference",
         wrong: "the pair is missing",
         query: "SELECT iteration || ' ' || pair FROM reference

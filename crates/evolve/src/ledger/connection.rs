@@ -151,7 +151,9 @@ impl State {
     fn begin(&mut self) -> Result<()> {
         self.fail_for_what_was_lost()?;
         if self.group == Group::None {
-            self.connection.execute_batch("BEGIN")?;
+            // At once, not with the first row: a person's judgement may be committed by another process in between, after which
+            // a transaction that has read could not write any more.
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
             self.group = Group::Since(Instant::now());
         }
         Ok(())

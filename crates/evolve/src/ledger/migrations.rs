@@ -27,6 +27,7 @@ pub(super) struct Migration {
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { to: 2, sql: include_str!("migrations/2.sql") },
     Migration { to: 3, sql: include_str!("migrations/3.sql") },
+    Migration { to: 4, sql: include_str!("migrations/4.sql") },
 ];
 
 /// The version of the tables, kept in `PRAGMA user_version`.
@@ -148,10 +149,11 @@ pub(crate) fn is_backup(name: &str) -> bool {
         .is_some_and(|version| version.parse::<i64>().is_ok())
 }
 
-/// The tables, indices, triggers and views of a ledger by name, as they were made, without comments and white space.
+/// The tables of a ledger by name, as they were made, without comments and white space. An index that is missing makes reading
+/// slower and loses nothing.
 pub(crate) fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
-    let mut statement =
-        connection.prepare("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%'")?;
+    let mut statement = connection
+        .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, plain(&row.get::<_, String>(1)?))))?;
     rows.collect()
 }

@@ -148,6 +148,23 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
+const SAMPLE: &str =
+    "SELECT key, iteration, writing, parent, number, text, unusable, tokens, finish FROM sample";
+
+fn sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
+    Ok(Sample {
+        key: row.get(0)?,
+        iteration: row.get(1)?,
+        writing: row.get(2)?,
+        parent: row.get(3)?,
+        number: row.get(4)?,
+        text: row.get(5)?,
+        unusable: row.get(6)?,
+        tokens: row.get(7)?,
+        finish: row.get(8)?,
+    })
+}
+
 impl Ledger {
     pub(crate) fn add_reject(&self, row: &RejectRow) -> Result<(), EvolveError> {
         self.write(
@@ -184,6 +201,17 @@ impl Ledger {
     /// The records that an iteration made; 0 gives the seeds.
     pub fn records(&self, iteration: u32) -> Result<Vec<Record>, EvolveError> {
         self.rows(&format!("{RECORD} WHERE record.iteration = ?1 ORDER BY record.key"), [iteration], record)
+    }
+
+    /// A record by its key.
+    pub fn record(&self, key: &str) -> Result<Option<Record>, EvolveError> {
+        let mut rows = self.rows(&format!("{RECORD} WHERE record.key = ?1"), [key], record)?;
+        Ok(rows.pop())
+    }
+
+    /// The records that were written from a record.
+    pub fn records_from(&self, source: &str) -> Result<Vec<Record>, EvolveError> {
+        self.rows(&format!("{RECORD} WHERE record.source = ?1 ORDER BY record.key"), [source], record)
     }
 
     /// The records of an iteration that cleaning kept.
@@ -237,24 +265,17 @@ impl Ledger {
 
     /// What an iteration has generated, by key.
     pub fn samples(&self, iteration: u32) -> Result<Vec<Sample>, EvolveError> {
-        self.rows(
-            "SELECT key, iteration, writing, parent, number, text, unusable, tokens, finish FROM sample
-             WHERE iteration = ?1 ORDER BY key",
-            [iteration],
-            |row| {
-                Ok(Sample {
-                    key: row.get(0)?,
-                    iteration: row.get(1)?,
-                    writing: row.get(2)?,
-                    parent: row.get(3)?,
-                    number: row.get(4)?,
-                    text: row.get(5)?,
-                    unusable: row.get(6)?,
-                    tokens: row.get(7)?,
-                    finish: row.get(8)?,
-                })
-            },
-        )
+        self.rows(&format!("{SAMPLE} WHERE iteration = ?1 ORDER BY key"), [iteration], sample)
+    }
+
+    /// A sample by its key.
+    pub fn sample(&self, key: &str) -> Result<Option<Sample>, EvolveError> {
+        Ok(self.rows(&format!("{SAMPLE} WHERE key = ?1"), [key], sample)?.pop())
+    }
+
+    /// The samples that were written from a record or from a prompt's sample.
+    pub fn samples_from(&self, parent: &str) -> Result<Vec<Sample>, EvolveError> {
+        self.rows(&format!("{SAMPLE} WHERE parent = ?1 ORDER BY key"), [parent], sample)
     }
 
     pub(crate) fn add_verdict(&self, row: &VerdictRow) -> Result<(), EvolveError> {
@@ -266,18 +287,23 @@ impl Ledger {
 
     /// What cleaning decided in an iteration.
     pub fn verdicts(&self, iteration: u32) -> Result<Vec<VerdictRow>, EvolveError> {
-        self.rows(
-            "SELECT record, iteration, rule, resembles, detail FROM verdict WHERE iteration = ?1 ORDER BY record",
-            [iteration],
-            |row| {
-                Ok(VerdictRow {
-                    record: row.get(0)?,
-                    iteration: row.get(1)?,
-                    rule: row.get(2)?,
-                    resembles: row.get(3)?,
-                    detail: row.get(4)?,
-                })
-            },
-        )
+        self.rows(&format!("{VERDICT} WHERE iteration = ?1 ORDER BY record"), [iteration], verdict)
     }
+
+    /// What cleaning decided about a record.
+    pub fn verdict(&self, record: &str) -> Result<Option<VerdictRow>, EvolveError> {
+        Ok(self.rows(&format!("{VERDICT} WHERE record = ?1"), [record], verdict)?.pop())
+    }
+}
+
+const VERDICT: &str = "SELECT record, iteration, rule, resembles, detail FROM verdict";
+
+fn verdict(row: &Row<'_>) -> rusqlite::Result<VerdictRow> {
+    Ok(VerdictRow {
+        record: row.get(0)?,
+        iteration: row.get(1)?,
+        rule: row.get(2)?,
+        resembles: row.get(3)?,
+        detail: row.get(4)?,
+    })
 }

@@ -1,6 +1,7 @@
 //! Reviews and the reviewer's calibration.
 
 use lancer_review::Calibrated;
+use rusqlite::Row;
 use serde::Serialize;
 
 use super::{Ledger, from_json, json};
@@ -43,18 +44,23 @@ impl Ledger {
 
     /// The reviews of an iteration, of seeds and of new records.
     pub fn reviews(&self, iteration: u32) -> Result<Vec<ReviewRow>, EvolveError> {
-        self.rows(
-            "SELECT iteration, record, score, reason, detail FROM review WHERE iteration = ?1 ORDER BY record",
-            [iteration],
-            |row| {
-                Ok(ReviewRow {
-                    iteration: row.get(0)?,
-                    record: row.get(1)?,
-                    score: row.get(2)?,
-                    reason: row.get(3)?,
-                    detail: row.get(4)?,
-                })
-            },
-        )
+        self.rows(&format!("{REVIEW} WHERE iteration = ?1 ORDER BY record"), [iteration], review)
     }
+
+    /// The reviews of a record, by iteration.
+    pub fn reviews_of(&self, record: &str) -> Result<Vec<ReviewRow>, EvolveError> {
+        self.rows(&format!("{REVIEW} WHERE record = ?1 ORDER BY iteration"), [record], review)
+    }
+}
+
+const REVIEW: &str = "SELECT iteration, record, score, reason, detail FROM review";
+
+fn review(row: &Row<'_>) -> rusqlite::Result<ReviewRow> {
+    Ok(ReviewRow {
+        iteration: row.get(0)?,
+        record: row.get(1)?,
+        score: row.get(2)?,
+        reason: row.get(3)?,
+        detail: row.get(4)?,
+    })
 }

@@ -1,9 +1,11 @@
 //! Training examples, reference log-probabilities, optimizer steps, and examples that were set aside.
 
 use lancer_prefer::{
-    EvaluationRecord, Mismatched, PreferenceMetrics, ReferenceLogProbs, SetAside, SetAsideReason, StepRecord,
+    EvaluationRecord, Mismatched, PreferenceMetrics, ReferenceLogProbs, SetAside, SetAsideReason,
+    StepExample, StepRecord,
     loss::{PairLogProb, ResponseLogProb},
 };
+use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_json, json};
@@ -44,6 +46,8 @@ pub struct SftRow {
     pub prompt: String,
     /// The response.
     pub response: String,
+    /// The person's judgement that made it what it is.
+    pub judgement: Option<u64>,
 }
 
 /// A preference pair.
@@ -67,6 +71,8 @@ pub struct PairRow {
     pub chosen: String,
     /// The other.
     pub rejected: String,
+    /// The person's judgement that made it what it is.
+    pub judgement: Option<u64>,
 }
 
 /// A phase of training.
@@ -108,15 +114,24 @@ pub struct HeldOutRow {
 impl Ledger {
     pub(crate) fn add_sft(&self, iteration: u32, row: &SftRow) -> Result<(), EvolveError> {
         self.write(
-            "INSERT OR REPLACE INTO sft VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            (iteration, &row.key, row.kind.as_str(), &row.record, row.score, &row.prompt, &row.response),
+            "INSERT OR REPLACE INTO sft VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            (
+                iteration,
+                &row.key,
+                row.kind.as_str(),
+                &row.record,
+                row.score,
+                &row.prompt,
+                &row.response,
+                row.judgement,
+            ),
         )
     }
 
     /// The examples for fine-tuning of an iteration.
     pub fn sft(&self, iteration: u32) -> Result<Vec<SftRow>, EvolveError> {
         self.rows(
-            "SELECT key, kind, record, score, prompt, response FROM sft WHERE iteration = ?1 ORDER BY key",
+            "SELECT key, kind, record, score, prompt, response, judgement FROM sft WHERE iteration = ?1 ORDER BY key",
             [iteration],
             |row| {
                 let kind = match row.get::<_, String>(1)?.as_str() {
@@ -130,6 +145,7 @@ impl Ledger {
                     score: row.get(3)?,
                     prompt: row.get(4)?,
                     response: row.get(5)?,
+                    judgement: row.get(6)?,
                 })
             },
         )
@@ -137,7 +153,7 @@ impl Ledger {
 
     pub(crate) fn add_pair(&self, iteration: u32, row: &PairRow) -> Result<(), EvolveError> {
         self.write(
-            "INSERT OR REPLACE INTO pair VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT OR REPLACE INTO pair VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             (
                 iteration,
                 &row.key,
@@ -149,30 +165,19 @@ impl Ledger {
                 &row.prompt,
                 &row.chosen,
                 &row.rejected,
+                row.judgement,
             ),
         )
     }
 
     /// The preference pairs of an iteration.
     pub fn pairs(&self, iteration: u32) -> Result<Vec<PairRow>, EvolveError> {
-        self.rows(
-            "SELECT key, record, rejected_record, rejected_kind, chosen_score, rejected_score, prompt, chosen,
-                 rejected FROM pair WHERE iteration = ?1 ORDER BY key",
-            [iteration],
-            |row| {
-                Ok(PairRow {
-                    key: row.get(0)?,
-                    record: row.get(1)?,
-                    rejected_record: row.get(2)?,
-                    rejected_kind: row.get(3)?,
-                    chosen_score: row.get(4)?,
-                    rejected_score: row.get(5)?,
-                    prompt: row.get(6)?,
-                    chosen: row.get(7)?,
-                    rejected: row.get(8)?,
-                })
-            },
-        )
+        self.rows(&format!("{PAIR} WHERE iteration = ?1 ORDER BY key"), [iteration], pair)
+    }
+
+    /// A preference pair of an iteration.
+    pub fn pair(&self, iteration: u32, key: &str) -> Result<Option<PairRow>, EvolveError> {
+        Ok(self.rows(&format!("{PAIR} WHERE iteration = ?1 AND key = ?2"), (iteration, key), pair)?.pop())
     }
 
     pub(crate) fn add_reference(
@@ -259,6 +264,26 @@ impl Ledger {
         )
     }
 
+    pub(crate) fn add_step_examples(
+        &self,
+        iteration: u32,
+        phase: Phase,
+        (step, examples): (u64, &[StepExample]),
+    ) -> Result<(), EvolveError> {
+        // A step that is made again after a kill may have set an example aside.
+        self.write(
+            "DELETE FROM step_example WHERE iteration = ?1 AND phase = ?2 AND step = ?3",
+            (iteration, phase.as_str(), step),
+        )?;
+        for (place, example) in examples.iter().enumerate() {
+            self.write(
+                "INSERT OR REPLACE INTO step_example VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                (iteration, phase.as_str(), step, place, &example.key, example.loss, example.margin),
+            )?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn add_held_out(
         &self,
         iteration: u32,
@@ -314,6 +339,24 @@ impl Ledger {
             },
         )
     }
+}
+
+const PAIR: &str = "SELECT key, record, rejected_record, rejected_kind, chosen_score, rejected_score, prompt,
+    chosen, rejected, judgement FROM pair";
+
+fn pair(row: &Row<'_>) -> rusqlite::Result<PairRow> {
+    Ok(PairRow {
+        key: row.get(0)?,
+        record: row.get(1)?,
+        rejected_record: row.get(2)?,
+        rejected_kind: row.get(3)?,
+        chosen_score: row.get(4)?,
+        rejected_score: row.get(5)?,
+        prompt: row.get(6)?,
+        chosen: row.get(7)?,
+        rejected: row.get(8)?,
+        judgement: row.get(9)?,
+    })
 }
 
 fn metrics(text: Option<String>, column: usize) -> rusqlite::Result<Option<PreferenceMetrics>> {

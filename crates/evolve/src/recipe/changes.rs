@@ -3,6 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
+use super::wording::in_words;
 use crate::error::EvolveError;
 
 /// Settings with single ones changed, each as `section.name=value`, the value in TOML (a bare word is text).
@@ -25,7 +26,7 @@ pub fn with_changes<T: Serialize + DeserializeOwned>(
     }
     table.try_into().map_err(|error: toml::de::Error| EvolveError::Recipe {
         path: all(),
-        reason: error.message().to_owned(),
+        reason: in_words(error.message()),
     })
 }
 

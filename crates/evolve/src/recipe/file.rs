@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Method, Recipe, with_changes};
+use super::{Method, Recipe, with_changes, wording::in_words};
 use crate::{error::EvolveError, identity::NAME};
 
 impl Recipe {
@@ -31,14 +31,14 @@ impl Recipe {
         // A section that is given in part keeps this recipe's defaults for the rest, not those of its type: fine-tuning and
         // preference training have one type and other learning rates.
         let method = given.get("recipe").cloned().map(Value::try_into::<Method>).transpose();
-        let method = method.map_err(|error| format!("recipe: {}", error.message()))?;
+        let method = method.map_err(|error| format!("recipe: {}", in_words(error.message())))?;
         let mut table = Self::default().table();
         merge(&mut table, method.unwrap_or_default().table());
         merge(&mut table, given);
         // What is wrong is looked for in the text itself first, where the error can show the line.
         table.try_into().map_err(|error: toml::de::Error| match toml::from_str::<Self>(&without_name(text)) {
-            Err(in_text) => in_text.to_string(),
-            Ok(_) => error.message().to_owned(),
+            Err(in_text) => in_words(&in_text.to_string()),
+            Ok(_) => in_words(error.message()),
         })
     }
 
@@ -79,7 +79,7 @@ impl Recipe {
         found
     }
 
-    fn table(&self) -> Table {
+    pub(super) fn table(&self) -> Table {
         Table::try_from(self).unwrap_or_default()
     }
 }

@@ -5,10 +5,13 @@ use lancer_prefer::{
     BatchSize, LongExamples, OptimizerSettings, Schedule, SettingError, TrainSettings, check_held_out,
     loss::{Dpo, PreferenceLoss},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engines::TrainerSettings;
+
 /// Fine-tuning.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SftSettings {
     /// In which iterations there is fine-tuning.
@@ -23,12 +26,19 @@ pub struct SftSettings {
     pub turns: TrainedTurns,
     /// Batches, epochs, optimizer and schedule.
     pub train: TrainSettings,
+    /// The program that trains, by the name that the caller has for it; the caller's own engine where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trainer: Option<String>,
+    /// How a program that trains elsewhere is found and started. Whoever brings the programs reads it.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub job: toml::Table,
     /// What the training engine takes: which weights are trained and how.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub learner: toml::Table,
 }
 
 /// In which iterations there is fine-tuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SftIterations {
     /// In every one.
@@ -45,13 +55,15 @@ impl Default for SftSettings {
             held_out: 0.1,
             turns: TrainedTurns::Last,
             train: train(1e-5),
+            trainer: None,
+            job: toml::Table::new(),
             learner: toml::Table::new(),
         }
     }
 }
 
 /// Preference optimisation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PreferenceSettings {
     /// Pairs of an iteration at most, drawn at random from all; all of them where it is absent. 0 leaves preference
@@ -64,7 +76,14 @@ pub struct PreferenceSettings {
     pub loss: PreferenceLoss,
     /// Batches, epochs, optimizer and schedule.
     pub train: TrainSettings,
+    /// The program that trains, by the name that the caller has for it; the caller's own engine where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trainer: Option<String>,
+    /// How a program that trains elsewhere is found and started. Whoever brings the programs reads it.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub job: toml::Table,
     /// What the training engine takes: which weights are trained and how.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub learner: toml::Table,
 }
 
@@ -75,6 +94,8 @@ impl Default for PreferenceSettings {
             held_out: 0.1,
             loss: PreferenceLoss::Dpo(Dpo::default()),
             train: train(5e-6),
+            trainer: None,
+            job: toml::Table::new(),
             learner: toml::Table::new(),
         }
     }
@@ -102,6 +123,18 @@ impl SftSettings {
         check_held_out(self.held_out)?;
         self.train.validate()
     }
+
+    /// What a program that trains elsewhere is asked for; `None` where the recipe names none.
+    pub fn trainer(&self) -> Option<TrainerSettings<'_>> {
+        let trainer = self.trainer.as_deref()?;
+        Some(TrainerSettings {
+            trainer,
+            job: &self.job,
+            learner: &self.learner,
+            train: &self.train,
+            loss: None,
+        })
+    }
 }
 
 impl PreferenceSettings {
@@ -113,5 +146,12 @@ impl PreferenceSettings {
         check_held_out(self.held_out)?;
         self.loss.validate()?;
         self.train.validate()
+    }
+
+    /// What a program that trains elsewhere is asked for; `None` where the recipe names none.
+    pub fn trainer(&self) -> Option<TrainerSettings<'_>> {
+        let trainer = self.trainer.as_deref()?;
+        let (job, learner, train) = (&self.job, &self.learner, &self.train);
+        Some(TrainerSettings { trainer, job, learner, train, loss: Some(&self.loss) })
     }
 }

@@ -17,8 +17,9 @@ function movingAverage(points, width) {
   });
 }
 
-// Lines over steps. `series`: [{ name, points: [[step, value]], kind: "steps" | "held-out", colour: "one" | "two" }].
-function lineChart(title, series, fixedRange) {
+// Lines over steps. `series`: [{ name, points: [[step, value]], kind: "steps" | "held-out", colour: "one" | "two" }]. A click calls
+// `onStep` with the nearest step.
+function lineChart(title, series, fixedRange, onStep) {
   const shown = series.filter((one) => one.points.length > 0);
   const host = el("div", { class: "plot" });
   const readout = el("p", { class: "readout muted" }, "\u00a0");
@@ -27,12 +28,12 @@ function lineChart(title, series, fixedRange) {
       el("span", { class: "legend" }, shown.length > 1 && shown.map((one) =>
         el("span", { class: `key ${one.kind} ${one.colour}` }, one.name)))),
     host, readout);
-  const draw = () => drawLines(host, readout, title, shown, fixedRange);
+  const draw = () => drawLines(host, readout, title, shown, fixedRange, onStep);
   new ResizeObserver(draw).observe(host);
   return figure;
 }
 
-function drawLines(host, readout, title, series, fixedRange) {
+function drawLines(host, readout, title, series, fixedRange, onStep) {
   const width = Math.max(240, host.clientWidth || 480);
   const height = 210;
   const all = series.flatMap((one) => one.points);
@@ -74,9 +75,17 @@ function drawLines(host, readout, title, series, fixedRange) {
       ];
     }),
     cursor);
-  drawing.addEventListener("pointermove", (event) => {
+  const steps = [...new Set(all.map(([step]) => step))];
+  const nearestTo = (event) => {
     const at = (event.clientX - drawing.getBoundingClientRect().left) * (width / drawing.clientWidth || 1);
-    const nearest = all.map(([step]) => step).reduce((best, step) => (Math.abs(x(step) - at) < Math.abs(x(best) - at) ? step : best));
+    return steps.reduce((best, step) => (Math.abs(x(step) - at) < Math.abs(x(best) - at) ? step : best));
+  };
+  if (onStep) {
+    drawing.classList.add("clickable");
+    drawing.addEventListener("click", (event) => onStep(nearestTo(event)));
+  }
+  drawing.addEventListener("pointermove", (event) => {
+    const nearest = nearestTo(event);
     cursor.setAttribute("x1", x(nearest));
     cursor.setAttribute("x2", x(nearest));
     cursor.setAttribute("visibility", "visible");
@@ -93,14 +102,17 @@ function drawLines(host, readout, title, series, fixedRange) {
   host.replaceChildren(drawing);
 }
 
-// How many scores lie in each of ten bins; dashed lines are thresholds.
-function scoreHistogram(title, statistics, thresholds) {
+// How many scores lie in each of ten bins; dashed lines are thresholds. A click on a bin calls `onBin` with its lower end.
+function scoreHistogram(title, statistics, thresholds, onBin) {
   const most = Math.max(...statistics.histogram, 1);
   const columns = statistics.histogram.map((records, bin) => {
     const bar = el("span", { class: "column" });
     bar.style.height = `${(100 * records) / most}%`;
-    return el("span", { class: "bin", title: `${count(records)} from ${bin} to ${bin + 1}` },
-      el("span", { class: "above" }, records ? count(records) : ""), bar);
+    const inside = [el("span", { class: "above" }, records ? count(records) : ""), bar];
+    const words = `${count(records)} from ${bin} to ${bin + 1}`;
+    return onBin && records
+      ? el("button", { type: "button", class: "bin", title: words, "aria-label": `${title}: ${words}`, onclick: () => onBin(bin) }, inside)
+      : el("span", { class: "bin", title: words }, inside);
   });
   const marks = thresholds.map((score) => placed("threshold", score / 10));
   const labels = Array.from({ length: 11 }, (_, score) => {
@@ -111,7 +123,7 @@ function scoreHistogram(title, statistics, thresholds) {
   const [q1, median, q3] = statistics.quartiles;
   return el("figure", { class: "chart" },
     el("figcaption", {}, el("strong", {}, title), el("span", { class: "legend" }, `${count(statistics.records)} scores`)),
-    el("div", { class: "histogram", role: "img", "aria-label": `${title}: ${statistics.histogram.join(", ")}` }, columns, marks),
+    el("div", { class: "histogram", role: onBin ? "group" : "img", "aria-label": `${title}: ${statistics.histogram.join(", ")}` }, columns, marks),
     el("div", { class: "axis" }, labels),
     el("p", { class: "readout muted" }, `mean ${fixed(statistics.mean, 2)} · quartiles ${fixed(q1, 2)}, ${fixed(median, 2)}, ${fixed(q3, 2)}`));
 }

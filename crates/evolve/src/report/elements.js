@@ -1,9 +1,6 @@
 "use strict";
 
-// What the page is made of: elements whose texts are texts, never markup, and numbers as people write them.
-
-const data = JSON.parse(document.getElementById("data").textContent);
-const summary = data.summary;
+// What the report and the page of `lancer serve` are made of: elements whose texts are texts, never markup, and numbers as people write them.
 
 function build(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
@@ -77,15 +74,11 @@ function withModels(sentence) {
 // A table whose cells are given by row. A column is its title, or its title and "number".
 function table(columns, rows) {
   const heads = columns.map((column) => [column].flat());
-  return el("div", { class: "scroll" },
+  return el("div", { class: "scroll", tabindex: "0" },
     el("table", {},
       el("thead", {}, el("tr", {}, heads.map(([title, kind]) => el("th", { scope: "col", class: kind }, title)))),
       el("tbody", {}, rows.map((cells) =>
         el("tr", {}, cells.map((cell, column) => el("td", { class: heads[column][1] }, cell)))))));
-}
-
-function body(section) {
-  return document.querySelector(`#${section} .body`);
 }
 
 function nothing(text) {

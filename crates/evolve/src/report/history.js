@@ -24,15 +24,8 @@ const resembledBy = groupBy(data.verdicts, (verdict) => verdict.resembles);
 const recordsFrom = groupBy(data.records, (record) => record.source);
 const samplesFrom = groupBy(data.samples, (sample) => sample.parent);
 
-const ORIGINS = { seed: "seed", new_prompt: "new prompt", response: "response", worse_response: "worse response" };
-
 function latestScore(key) {
   return reviewsOf.get(key)?.at(-1)?.score ?? null;
-}
-
-function firstWords(text, length) {
-  const line = text.trim().replace(/\s+/g, " ");
-  return line.length > length ? `${line.slice(0, length)}…` : line || "(empty)";
 }
 
 // What tells a record from its siblings: responses to one prompt differ in the response.
@@ -46,10 +39,6 @@ function linkTo(key) {
   if (!record && !sample?.unusable) return el("code", {}, key);
   const words = firstWords(record ? title(record) : sample.text, 60);
   return el("a", { href: `#record=${encodeURIComponent(key)}` }, el("code", {}, key), " ", el("span", { class: "muted" }, words));
-}
-
-function quote(title, text, note) {
-  return el("div", { class: "quote" }, el("h4", {}, title, note && el("small", {}, " ", note)), el("pre", {}, text));
 }
 
 // Everything about a record or an unusable sample, as elements.
@@ -88,10 +77,6 @@ function sampleHistory(sample) {
   ];
 }
 
-function part(title, children) {
-  return children.length > 0 && el("section", { class: "part" }, el("h4", {}, title), children);
-}
-
 function writing(sample) {
   return `iteration ${sample.iteration}, number ${sample.number}, ${count(sample.tokens)} tokens, ended by ${plain(sample.finish)}`;
 }
@@ -120,32 +105,6 @@ function review(review) {
   return el("div", { class: "review" },
     el("p", {}, `Iteration ${review.iteration}: `, review.score === null ? el("b", {}, `no score (${review.reason ?? "no reason given"})`) : el("b", {}, fixed(review.score, 2))),
     reviewDetail(review.detail));
-}
-
-function reviewDetail(text) {
-  let detail;
-  try {
-    detail = JSON.parse(text);
-  } catch {
-    return el("pre", {}, text);
-  }
-  const leftOut = detail?.left_out ?? [];
-  return [leftOut.map((sentence) => quote("not shown to the reviewer", sentence)), scoredBy(detail)];
-}
-
-function scoredBy(detail) {
-  if (detail?.likelihoods) {
-    return el("dl", { class: "pairs" }, Object.entries(detail.likelihoods).map(([name, value]) =>
-      el("div", {}, el("dt", {}, plain(name)), el("dd", {}, typeof value === "number" ? fixed(value, 3) : JSON.stringify(value)))));
-  }
-  if (Array.isArray(detail?.samples)) {
-    return detail.samples.map((sample) => quote(sample.score === null ? "not readable" : `score ${sample.score}`, sample.text));
-  }
-  if (Array.isArray(detail?.probabilities)) {
-    return el("dl", { class: "pairs" }, detail.probabilities.map((value, score) =>
-      el("div", {}, el("dt", {}, String(score)), el("dd", {}, fixed(value, 3)))));
-  }
-  return detail === "none" || detail?.none === null || detail === null ? null : el("pre", {}, JSON.stringify(detail, null, 2));
 }
 
 function cleaning(record) {

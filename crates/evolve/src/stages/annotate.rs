@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use lancer_generate::WorseStyle;
 use lancer_review::{Candidate, Kind, ModeSetting, PairAnnotation, RejectedKind, Score, Worse, annotate};
 
-use super::{Session, interrupted};
+use super::{Session, interrupted, judged::Judged};
 use crate::{
     error::EvolveError,
     ledger::{Origin, PairRow, SftKind, SftRow},
@@ -19,7 +19,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let records = ledger.pool(iteration)?.into_iter().chain(ledger.kept_records(iteration)?);
     let worse = worse(session.recipe.generate.worse_style);
     let is_reviewed = session.recipe.review.mode != ModeSetting::None;
-    let candidates: Vec<Candidate> = records
+    let mut candidates: Vec<Candidate> = records
         .filter_map(|record| {
             let score = scores.get(&record.key).and_then(|&score| Score::new(score).ok());
             // A review that gave no score says nothing of the pair.
@@ -40,14 +40,18 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
             })
         })
         .collect();
+    let judged = Judged::of(ledger)?;
+    judged.override_reviews(ledger, &mut candidates, is_reviewed, worse)?;
     session.progress.begin(iteration, Stage::Annotate, "records", 0, candidates.len());
     let annotations = annotate(&candidates, &session.recipe.annotate, session.seed(iteration, "annotate"));
+    let pairs = judged.pairs(ledger, annotations.preference.iter().map(pair_row).collect())?;
     ledger.together(|| {
         for example in annotations.sft {
             ledger.add_sft(
                 iteration,
                 &SftRow {
                     record: example.key.clone(),
+                    judgement: judged.of_record(&example.key).map(|judgement| judgement.number),
                     key: example.key,
                     kind: SftKind::Response,
                     score: example.score.map(Score::get),
@@ -66,30 +70,30 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
                     score: None,
                     prompt: example.prompt,
                     response: example.response,
+                    judgement: None,
                 },
             )?;
         }
-        for pair in annotations.preference {
-            ledger.add_pair(
-                iteration,
-                &PairRow {
-                    rejected_record: rejected_record(&pair),
-                    key: pair.key,
-                    record: pair.chosen_key,
-                    rejected_kind: pair.rejected_kind.to_string(),
-                    chosen_score: pair.chosen_score.map(Score::get),
-                    rejected_score: pair.rejected_score.map(Score::get),
-                    prompt: pair.prompt,
-                    chosen: pair.chosen,
-                    rejected: pair.rejected,
-                },
-            )?;
-        }
-        Ok(())
+        pairs.iter().try_for_each(|pair| ledger.add_pair(iteration, pair))
     })?;
     let flow = session.progress.advance(candidates.len(), 0);
     session.progress.end();
     interrupted(flow, iteration, Stage::Annotate)
+}
+
+fn pair_row(pair: &PairAnnotation) -> PairRow {
+    PairRow {
+        rejected_record: rejected_record(pair),
+        key: pair.key.clone(),
+        record: pair.chosen_key.clone(),
+        rejected_kind: pair.rejected_kind.to_string(),
+        chosen_score: pair.chosen_score.map(Score::get),
+        rejected_score: pair.rejected_score.map(Score::get),
+        prompt: pair.prompt.clone(),
+        chosen: pair.chosen.clone(),
+        rejected: pair.rejected.clone(),
+        judgement: None,
+    }
 }
 
 /// What the review crate calls the worse responses of a style.

@@ -2,19 +2,21 @@
 
 use std::collections::HashMap;
 
-use lancer_backend::{Conversation, TrainedTurns, WeightFormat};
-use lancer_prefer::{Candidate, CheckpointPolicy, Draw, SftExample, Split, draw, train_sft};
+use lancer_backend::{Conversation, Message, TrainedTurns, WeightFormat};
+use lancer_prefer::{Candidate, CheckpointPolicy, Draw, Examples, SftExample, Split, draw, train_sft};
 
 use super::{
     Session,
-    training::{Observer, Trained, export},
+    training::{Observer, Trained, elsewhere, export_elsewhere, export_trained, train_elsewhere},
 };
 use crate::{
     base::training_base,
+    engines::TrainingTask,
     error::EvolveError,
     ledger::{Phase, Record, SftKind, SftRow},
     models,
     recipe::SftIterations,
+    stage::Stage,
 };
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
@@ -47,17 +49,29 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     session.unload();
     let start = session.trainable(session.ledger.start(iteration)?);
     let seed = session.seed(iteration, "sft");
-    let mut learner = session.engines.learner(&start, &settings.learner, seed.derive("learner"))?;
     let examples = |places: &[usize]| {
         places.iter().map(|&place| example(&rows[place], &records, settings.turns)).collect::<Vec<_>>()
     };
     let (train, held_out) = (examples(&train), examples(&held_out));
+    let split = Split { train: &train, held_out: &held_out };
+    if let Some(of) = elsewhere(session, settings.trainer())? {
+        let folder = models::training(session.folder, iteration, Phase::Sft.as_str());
+        let (examples, seed) = (Examples::Sft(split), seed.derive("batches"));
+        let task = TrainingTask { settings: of, model: &start, examples, seed, folder: &folder };
+        if let Some(model) = train_elsewhere(session, (iteration, Phase::Sft), &task)? {
+            export_elsewhere(model.as_ref(), &fine_tuned, WeightFormat::F32, (iteration, Stage::Sft))?;
+            drop(model);
+            session.engines.tidy(&folder);
+        }
+        return Ok(());
+    }
+    let mut learner = session.engines.learner(&start, &settings.learner, seed.derive("learner"))?;
     let base = training_base(&start, &settings.learner)?;
     let checkpoints = models::checkpoints(session.folder, iteration, Phase::Sft.as_str());
     let mut observer = Observer::new(session.ledger, session.progress, &session.laps, iteration, Phase::Sft);
     let report = train_sft(
         learner.as_mut(),
-        Split { train: &train, held_out: &held_out },
+        split,
         &settings.train,
         CheckpointPolicy::Within { folder: &checkpoints, base: &base },
         seed.derive("batches"),
@@ -66,12 +80,21 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     if observer.outcome(report)? == Trained::Nothing {
         return Ok(());
     }
-    export(learner.as_ref(), &fine_tuned, WeightFormat::F32)
+    export_trained(learner.as_ref(), &fine_tuned)
 }
 
 /// The example of a row: the whole conversation of its record, or for a review the prompt and the review.
 fn example(row: &SftRow, records: &HashMap<String, Record>, turns: TrainedTurns) -> SftExample {
-    let record = records.get(&row.record).filter(|_| row.kind == SftKind::Response);
-    let chat = record.map_or_else(|| Conversation::of_pair(&row.prompt, &row.response), Record::chat);
+    let chat = chat_of(row, records);
     SftExample { turns, ..SftExample::new(&row.key, chat) }
+}
+
+/// The conversation that a row teaches.
+pub(crate) fn chat_of(row: &SftRow, records: &HashMap<String, Record>) -> Conversation {
+    match records.get(&row.record).filter(|_| row.kind == SftKind::Response) {
+        Some(record) if record.response == row.response => record.chat(),
+        // A person has written another response.
+        Some(record) => record.chat().without_response().with(Message::assistant(&row.response)),
+        None => Conversation::of_pair(&row.prompt, &row.response),
+    }
 }

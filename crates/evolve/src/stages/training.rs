@@ -4,11 +4,13 @@ use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
 use lancer_backend::{Learner, Usage, WeightFormat};
 use lancer_prefer::{
-    Checkpoint, EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, SetAside, StepRecord,
-    TrainingError, TrainingObserver, TrainingPlan, TrainingReport,
+    Checkpoint, EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, SetAside, StepExample,
+    StepRecord, TrainingError, TrainingObserver, TrainingPlan, TrainingReport,
 };
 
+use super::Session;
 use crate::{
+    engines::{TrainElsewhereError, TrainerSettings, TrainingPlace, TrainingTask, WritableModel},
     error::EvolveError,
     files,
     laps::Laps,
@@ -62,6 +64,11 @@ impl<'a> Observer<'a> {
         self,
         report: Result<TrainingReport, TrainingError>,
     ) -> Result<Trained, EvolveError> {
+        self.outcome_of(report.map_err(EvolveError::from))
+    }
+
+    /// [`outcome`](Self::outcome) of a training that may have failed otherwise.
+    fn outcome_of(self, report: Result<TrainingReport, EvolveError>) -> Result<Trained, EvolveError> {
         self.progress.end();
         let stage = self.stage();
         if let Some(error) = self.failed {
@@ -69,11 +76,11 @@ impl<'a> Observer<'a> {
         }
         self.ledger.flush()?;
         match report {
-            Err(error @ TrainingError::NoExamples { .. }) => {
+            Err(EvolveError::Training(error @ TrainingError::NoExamples { .. })) => {
                 self.progress.note(&format!("{stage} is skipped: {error}"));
                 Ok(Trained::Nothing)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
             Ok(TrainingReport { outcome: Outcome::Finished, .. }) => Ok(Trained::Finished),
             Ok(TrainingReport { outcome: Outcome::Interrupted { .. }, .. }) => {
                 Err(EvolveError::Interrupted { iteration: self.iteration, stage })
@@ -124,6 +131,15 @@ impl TrainingObserver for Observer<'_> {
         self.shown = done;
         // Whether to stop is asked after the step.
         let _ = self.progress.advance(0, more as usize);
+    }
+
+    fn waiting(&mut self) -> ControlFlow<()> {
+        self.progress.advance(0, 0)
+    }
+
+    fn seen(&mut self, step: u64, examples: &[StepExample]) -> ControlFlow<()> {
+        let written = self.ledger.add_step_examples(self.iteration, self.phase, (step, examples));
+        self.keep(written)
     }
 
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
@@ -209,8 +225,69 @@ impl ReferenceStore for References<'_> {
     }
 }
 
-/// Writes the trained model: as a GGUF file, or as a folder to train on from. Its rows are committed by then
-/// ([`Observer::outcome`]): who finds the model finds them.
+/// The task of a phase that another program trains; `None` where it is trained here.
+pub(super) fn elsewhere<'a>(
+    session: &Session<'_>,
+    settings: Option<TrainerSettings<'a>>,
+) -> Result<Option<TrainerSettings<'a>>, EvolveError> {
+    let Some(settings) = settings else { return Ok(None) };
+    let place = session.engines.training_place(settings.trainer).map_err(|error| EvolveError::Recipe {
+        path: Path::new("trainer").into(),
+        reason: error.to_string(),
+    })?;
+    Ok((place == TrainingPlace::Elsewhere).then_some(settings))
+}
+
+/// Has another program train, with its steps in the ledger; the model, unless there was nothing to train on.
+pub(super) fn train_elsewhere(
+    session: &mut Session<'_>,
+    (iteration, phase): (u32, Phase),
+    task: &TrainingTask<'_>,
+) -> Result<Option<Box<dyn WritableModel>>, EvolveError> {
+    let mut observer = Observer::new(session.ledger, session.progress, &session.laps, iteration, phase);
+    let stage = observer.stage();
+    let trained = session.engines.train(task, &mut observer);
+    let mut model = None;
+    let report = trained
+        .map(|trained| {
+            model = trained.model;
+            (trained.report, trained.versions)
+        })
+        .map_err(|error| match error {
+            TrainElsewhereError::Training(error) => EvolveError::from(error),
+            TrainElsewhereError::Program(source) => EvolveError::Elsewhere { iteration, stage, source },
+        });
+    let report = report.and_then(|(report, versions)| {
+        let name = format!("trainer of iteration {iteration}, {}", phase.as_str());
+        session.ledger.set_meta(&name, &versions)?;
+        Ok(report)
+    });
+    Ok(match observer.outcome_of(report)? {
+        Trained::Finished => model,
+        Trained::Nothing => None,
+    })
+}
+
+/// Writes a model that another program trained.
+pub(super) fn export_elsewhere(
+    model: &dyn WritableModel,
+    to: &Path,
+    format: WeightFormat,
+    (iteration, stage): (u32, Stage),
+) -> Result<(), EvolveError> {
+    files::whole(to, |to| {
+        model.export(to, format).map_err(|source| EvolveError::Elsewhere { iteration, stage, source })
+    })
+}
+
+/// Writes the trained model as a file in which it is run. Its rows are committed by then ([`Observer::outcome`]): who finds the
+/// model finds them.
 pub(super) fn export(learner: &dyn Learner, to: &Path, format: WeightFormat) -> Result<(), EvolveError> {
     files::whole(to, |to| Ok(learner.export(to, format)?))
+}
+
+/// As [`export`], as a folder to train on from: the adapter alone and a note of its base where adapters are trained, otherwise
+/// the model in 32-bit floats.
+pub(super) fn export_trained(learner: &dyn Learner, to: &Path) -> Result<(), EvolveError> {
+    files::whole(to, |to| Ok(learner.export_trained(to, WeightFormat::F32)?))
 }

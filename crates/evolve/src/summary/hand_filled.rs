@@ -172,6 +172,7 @@ impl HandFilled {
                 score: Some(8.0),
                 prompt: "prompt".into(),
                 response: "response".into(),
+                judgement: None,
             };
             self.ledger.add_sft(1, &row).unwrap();
         }
@@ -188,6 +189,7 @@ impl HandFilled {
                 prompt: "prompt".into(),
                 chosen: "chosen".into(),
                 rejected: "rejected".into(),
+                judgement: None,
             };
             self.ledger.add_pair(1, &row).unwrap();
         }

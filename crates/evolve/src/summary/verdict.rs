@@ -1,10 +1,11 @@
 //! Whether a model is better than `M_0`, taking all tasks together, and what to try next.
 
-use lancer_eval::{Estimate, Verdict};
+use lancer_eval::{BootstrapSettings, Estimate, Verdict};
 use lancer_review::Separation;
 use serde::Serialize;
 
 use super::TaskSummary;
+use crate::comparison::{self, PairedTask};
 
 /// A review that tells seeds from damaged seeds less well than this is hardly better than chance (0.5).
 pub(crate) const USEFUL_AUC: f64 = 0.7;
@@ -37,6 +38,18 @@ impl Outcome {
             (true, false) => Self::Worse,
             (false, _) => Self::NotToldApart,
         }
+    }
+
+    /// Of a model whose items are paired with those of `M_0`.
+    pub(crate) fn of_paired(
+        paired: &[PairedTask],
+        gain: Option<&Estimate>,
+        settings: &BootstrapSettings,
+    ) -> Self {
+        let tasks = comparison::judged(paired, settings);
+        let tasks: Vec<_> =
+            tasks.into_iter().map(|(task, comparison)| TaskSummary { task, comparison }).collect();
+        Self::of(gain, &tasks)
     }
 
     /// What to try next, in a sentence.

@@ -2,17 +2,14 @@
 //! (<https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), versions 2 and 3, little-endian.
 
 mod check;
-mod k_quants;
 mod metadata;
-mod quants;
 mod reader;
-mod types;
 mod writer;
 
 pub(crate) use check::{MAX_TOKEN_BYTES, MAX_TOKENS};
+pub use lancer_kernels::BlockFormat;
 pub use metadata::{Metadata, Value};
 pub use reader::{GgufFile, TensorInfo};
-pub use types::TensorType;
 pub use writer::{GgufFormat, GgufTensor, write};
 
 /// The first four bytes of every GGUF file.

@@ -7,8 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, Metadata, TensorType, Value, quants};
-use crate::{ModelError, Tensor};
+use super::{ALIGNMENT_KEY, BlockFormat, DEFAULT_ALIGNMENT, MAGIC, Metadata, Value};
+use crate::{ModelError, Tensor, mapped::Stored};
+use lancer_kernels::RowOrder;
 
 /// A file's lists have at most so many elements together: an element takes more memory than it takes bytes in the file.
 const MAX_ELEMENTS: u64 = 1 << 24;
@@ -28,7 +29,7 @@ pub struct TensorInfo {
     /// Rows first, as everywhere outside of GGUF, which stores the fastest dimension first.
     pub shape: Vec<usize>,
     /// How the weights are stored.
-    pub kind: TensorType,
+    pub kind: BlockFormat,
     /// First byte, from the beginning of the file.
     offset: u64,
     /// Number of bytes.
@@ -107,6 +108,13 @@ impl GgufFile {
         &self.tensors
     }
 
+    /// Where a tensor stands, the rows of its blocks in this order.
+    pub(crate) fn stored(&self, name: &str, order: RowOrder) -> Option<Stored<'_>> {
+        let info = self.tensors.get(name)?;
+        let (path, shape) = (self.path.as_path(), info.shape.as_slice());
+        Some(Stored { path, offset: info.offset, bytes: info.bytes, format: info.kind, shape, order })
+    }
+
     /// Reads one tensor, dequantised.
     pub fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
         let info = self
@@ -120,7 +128,7 @@ impl GgufFile {
         file.seek(SeekFrom::Start(info.offset))
             .and_then(|_| file.read_exact(&mut bytes))
             .map_err(|source| io("read", &self.path, source))?;
-        Ok(Tensor { shape: info.shape.clone(), data: quants::dequantize(info.kind, &bytes) })
+        Ok(Tensor { shape: info.shape.clone(), data: lancer_kernels::dequantise(info.kind, &bytes) })
     }
 }
 
@@ -257,8 +265,13 @@ impl Header<'_> {
         }
         shape.reverse();
         let number = self.u32()?;
-        let Some(kind) = TensorType::from_number(number) else {
-            return Err(wrong(self.path, format!("its storage type {number} cannot be read")));
+        let Some(kind) = BlockFormat::from_number(number) else {
+            let known = BlockFormat::ALL.map(|format| format!("{format:?}")).join(", ");
+            let reason = format!(
+                "its storage type {number} cannot be read or trained over; {known} can: take a file in one of them (llama.cpp's \
+                 llama-quantize writes them)"
+            );
+            return Err(wrong(self.path, reason));
         };
         let offset = self.u64()?;
         let weights = shape.iter().try_fold(1_u64, |product, &n| product.checked_mul(n));

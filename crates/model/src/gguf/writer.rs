@@ -9,7 +9,7 @@ use std::{
 use half::f16;
 use lancer_output::{Existing, Place};
 
-use super::{DEFAULT_ALIGNMENT, MAGIC, Metadata, TensorType, Value, quants};
+use super::{BlockFormat, DEFAULT_ALIGNMENT, MAGIC, Metadata, Value};
 use crate::{ModelError, Tensor};
 
 /// How weights are stored. Tensors of one dimension (norms, biases) are always written as `F32`, and so are those whose
@@ -65,18 +65,18 @@ pub fn write<E: From<ModelError>>(
     Ok(scratch.finish().map_err(ModelError::from)?)
 }
 
-fn storage(shape: &[usize], format: GgufFormat) -> TensorType {
+fn storage(shape: &[usize], format: GgufFormat) -> BlockFormat {
     match format {
-        GgufFormat::F16 if shape.len() > 1 => TensorType::F16,
-        GgufFormat::Q8_0 if shape.len() > 1 && shape[shape.len() - 1].is_multiple_of(32) => TensorType::Q8_0,
-        _ => TensorType::F32,
+        GgufFormat::F16 if shape.len() > 1 => BlockFormat::F16,
+        GgufFormat::Q8_0 if shape.len() > 1 && shape[shape.len() - 1].is_multiple_of(32) => BlockFormat::Q8_0,
+        _ => BlockFormat::F32,
     }
 }
 
-fn encode(kind: TensorType, weights: &[f32]) -> Vec<u8> {
+fn encode(kind: BlockFormat, weights: &[f32]) -> Vec<u8> {
     match kind {
-        TensorType::F16 => weights.iter().flat_map(|&weight| f16::from_f32(weight).to_le_bytes()).collect(),
-        TensorType::Q8_0 => quants::quantize_q8_0(weights),
+        BlockFormat::F16 => weights.iter().flat_map(|&weight| f16::from_f32(weight).to_le_bytes()).collect(),
+        BlockFormat::Q8_0 => lancer_kernels::quantise_q8_0(weights),
         _ => weights.iter().flat_map(|weight| weight.to_le_bytes()).collect(),
     }
 }

@@ -1,12 +1,14 @@
 //! Identity preference optimisation.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{PairLogProb, PairLoss};
 use crate::error::{SettingError, require};
 
 /// Settings of [`ipo`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ipo {
     /// Regularisation, τ in the paper; above 0, at most 100. The margin aimed at is 1 / (2 · beta).

@@ -1,12 +1,14 @@
 //! Kahneman-Tversky optimisation: each response is good or bad by itself, pairs are not needed.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ResponseLogProb, ResponseLoss, stable::sigmoid};
 use crate::error::{SettingError, require};
 
 /// Settings of [`kto`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kto {
     /// Strength of the tie to the reference; above 0, at most 100.

@@ -1,5 +1,7 @@
 //! Odds ratio preference optimisation: fine-tuning and preference in one loss, without a reference.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 use crate::error::{SettingError, require};
 
 /// Settings of [`orpo`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Orpo {
     /// Weight of the odds ratio against the negative log-likelihood, λ in the paper; above 0, at most 100.

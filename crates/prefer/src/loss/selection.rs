@@ -2,16 +2,20 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Desirability, Dpo, Ipo, Kto, Orpo, PairLogProb, PairLoss, SimPo, dpo, ipo, kto, nll, orpo, simpo,
+    Apo, BcoPair, Desirability, Dpo, ExoPair, Ipo, Kto, Orpo, PairLogProb, PairLoss, Robust, SigmoidNorm,
+    SimPo, SppoHard, apo_down, apo_zero, bco_pair, dpo, exo_pair, ipo, kto, nll, orpo, robust, sigmoid_norm,
+    simpo, sppo_hard,
 };
 use crate::error::SettingError;
 
 /// A preference loss with its settings. In a configuration, `kind` names it and its settings stand beside:
 /// `{ kind = "dpo", beta = 0.1 }`; what is left out has its default.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PreferenceLoss {
     /// See [`dpo`].
@@ -25,6 +29,20 @@ pub enum PreferenceLoss {
     Orpo(Orpo),
     /// See [`kto`].
     Kto(Kto),
+    /// See [`sigmoid_norm`](super::sigmoid_norm()).
+    SigmoidNorm(SigmoidNorm),
+    /// See [`robust`](super::robust()).
+    Robust(Robust),
+    /// See [`exo_pair`](super::exo_pair()).
+    ExoPair(ExoPair),
+    /// See [`sppo_hard`](super::sppo_hard()).
+    SppoHard(SppoHard),
+    /// See [`apo_zero`](super::apo_zero()).
+    ApoZero(Apo),
+    /// See [`apo_down`](super::apo_down()).
+    ApoDown(Apo),
+    /// See [`bco_pair`](super::bco_pair()).
+    BcoPair(BcoPair),
 }
 
 impl Default for PreferenceLoss {
@@ -35,7 +53,9 @@ impl Default for PreferenceLoss {
 
 /// A name that is not a loss's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no preference loss {name:?}; it is one of dpo, ipo, simpo, orpo, kto")]
+#[error(
+    "there is no preference loss {name:?}; it is one of dpo, ipo, simpo, orpo, kto, sigmoid_norm, robust, exo_pair, sppo_hard, apo_zero, apo_down, bco_pair"
+)]
 pub struct UnknownLoss {
     /// The name.
     pub name: String,
@@ -52,6 +72,13 @@ impl FromStr for PreferenceLoss {
             "simpo" => Ok(Self::SimPo(SimPo::default())),
             "orpo" => Ok(Self::Orpo(Orpo::default())),
             "kto" => Ok(Self::Kto(Kto::default())),
+            "sigmoid_norm" => Ok(Self::SigmoidNorm(SigmoidNorm::default())),
+            "robust" => Ok(Self::Robust(Robust::default())),
+            "exo_pair" => Ok(Self::ExoPair(ExoPair::default())),
+            "sppo_hard" => Ok(Self::SppoHard(SppoHard::default())),
+            "apo_zero" => Ok(Self::ApoZero(Apo::default())),
+            "apo_down" => Ok(Self::ApoDown(Apo::default())),
+            "bco_pair" => Ok(Self::BcoPair(BcoPair::default())),
             _ => Err(UnknownLoss { name: name.into() }),
         }
     }
@@ -77,6 +104,13 @@ impl PreferenceLoss {
             Self::SimPo(_) => "simpo",
             Self::Orpo(_) => "orpo",
             Self::Kto(_) => "kto",
+            Self::SigmoidNorm(_) => "sigmoid_norm",
+            Self::Robust(_) => "robust",
+            Self::ExoPair(_) => "exo_pair",
+            Self::SppoHard(_) => "sppo_hard",
+            Self::ApoZero(_) => "apo_zero",
+            Self::ApoDown(_) => "apo_down",
+            Self::BcoPair(_) => "bco_pair",
         }
     }
 
@@ -88,12 +122,18 @@ impl PreferenceLoss {
             Self::SimPo(settings) => settings.validate(),
             Self::Orpo(settings) => settings.validate(),
             Self::Kto(settings) => settings.validate(),
+            Self::SigmoidNorm(settings) => settings.validate(),
+            Self::Robust(settings) => settings.validate(),
+            Self::ExoPair(settings) => settings.validate(),
+            Self::SppoHard(settings) => settings.validate(),
+            Self::BcoPair(settings) => settings.validate(),
+            Self::ApoZero(settings) | Self::ApoDown(settings) => settings.validate(),
         }
     }
 
     /// Whether the loss compares the policy with a reference; SimPO and ORPO do not.
     pub fn uses_reference(&self) -> bool {
-        matches!(self, Self::Dpo(_) | Self::Ipo(_) | Self::Kto(_))
+        !matches!(self, Self::SimPo(_) | Self::Orpo(_))
     }
 
     /// One pair's share of the loss of a batch; the shares of all pairs add up to it. The loss of a batch is the mean
@@ -108,6 +148,13 @@ impl PreferenceLoss {
             Self::SimPo(settings) => simpo(settings, policy),
             Self::Orpo(settings) => orpo(settings, policy),
             Self::Kto(settings) => kto_pair(settings, policy, reference, totals.kl),
+            Self::SigmoidNorm(settings) => sigmoid_norm(settings, policy, reference),
+            Self::Robust(settings) => robust(settings, policy, reference),
+            Self::ExoPair(settings) => exo_pair(settings, policy, reference),
+            Self::SppoHard(settings) => sppo_hard(settings, policy, reference),
+            Self::ApoZero(settings) => apo_zero(settings, policy, reference),
+            Self::ApoDown(settings) => apo_down(settings, policy, reference),
+            Self::BcoPair(settings) => bco_pair(settings, policy, reference),
         };
         let pairs = totals.pairs as f64;
         loss.value /= pairs;
@@ -144,6 +191,12 @@ impl PreferenceLoss {
             Self::SimPo(settings) => settings.beta,
             Self::Orpo(settings) => settings.beta,
             Self::Kto(settings) => settings.beta,
+            Self::SigmoidNorm(settings) => settings.beta,
+            Self::Robust(settings) => settings.beta,
+            Self::ExoPair(settings) => settings.beta,
+            Self::SppoHard(settings) => settings.beta,
+            Self::BcoPair(settings) => settings.beta,
+            Self::ApoZero(settings) | Self::ApoDown(settings) => settings.beta,
         }
     }
 
@@ -152,7 +205,7 @@ impl PreferenceLoss {
             Self::Dpo(settings) => settings.nll_weight,
             Self::SimPo(settings) => settings.nll_weight,
             Self::Orpo(_) => 1.0,
-            Self::Ipo(_) | Self::Kto(_) => 0.0,
+            _ => 0.0,
         }
     }
 }
@@ -176,7 +229,20 @@ mod tests {
     fn a_configuration_names_the_loss() {
         let loss: PreferenceLoss = serde_json::from_str(r#"{"kind": "dpo", "beta": 0.3}"#).unwrap();
         assert_eq!(loss, PreferenceLoss::Dpo(Dpo { beta: 0.3, ..Dpo::default() }));
-        for name in ["dpo", "ipo", "simpo", "orpo", "kto"] {
+        for name in [
+            "dpo",
+            "ipo",
+            "simpo",
+            "orpo",
+            "kto",
+            "sigmoid_norm",
+            "robust",
+            "exo_pair",
+            "sppo_hard",
+            "apo_zero",
+            "apo_down",
+            "bco_pair",
+        ] {
             let loss: PreferenceLoss = name.parse().unwrap();
             assert_eq!(loss.name(), name);
             let written = serde_json::to_string(&loss).unwrap();
@@ -200,6 +266,9 @@ mod tests {
             r#"{"kind": "simpo", "gamma": -1.0}"#,
             r#"{"kind": "orpo", "beta": 1e9}"#,
             r#"{"kind": "kto", "undesirable_weight": -0.1}"#,
+            r#"{"kind": "robust", "label_smoothing": 0.5}"#,
+            r#"{"kind": "exo_pair", "label_smoothing": 0.0}"#,
+            r#"{"kind": "sppo_hard", "beta": 0.0}"#,
             r#"{"kind": "kto", "desirable_weight": 0.0, "undesirable_weight": 0.0}"#,
         ] {
             let error = serde_json::from_str::<PreferenceLoss>(text).unwrap().validate().unwrap_err();

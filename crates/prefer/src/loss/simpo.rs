@@ -1,5 +1,7 @@
 //! Simple preference optimisation: no reference, log-probabilities per token.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 use crate::error::{SettingError, require};
 
 /// Settings of [`simpo`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimPo {
     /// Scale of the rewards; above 0, at most 100. The paper uses 2.0 to 2.5.

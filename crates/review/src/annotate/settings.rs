@@ -1,5 +1,7 @@
 //! The settings of annotation.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
 };
 
 /// Which responses may be the rejected side of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectedSide {
     /// Written badly on purpose.
@@ -22,7 +24,7 @@ pub enum RejectedSide {
 }
 
 /// Which pairs may be learnt from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SftFrom {
     /// Seeds, and what the model wrote to new prompts.
@@ -32,7 +34,7 @@ pub enum SftFrom {
 }
 
 /// How scored pairs become training examples. The thresholds are the paper's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnnotateSettings {
     /// Which pairs may be learnt from.

@@ -73,7 +73,7 @@ fn request(pending: &Pending<'_>, settings: &RubricSettings, seed: Seed) -> Gene
     let first = pending.samples.len();
     let last = first + settings.samples - pending.read;
     let seeds = (first..last).map(|n| seed.derive(&format!("{}/{n}", pending.item.item.key))).collect();
-    let sampling = Sampling::Nucleus { temperature: settings.temperature, top_p: settings.top_p };
+    let sampling = Sampling::nucleus(settings.temperature, settings.top_p);
     let request = GenerateRequest::new(written_prompt(pending.item.item))
         .sampling(sampling)
         .max_tokens(settings.max_tokens);

@@ -11,9 +11,9 @@ use crate::{
     dot::dot,
     exp::exp,
     fused::{Reach, Reaches, tensor},
-    multiply::{Matrix, MatrixMut, Write, multiply},
     numbers::{Floats, compact, slice},
 };
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 
 /// What the backward pass needs.
 #[derive(Debug, Clone)]

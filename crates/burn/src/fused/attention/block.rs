@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::AttentionShape;
-use crate::{fused::Reach, multiply::Matrix};
+use crate::fused::Reach;
+use lancer_kernels::Matrix;
 
 /// Queries of a block. The scores of as many over some thousand keys stay in a processor's own cache.
 const QUERIES: usize = 64;

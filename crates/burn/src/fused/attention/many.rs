@@ -1,7 +1,7 @@
 //! Attention of many queries: a block of them at a time, by products of matrices.
 
 use super::{AttentionShape, block::Block, softmax_of_row};
-use crate::multiply::{Matrix, MatrixMut, Write, multiply};
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 
 /// The output of one block, `[its rows, heads · head_dim]`, and the logarithms of its softmax's sums, `[its rows, heads]`.
 /// `queries` is `[rows, heads · head_dim]`, `keys` and `values` are `[tokens, kv_heads · head_dim]`, of all reaches.

@@ -11,11 +11,8 @@ use super::{
     block::{Part, head_of},
     few, softmax_of_row,
 };
-use crate::{
-    fused::Reach,
-    multiply::{Matrix, MatrixMut, Write, multiply},
-    pieces::pieces,
-};
+use crate::{fused::Reach, pieces::pieces};
+use lancer_kernels::{Matrix, MatrixMut, Write, multiply};
 
 /// Products of matrices are worth it for so many queries, at least,
 const QUERIES: usize = 4;
