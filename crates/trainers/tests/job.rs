@@ -12,7 +12,7 @@ use std::{
 };
 
 use fake::{Behaviour, environment, fixture};
-use lancer_backend::{Message, Seed};
+use lancer_backend::{Conversation, Seed};
 use lancer_model::{ConvertFormat, Model};
 use lancer_prefer::{
     BatchSize, Examples, Outcome, SftExample, Split, StepRecord, TrainSettings, TrainingObserver,
