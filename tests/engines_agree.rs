@@ -11,8 +11,8 @@ use std::{
 };
 
 use lancer_backend::{
-    Backend, Collect, Continuation, GenerateRequest, Learner, Message, Prompt, ScoreRequest,
-    ScoredContinuation, StepSettings, TokenId, WeightFormat,
+    Backend, Collect, Continuation, Conversation, GenerateRequest, Learner, Prompt, ScoreRequest,
+    ScoredContinuation, StepSettings, TokenId, TrainedTurns, WeightFormat,
     conformance::{self, TINY_MODELS},
 };
 use lancer_burn::{BurnBackend, BurnLearner, BurnSettings, LoraSettings, TrainSettings};
@@ -55,8 +55,10 @@ fn greedy(engine: &mut dyn Backend) -> Vec<String> {
 fn trained(name: &str, settings: &TrainSettings) -> BurnLearner {
     let mut learner = BurnLearner::load(&fixture(name), settings).unwrap();
     let batch = [
-        learner.encode(&[Message::user(PROMPTS[0])], "Blue is a colour.").unwrap(),
-        learner.encode(&[Message::user(PROMPTS[4])], "Air scatters blue light.").unwrap(),
+        learner.encode(&Conversation::of_pair(PROMPTS[0], "Blue is a colour."), TrainedTurns::Last).unwrap(),
+        learner
+            .encode(&Conversation::of_pair(PROMPTS[4], "Air scatters blue light."), TrainedTurns::Last)
+            .unwrap(),
     ];
     for _ in 0..4 {
         let log_probs = learner.forward(&batch).unwrap();

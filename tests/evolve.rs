@@ -324,3 +324,72 @@ fn the_same_command_goes_on_where_its_recipe_is_a_file() {
     assert!(again.status.success(), "{}", text(&again.stderr));
     assert_eq!(outcome(&first.stdout, &run), outcome(&again.stdout, &run));
 }
+
+const SYSTEM: &str = "You are a patient teacher. Answer in plain words.";
+
+#[test]
+fn conversations_under_a_system_prompt_go_through_the_whole_loop() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let pairs = fs::read_to_string(Path::new(FIXTURES).join("seeds.jsonl")).unwrap();
+    let pairs: Vec<Value> = pairs.lines().take(48).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seeds: Vec<String> = pairs
+        .chunks(2)
+        .enumerate()
+        .map(|(number, pair)| {
+            let turn = |role: &str, content: &Value| serde_json::json!({"role": role, "content": content});
+            serde_json::json!({
+                "id": number, "lang": "en",
+                "messages": [
+                    turn("system", &SYSTEM.into()),
+                    turn("user", &pair[0]["prompt"]),
+                    turn("assistant", &pair[0]["response"]),
+                    turn("user", &pair[1]["prompt"]),
+                    serde_json::json!({
+                        "role": "assistant", "content": pair[1]["response"], "reasoning_content": "A thought of mine.",
+                    }),
+                ],
+            })
+            .to_string()
+        })
+        .collect();
+    fs::write(folder.path().join("seeds.jsonl"), seeds.join("\n")).unwrap();
+    let mut arguments = arguments(&run);
+    arguments.extend(["--set", "sft.turns=all", "--set", "preference.held_out=0"].map(str::to_owned));
+    let output = lancer(&as_texts(&arguments));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    checked(&run);
+
+    let saved = folder.path().join("saved");
+    let output = lancer(&["check", &run.display().to_string(), "--save", &saved.display().to_string()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = |path: &Path| -> Vec<Value> {
+        let lines = fs::read_to_string(path).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let records = rows(&saved.join("record.jsonl"));
+    let (seeds, new): (Vec<&Value>, Vec<&Value>) = records.iter().partition(|row| row["origin"] == "seed");
+    assert_eq!(seeds.len(), 24);
+    assert!(!new.is_empty(), "nothing new was written");
+    for record in &records {
+        let chat: Value = serde_json::from_str(record["conversation"].as_str().unwrap()).unwrap();
+        let messages = chat["messages"].as_array().unwrap();
+        assert_eq!(messages[0]["content"], SYSTEM, "{record}");
+        assert!(!record["prompt"].as_str().unwrap().contains("patient teacher"), "{record}");
+        let turns = if record["origin"] == "new_prompt" { 3 } else { 5 };
+        assert_eq!(messages.len(), turns, "{record}");
+    }
+    assert_eq!(serde_json::from_str::<Value>(seeds[0]["fields"].as_str().unwrap()).unwrap()["lang"], "en");
+    // Reviewed is the answer, trained on is the conversation, and so it is exported.
+    let sft = rows(&run.join("exports/iteration-1/sft.jsonl"));
+    let whole: Vec<&Value> =
+        sft.iter().filter(|row| row["messages"].as_array().unwrap().len() == 5).collect();
+    assert!(!whole.is_empty());
+    for row in whole {
+        assert_eq!(row["messages"][0]["content"], SYSTEM);
+        assert_eq!(row["messages"][4]["reasoning_content"], "A thought of mine.");
+    }
+    let pairs = rows(&run.join("exports/iteration-1/preference.jsonl"));
+    assert!(!pairs.is_empty());
+    assert!(pairs.iter().all(|row| row["prompt"][0]["content"] == SYSTEM));
+}

@@ -172,7 +172,7 @@ impl Model {
         if prompt.len() < 2 {
             return vec![Value::Null; prompt.len()];
         }
-        let sequence = TrainingSequence { tokens: prompt.to_vec(), prompt_length: 1 };
+        let sequence = TrainingSequence::after_prompt(prompt.to_vec(), 1);
         let log_probs = self.learner.log_probs(&[sequence]).unwrap().remove(0);
         let requests: Vec<GenerateRequest> = (1..prompt.len())
             .map(|end| GenerateRequest::new(Prompt::Tokens(prompt[..end].to_vec())).max_tokens(1))

@@ -1,30 +1,61 @@
 //! The trait of an engine that trains a model.
 
-use std::{any::Any, path::Path};
+use std::{any::Any, ops::Range, path::Path};
 
+use lancer_core::Conversation;
 use schemars::JsonSchema;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{LearnerError, Message, TokenId};
+use crate::{LearnerError, TokenId};
 
-/// One sequence of a training batch: a prompt and the tokens that are trained on after it.
+/// One sequence of a training batch: tokens, and which of them are trained on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainingSequence {
-    /// Prompt and targets, without padding.
+    /// All tokens, without padding.
     pub tokens: Vec<TokenId>,
-    /// Number of prompt tokens, at least 1; `tokens[prompt_length..]` are the targets, at least one of them.
-    pub prompt_length: usize,
+    /// The places of the trained tokens: ranges that are not empty, ascending and apart from each other, the first of which
+    /// does not begin with the first token.
+    pub trained: Vec<Range<usize>>,
 }
 
 impl TrainingSequence {
-    /// The tokens whose log-probabilities the forward pass gives.
-    pub fn targets(&self) -> &[TokenId] {
-        &self.tokens[self.prompt_length..]
+    /// A prompt of so many tokens, and the tokens after it, all of which are trained on.
+    pub fn after_prompt(tokens: Vec<TokenId>, prompt_length: usize) -> Self {
+        let trained = prompt_length..tokens.len();
+        Self { trained: if trained.is_empty() { Vec::new() } else { vec![trained] }, tokens }
     }
 
-    /// Checks what a forward pass relies on: a prompt, a target, tokens within the vocabulary, a length within the
-    /// context. `index` is the sequence's place in its batch.
+    /// Number of tokens before the first that is trained on; of all where none is.
+    pub fn prompt_length(&self) -> usize {
+        self.trained.first().map_or(self.tokens.len(), |first| first.start)
+    }
+
+    /// The places of the tokens whose log-probabilities the forward pass gives, ascending.
+    pub fn target_places(&self) -> impl Iterator<Item = usize> + '_ {
+        self.trained.iter().cloned().flatten()
+    }
+
+    /// The tokens whose log-probabilities the forward pass gives.
+    pub fn targets(&self) -> impl Iterator<Item = TokenId> + '_ {
+        self.trained.iter().flat_map(|range| &self.tokens[range.clone()]).copied()
+    }
+
+    /// Number of [`targets`](Self::targets).
+    pub fn target_count(&self) -> usize {
+        self.trained.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Cuts the sequence after `length` tokens, and after the last of these that is trained on.
+    pub fn truncate(&mut self, length: usize) {
+        self.trained.retain(|range| range.start < length);
+        if let Some(last) = self.trained.last_mut() {
+            last.end = last.end.min(length);
+        }
+        self.tokens.truncate(self.trained.last().map_or(length, |last| last.end));
+    }
+
+    /// Checks what a forward pass relies on: a target, none without a token before it, tokens within the vocabulary, a
+    /// length within the context. `index` is the sequence's place in its batch.
     pub fn validate(
         &self,
         index: usize,
@@ -32,11 +63,23 @@ impl TrainingSequence {
         context_length: usize,
     ) -> Result<(), LearnerError> {
         let invalid = |reason| Err(LearnerError::InvalidSequence { sequence: index, reason });
-        if self.prompt_length == 0 {
-            return invalid("it has no prompt; the first token cannot be predicted from nothing".into());
+        let mut end = 0;
+        for range in &self.trained {
+            if range.start == 0 {
+                return invalid("it has no prompt; the first token cannot be predicted from nothing".into());
+            }
+            if range.is_empty() || range.start < end || range.end > self.tokens.len() {
+                return invalid(format!(
+                    "the trained places {} to {} are none, or not after the ones before, or not within its {} tokens",
+                    range.start,
+                    range.end,
+                    self.tokens.len()
+                ));
+            }
+            end = range.end;
         }
-        if self.prompt_length >= self.tokens.len() {
-            return invalid("it has no target after the prompt".into());
+        if end == 0 {
+            return invalid("it has no target".into());
         }
         if self.tokens.len() > context_length {
             return invalid(format!(
@@ -51,6 +94,17 @@ impl TrainingSequence {
     }
 }
 
+/// Which of a conversation's turns are trained on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainedTurns {
+    /// The last turn of the model, the response.
+    #[default]
+    Last,
+    /// All turns of the model.
+    All,
+}
+
 /// Checks that `weights` has the shape of the targets of `batch`, for implementations of [`Learner::backward`].
 pub fn check_weights(batch: &[TrainingSequence], weights: &[Vec<f32>]) -> Result<(), LearnerError> {
     if batch.len() != weights.len() {
@@ -61,11 +115,11 @@ pub fn check_weights(batch: &[TrainingSequence], weights: &[Vec<f32>]) -> Result
         )));
     }
     for (index, (sequence, weights)) in batch.iter().zip(weights).enumerate() {
-        if sequence.targets().len() != weights.len() {
+        if sequence.target_count() != weights.len() {
             return Err(LearnerError::InvalidBackward(format!(
                 "{} weights for sequence {index}, which has {} targets",
                 weights.len(),
-                sequence.targets().len()
+                sequence.target_count()
             )));
         }
     }
@@ -136,10 +190,16 @@ pub trait Learner: Any {
     /// The longest sequence that can be trained on.
     fn context_length(&self) -> usize;
 
-    /// The training sequence of a chat: `prompt` rendered with the model's chat template and the model's turn opened,
-    /// then the response and the end-of-turn token as targets. The tokens are those that a
-    /// [`Backend`](crate::Backend) reads for the same chat and a closed continuation.
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError>;
+    /// The training sequence of a conversation whose last turn is the model's.
+    ///
+    /// With [`TrainedTurns::Last`] and a last turn that is text alone: the turns before, rendered with the model's chat
+    /// template and the model's turn opened, then the text and the end-of-turn token as targets. The tokens are those that a
+    /// [`Backend`](crate::Backend) reads for the same chat and a closed continuation. A turn with thoughts or calls of tools
+    /// is rendered by the template, and its targets are what the template writes for it, to the end of the turn.
+    ///
+    /// With [`TrainedTurns::All`] the targets are those of each of the model's turns: what the template marks as generated,
+    /// or where it marks nothing, what it writes for the turn.
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError>;
 
     /// Log-probabilities of the targets of each sequence, in natural logarithm, without dropout and without keeping
     /// anything for a backward pass.

@@ -55,12 +55,12 @@ pub use backend::{Backend, ModelInfo, Usage};
 pub use beginnings::{by_common_beginning, common_beginning};
 pub use constraint::{Allowed, ChoiceTrie, Constraint, TriePosition};
 pub use error::{BackendError, LearnerError};
-pub use generate::{
-    Collect, Completion, CompletionSink, Finish, GenerateRequest, RandomSampling, Sampling,
-};
+pub use generate::{Collect, Completion, CompletionSink, Finish, GenerateRequest, RandomSampling, Sampling};
 pub use grammar::{Grammar, GrammarPosition, Grammars};
-pub use lancer_core::{Message, Role};
-pub use learner::{Learner, StepReport, StepSettings, TrainingSequence, WeightFormat, check_weights};
+pub use lancer_core::{Conversation, Message, Role, answer_of, spaced};
+pub use learner::{
+    Learner, StepReport, StepSettings, TrainedTurns, TrainingSequence, WeightFormat, check_weights,
+};
 pub use penalties::Penalties;
 pub use prepared::{Held, PreparedRequest};
 pub use prompt::{Prompt, TokenId};
@@ -70,7 +70,7 @@ pub use score::{Continuation, Ending, ScoreRequest, ScoredContinuation};
 pub use seed::Seed;
 pub use special_tokens::break_special_tokens;
 pub use text_stream::{StreamState, TextStream};
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Opened, Tokenizer};
 
 /// The example of the crate's README.
 #[cfg(doctest)]

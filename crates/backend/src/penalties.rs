@@ -43,7 +43,10 @@ impl Penalties {
         }
         self.bias.iter().find_map(|(token, bias)| {
             if token.0 as usize >= vocabulary {
-                return Some(format!("a bias is for token {}, outside the vocabulary of {vocabulary}", token.0));
+                return Some(format!(
+                    "a bias is for token {}, outside the vocabulary of {vocabulary}",
+                    token.0
+                ));
             }
             (!(-100.0..=100.0).contains(bias))
                 .then(|| format!("the bias of token {} must be from -100 to 100", token.0))

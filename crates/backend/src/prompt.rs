@@ -1,6 +1,6 @@
 //! Prompts: text, chat messages or tokens.
 
-use lancer_core::Message;
+use lancer_core::{Conversation, Message};
 use serde::{Deserialize, Serialize};
 
 /// A token's number in its model's vocabulary.
@@ -11,10 +11,10 @@ pub struct TokenId(pub u32);
 /// What a model continues.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Prompt {
-    /// Chat turns. The engine renders them with the model's chat template, opens the model's turn after them, and
+    /// A chat, with the tools that are offered in it. The engine renders them with the model's chat template, opens the model's turn after them, and
     /// tokenises the result with special tokens recognised. Text inside the messages that looks like a special
     /// token is the caller's to escape, see [`break_special_tokens`](crate::break_special_tokens).
-    Chat(Vec<Message>),
+    Chat(Conversation),
     /// Plain text, tokenised as it is, after the beginning-of-text token where the model's tokenizer adds one.
     Text(String),
     /// Tokens, taken as they are.
@@ -24,7 +24,12 @@ pub enum Prompt {
 impl Prompt {
     /// A chat of one user turn.
     pub fn user(content: impl Into<String>) -> Self {
-        Self::Chat(vec![Message::user(content)])
+        Self::chat(vec![Message::user(content)])
+    }
+
+    /// A chat.
+    pub fn chat(chat: impl Into<Conversation>) -> Self {
+        Self::Chat(chat.into())
     }
 
     /// Plain text.
@@ -35,7 +40,7 @@ impl Prompt {
     /// Whether there is nothing to read.
     pub fn is_empty(&self) -> bool {
         match self {
-            Self::Chat(messages) => messages.is_empty(),
+            Self::Chat(chat) => chat.messages.is_empty(),
             Self::Text(text) => text.is_empty(),
             Self::Tokens(tokens) => tokens.is_empty(),
         }

@@ -80,9 +80,8 @@ impl Sampler {
 
     /// Chooses among the tokens of `allowed` only, which is not empty and within `logits`.
     pub fn choose_among(&mut self, logits: &[f32], allowed: &[TokenId]) -> Choice {
-        let kept = |logits: &[f32]| -> Vec<f32> {
-            allowed.iter().map(|token| logits[token.0 as usize]).collect()
-        };
+        let kept =
+            |logits: &[f32]| -> Vec<f32> { allowed.iter().map(|token| logits[token.0 as usize]).collect() };
         let kept = self.penalised.as_ref().map_or_else(|| kept(logits), |one| kept(&one.apply(logits)));
         let token = allowed[self.place(&kept, softmax::summary(&kept))];
         Choice { token, log_prob: logits[token.0 as usize] - softmax::log_sum_exp(logits) }

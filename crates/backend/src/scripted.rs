@@ -8,7 +8,7 @@ mod bigram;
 pub use answer::ScriptedBackend;
 pub use bigram::ScriptedLearner;
 
-use crate::{Grammars, Message, Prompt, TokenId, Tokenizer};
+use crate::{Conversation, Grammars, Message, Opened, Prompt, TokenId, Tokenizer};
 
 /// The token that ends a turn; the bytes come before it.
 pub const END_OF_TURN: TokenId = TokenId(256);
@@ -23,9 +23,15 @@ pub const CONTEXT_LENGTH: usize = 16_384;
 fn render(messages: &[Message]) -> String {
     let mut text = String::new();
     for message in messages {
-        text.extend([message.role.as_str(), ": ", &message.content, "\n"]);
+        text.extend([message.role.as_str(), ": ", &turn(message), "\n"]);
     }
     text + "assistant: "
+}
+
+/// What is said in a turn: its text, and the tools that it calls.
+fn turn(message: &Message) -> String {
+    let calls = message.tool_calls.iter().map(|call| format!(" [{} {}]", call.name, call.arguments));
+    message.content.clone() + &calls.collect::<String>()
 }
 
 fn bytes(text: &str) -> Vec<TokenId> {
@@ -39,7 +45,7 @@ fn text(tokens: &[TokenId]) -> String {
 
 fn read(prompt: &Prompt) -> Vec<TokenId> {
     match prompt {
-        Prompt::Chat(messages) => bytes(&render(messages)),
+        Prompt::Chat(chat) => bytes(&render(&chat.messages)),
         Prompt::Text(text) => bytes(text),
         Prompt::Tokens(tokens) => tokens.clone(),
     }
@@ -50,8 +56,12 @@ fn read(prompt: &Prompt) -> Vec<TokenId> {
 struct Bytes(Grammars);
 
 impl Tokenizer for Bytes {
-    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(bytes(&render(messages)))
+    fn chat(
+        &self,
+        chat: &Conversation,
+        _: Opened,
+    ) -> Result<Vec<TokenId>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(bytes(&render(&chat.messages)))
     }
 
     fn plain(&self, text: &str) -> Vec<TokenId> {

@@ -2,15 +2,26 @@
 
 use std::error::Error;
 
-use crate::{BackendError, Continuation, Ending, Grammars, Message, Prompt, TokenId};
+use crate::{BackendError, Continuation, Conversation, Ending, Grammars, Prompt, TokenId};
+
+/// What the model's turn is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Opened {
+    /// For the model to write its whole turn.
+    Turn,
+    /// For an answer that is there already: where the template opens a thought with the turn, the thought is closed again,
+    /// empty, so that the answer is not read as its inside.
+    Answer,
+}
 
 /// A model's tokenizer and chat template, as an engine has them. What is built on them is the same in every engine.
 pub trait Tokenizer {
-    /// The tokens of a chat, rendered with the model's template with the model's turn opened, special tokens recognised.
+    /// The tokens of a chat, rendered with the model's template with the model's turn opened for `what` it is to hold, special
+    /// tokens recognised.
     ///
     /// # Errors
     /// Where there is no template or it cannot render the messages.
-    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>>;
+    fn chat(&self, chat: &Conversation, what: Opened) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>>;
 
     /// The tokens of a text in which nothing is a special token.
     fn plain(&self, text: &str) -> Vec<TokenId>;
@@ -47,7 +58,7 @@ pub trait Tokenizer {
     /// [`BackendError::ChatTemplate`] where [`chat`](Self::chat) fails.
     fn prompt(&self, prompt: &Prompt) -> Result<Vec<TokenId>, BackendError> {
         match prompt {
-            Prompt::Chat(messages) => self.chat(messages).map_err(BackendError::ChatTemplate),
+            Prompt::Chat(chat) => self.chat(chat, Opened::Turn).map_err(BackendError::ChatTemplate),
             Prompt::Text(text) => Ok(self.document(text)),
             Prompt::Tokens(tokens) => Ok(tokens.clone()),
         }
@@ -67,7 +78,10 @@ pub trait Tokenizer {
                 let kept = text.trim_end();
                 (self.document(kept), &text[kept.len()..], Some(kept))
             }
-            Prompt::Chat(_) | Prompt::Tokens(_) => (self.prompt(before)?, "", None),
+            Prompt::Chat(chat) => {
+                (self.chat(chat, Opened::Answer).map_err(BackendError::ChatTemplate)?, "", None)
+            }
+            Prompt::Tokens(tokens) => (tokens.clone(), "", None),
         };
         let tokens_of = |continuation: &Continuation| {
             let own = format!("{moved}{}", continuation.text);

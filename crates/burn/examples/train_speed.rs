@@ -47,9 +47,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         TokenId((1000 + 37 * i + 101 * prompt) as u32 % 40_000)
     };
     let batch: Vec<TrainingSequence> = (0..sequences)
-        .map(|sequence| TrainingSequence {
-            tokens: (0..tokens).map(|i| token(sequence, i)).collect(),
-            prompt_length,
+        .map(|sequence| {
+            TrainingSequence::after_prompt((0..tokens).map(|i| token(sequence, i)).collect(), prompt_length)
         })
         .collect();
     let all = (sequences * tokens) as f64;

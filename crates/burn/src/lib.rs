@@ -18,12 +18,13 @@
 //! ```
 //! use std::path::Path;
 //!
-//! use lancer_backend::{Learner, Message, StepSettings};
+//! use lancer_backend::{Conversation, Learner, StepSettings, TrainedTurns};
 //! use lancer_burn::{BurnLearner, TrainSettings};
 //!
 //! # let model = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tiny-llama"));
 //! let mut learner = BurnLearner::load(model, &TrainSettings::default())?;
-//! let batch = [learner.encode(&[Message::user("Name a colour.")], "Blue.")?];
+//! let chat = Conversation::of_pair("Name a colour.", "Blue.");
+//! let batch = [learner.encode(&chat, TrainedTurns::Last)?];
 //! let log_probs = learner.forward(&batch)?;
 //! // The loss is the negative log-likelihood: its derivative by each log-probability is -1.
 //! let weights: Vec<Vec<f32>> = log_probs.iter().map(|sequence| vec![-1.0; sequence.len()]).collect();

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use lancer_backend::{Grammars, Message, TokenId, Tokenizer};
+use lancer_backend::{Conversation, Grammars, Opened, TokenId, Tokenizer};
 use lancer_model::{ChatInput, GenerationPrompt, Model, SpecialTokens};
 
 /// A model's own tokenizer and chat template.
@@ -13,8 +13,12 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Tokenizer for Reading<'_> {
-    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
-        let chat = ChatInput::new(messages, GenerationPrompt::Open);
+    fn chat(&self, chat: &Conversation, what: Opened) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
+        let generation = match what {
+            Opened::Turn => GenerationPrompt::Open,
+            Opened::Answer => GenerationPrompt::Answer,
+        };
+        let chat = ChatInput { tools: &chat.tools, ..ChatInput::new(&chat.messages, generation) };
         Ok(ids(self.model.tokenizer().encode_chat(self.model.chat_template(), &chat)?))
     }
 

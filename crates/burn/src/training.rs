@@ -6,6 +6,7 @@ mod adapter;
 #[cfg(test)]
 mod against_pytorch;
 mod checkpoint;
+mod encoding;
 mod export;
 mod gradients;
 mod kept;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use lancer_backend::{
-    BackendError, Grammars, Learner, LearnerError, Message, StepReport, StepSettings, Tokenizer,
+    BackendError, Conversation, Learner, LearnerError, StepReport, StepSettings, TrainedTurns,
     TrainingSequence, WeightFormat, check_weights,
 };
 use lancer_model::Model;
@@ -26,7 +27,6 @@ use crate::{
     BurnBackend, BurnSettings,
     device::DeviceInUse,
     numbers::matrix,
-    reading::Reading,
     settings::{Products, TrainSettings},
     transformer::{Dropping, Trained, Transformer},
 };
@@ -171,13 +171,8 @@ impl Learner for BurnLearner {
         self.transformer.config.context_length
     }
 
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        let reading = Reading { model: &self.model, grammars: &Grammars::default() };
-        let mut tokens = reading.chat(prompt).map_err(LearnerError::ChatTemplate)?;
-        let prompt_length = tokens.len();
-        tokens.extend(reading.plain(response));
-        tokens.push(reading.end_of_turn());
-        Ok(TrainingSequence { tokens, prompt_length })
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError> {
+        encoding::encode(&self.model, chat, turns)
     }
 
     fn log_probs(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {

@@ -13,8 +13,8 @@ use std::{
 };
 
 use lancer_backend::{
-    Backend, Continuation, Learner, LearnerError, Message, Prompt, ScoreRequest, StepSettings,
-    TrainingSequence, WeightFormat,
+    Backend, Continuation, Conversation, Learner, LearnerError, Message, Prompt, ScoreRequest, StepSettings,
+    TrainedTurns, TrainingSequence, WeightFormat,
 };
 use lancer_burn::{
     Activations, BurnBackend, BurnLearner, BurnSettings, LoraSettings, Products, Projection, Scaling,
@@ -103,8 +103,9 @@ fn learner_of(run: &Run, name: &str) -> BurnLearner {
 }
 
 fn encoded(learner: &BurnLearner, examples: &[(String, String)]) -> Vec<TrainingSequence> {
-    let encode =
-        |(prompt, response): &(String, String)| learner.encode(&[Message::user(prompt)], response).unwrap();
+    let encode = |(prompt, response): &(String, String)| {
+        learner.encode(&Conversation::of_pair(prompt, response), TrainedTurns::Last).unwrap()
+    };
     examples.iter().map(encode).collect()
 }
 
@@ -212,7 +213,9 @@ const TEXTS: [(&str, &str); 2] =
 fn batch(learner: &BurnLearner) -> Vec<TrainingSequence> {
     TEXTS
         .iter()
-        .map(|(prompt, response)| learner.encode(&[Message::user(*prompt)], response).unwrap())
+        .map(|(prompt, response)| {
+            learner.encode(&Conversation::of_pair(*prompt, *response), TrainedTurns::Last).unwrap()
+        })
         .collect()
 }
 
@@ -429,12 +432,7 @@ fn preference_training_starts_from_the_fine_tuned_adapter() {
     let (none, seed) = (CheckpointPolicy::None, lancer_backend::Seed(3));
     let examples: Vec<SftExample> = TEXTS
         .iter()
-        .map(|(prompt, response)| SftExample {
-            key: (*prompt).into(),
-            prompt: vec![Message::user(*prompt)],
-            response: (*response).into(),
-            weight: 1.0,
-        })
+        .map(|(prompt, response)| SftExample::new(*prompt, Conversation::of_pair(*prompt, *response)))
         .collect();
     let split = Split::train_only(&examples);
     train_sft(&mut learner, split, &plan(), none, seed, &mut ()).unwrap();
@@ -448,9 +446,9 @@ fn preference_training_starts_from_the_fine_tuned_adapter() {
         .iter()
         .map(|(prompt, response)| PreferenceExample {
             key: (*prompt).into(),
-            prompt: vec![Message::user(*prompt)],
-            chosen: (*response).into(),
-            rejected: "A horse is an animal.".into(),
+            prompt: vec![Message::user(*prompt)].into(),
+            chosen: Message::assistant(*response),
+            rejected: Message::assistant("A horse is an animal."),
         })
         .collect();
     let loss = PreferenceLoss::Dpo(Dpo::default());

@@ -9,8 +9,8 @@ use std::{
 };
 
 use lancer_backend::{
-    Backend, Continuation, Learner, LearnerError, Message, Prompt, ScoreRequest, ScoredContinuation, Seed,
-    StepSettings, TrainingSequence, WeightFormat,
+    Backend, Continuation, Conversation, Learner, LearnerError, Prompt, ScoreRequest, ScoredContinuation,
+    Seed, StepSettings, TrainedTurns, TrainingSequence, WeightFormat,
     conformance::{self, TINY_MODELS},
 };
 use lancer_burn::{
@@ -42,10 +42,14 @@ fn learner(name: &str, settings: &TrainSettings) -> BurnLearner {
     BurnLearner::load(&fixture(name), settings).unwrap()
 }
 
+fn encode(learner: &BurnLearner, prompt: &str, response: &str) -> TrainingSequence {
+    learner.encode(&Conversation::of_pair(prompt, response), TrainedTurns::Last).unwrap()
+}
+
 fn batch(learner: &BurnLearner) -> Vec<TrainingSequence> {
     [("Name a colour.", "Blue."), ("What is the capital of France?", "It is Rome."), ("Say hello.", "No.")]
         .into_iter()
-        .map(|(prompt, response)| learner.encode(&[Message::user(prompt)], response).unwrap())
+        .map(|(prompt, response)| encode(learner, prompt, response))
         .collect()
 }
 
@@ -109,7 +113,7 @@ fn a_shared_prompt_changes_nothing() {
         // An empty response is one token, which the prompt alone predicts.
         let batch: Vec<_> = ["Blue.", "A horse is an animal.", "", "Blue."]
             .into_iter()
-            .map(|response| learner.encode(&[Message::user("Name a colour.")], response).unwrap())
+            .map(|response| encode(&learner, "Name a colour.", response))
             .collect();
         let together = learner.log_probs(&batch).unwrap();
         let alone: Vec<Vec<f32>> =

@@ -56,10 +56,8 @@ fn settings(activations: Activations) -> TrainSettings {
 const TOKENS: usize = 400;
 
 fn batch() -> Vec<TrainingSequence> {
-    vec![TrainingSequence {
-        tokens: (0..TOKENS).map(|i| TokenId((37 * i % 500) as u32)).collect(),
-        prompt_length: TOKENS / 2,
-    }]
+    let tokens = (0..TOKENS).map(|i| TokenId((37 * i % 500) as u32)).collect();
+    vec![TrainingSequence::after_prompt(tokens, TOKENS / 2)]
 }
 
 fn step(learner: &mut BurnLearner) {

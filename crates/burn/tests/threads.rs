@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use lancer_backend::{Learner, Message, Seed, WeightFormat};
+use lancer_backend::{Conversation, Learner, Message, Seed, WeightFormat};
 use lancer_burn::{Activations, BurnLearner, LoraSettings, Method, Products, TrainSettings};
 use lancer_prefer::{
     BatchSize, CheckpointPolicy, PreferenceExample, SftExample, Split, loss::PreferenceLoss,
@@ -53,11 +53,9 @@ fn train(learner: &mut BurnLearner, kind: &str) {
     let policy = CheckpointPolicy::None;
     let steps = if kind == "sft" {
         let examples: Vec<SftExample> = (0..10)
-            .map(|number| SftExample {
-                key: number.to_string(),
-                prompt: prompt(number),
-                response: words(number + 50, 1 + number * 2),
-                weight: 1.0,
+            .map(|number| {
+                let response = Message::assistant(words(number + 50, 1 + number * 2));
+                SftExample::new(number.to_string(), Conversation::of_turns(prompt(number), response))
             })
             .collect();
         train_sft(learner, Split::train_only(&examples), &settings, policy, Seed(1), &mut ()).unwrap().steps
@@ -65,9 +63,9 @@ fn train(learner: &mut BurnLearner, kind: &str) {
         let pairs: Vec<PreferenceExample> = (0..10)
             .map(|number| PreferenceExample {
                 key: number.to_string(),
-                prompt: prompt(number),
-                chosen: words(number + 50, 1 + number * 2),
-                rejected: words(number + 70, 1 + number),
+                prompt: prompt(number).into(),
+                chosen: Message::assistant(words(number + 50, 1 + number * 2)),
+                rejected: Message::assistant(words(number + 70, 1 + number)),
             })
             .collect();
         let (split, loss) = (Split::train_only(&pairs), PreferenceLoss::default());

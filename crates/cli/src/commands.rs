@@ -20,9 +20,9 @@ pub(crate) mod man;
 pub(crate) mod query;
 pub(crate) mod report;
 pub(crate) mod review;
-pub(crate) mod settings;
-pub(crate) mod setup;
 pub(crate) mod runs;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
+pub(crate) mod settings;
+pub(crate) mod setup;
 pub(crate) mod train;

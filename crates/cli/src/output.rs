@@ -3,7 +3,10 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, Write},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::Serialize;
@@ -56,8 +59,30 @@ fn escaped(json: &str) -> String {
     escaped
 }
 
+/// Whether standard output is for rows: results are then printed on standard error.
+static FOR_ROWS: AtomicBool = AtomicBool::new(false);
+
+/// From now on results go to standard error, since a command writes rows to standard output.
+pub(crate) fn keep_for_rows() {
+    FOR_ROWS.store(true, Ordering::Relaxed);
+}
+
+/// Copies rows to standard output. Where its reader has gone, nobody wants them.
+pub(crate) fn print_rows(rows: &mut impl io::Read) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match io::copy(rows, &mut out).and_then(|_| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A line on standard output. Where its reader has gone, nobody wants it; any other failure is kept for [`printed`].
 pub(crate) fn print_result(line: fmt::Arguments<'_>) {
+    if FOR_ROWS.load(Ordering::Relaxed) {
+        return print_message(line);
+    }
     match writeln!(io::stdout().lock(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let _ = FAILED.set(error);

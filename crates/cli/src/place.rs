@@ -1,12 +1,13 @@
 //! Where commands write: what `--overwrite` allows, and the checks before the work.
 
-use std::path::Path;
+use std::{fs::File, ops::Deref, path::Path};
 
 use clap::Args;
 use lancer_evolve::Run;
 use lancer_output::{Existing, Place, check_apart};
+use tempfile::TempDir;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output};
 
 /// Whether an output may take the place of an older one.
 #[derive(Debug, Clone, Copy, Args)]
@@ -22,11 +23,47 @@ impl OverwriteOption {
     }
 }
 
-/// A place for rows, apart from what they are made of.
-pub(crate) fn of_rows(path: &Path, overwrite: OverwriteOption, inputs: &[&Path]) -> Result<Place, Failure> {
+/// A place for rows: a file, or standard output.
+pub(crate) struct RowsPlace {
+    place: Place,
+    /// Where the rows are until they are whole and go to standard output.
+    scratch: Option<TempDir>,
+}
+
+impl Deref for RowsPlace {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl RowsPlace {
+    /// Writes the rows to standard output, where they are to go there. They are whole or absent, as in a file.
+    pub(crate) fn deliver(&self) -> Result<(), Failure> {
+        if self.scratch.is_none() {
+            return Ok(());
+        }
+        let mut rows = File::open(self.place.path()).map_err(|error| Failure::Failed(error.into()))?;
+        output::print_rows(&mut rows)
+    }
+}
+
+/// A place for rows, apart from what they are made of. `-` is standard output, where results then do not go.
+pub(crate) fn of_rows(
+    path: &Path,
+    overwrite: OverwriteOption,
+    inputs: &[&Path],
+) -> Result<RowsPlace, Failure> {
+    if path == Path::new("-") {
+        output::keep_for_rows();
+        let scratch = tempfile::tempdir().map_err(|error| Failure::Failed(error.into()))?;
+        let place = Place::file(&scratch.path().join("stdout.jsonl"), Existing::Kept)?;
+        return Ok(RowsPlace { place, scratch: Some(scratch) });
+    }
     lancer_data::check_ending(path)?;
     check_inputs(path, inputs)?;
-    Ok(Place::file(path, overwrite.existing())?)
+    Ok(RowsPlace { place: Place::file(path, overwrite.existing())?, scratch: None })
 }
 
 /// A place for a model, a GGUF file or a folder, apart from what it is made of.

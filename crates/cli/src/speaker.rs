@@ -49,7 +49,7 @@ impl Speaker {
         seed: Seed,
         flow: &dyn Fn() -> ControlFlow<()>,
     ) -> Result<String, BackendError> {
-        let request = GenerateRequest::new(Prompt::Chat(chat.to_vec()))
+        let request = GenerateRequest::new(Prompt::chat(chat.to_vec()))
             .sampling(options.sampling())
             .max_tokens(options.max_tokens)
             .samples(seed, 1);

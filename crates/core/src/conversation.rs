@@ -1,5 +1,7 @@
 //! A record: a conversation, of which prompt and response are views.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,6 +24,11 @@ impl Conversation {
         Self { messages: vec![Message::user(prompt), Message::assistant(response)], tools: Vec::new() }
     }
 
+    /// A prompt of several turns, without tools, and the model's response to it.
+    pub fn of_turns(prompt: impl IntoIterator<Item = Message>, response: Message) -> Self {
+        Self { messages: prompt.into_iter().chain([response]).collect(), tools: Vec::new() }
+    }
+
     /// Every message before the last assistant turn; all of them where there is no such turn.
     pub fn prompt(&self) -> &[Message] {
         &self.messages[..self.place_of_response().unwrap_or(self.messages.len())]
@@ -37,8 +44,57 @@ impl Conversation {
         self.prompt().iter().rev().find(|message| message.role == Role::User)
     }
 
+    /// What the user wrote: the user's turns, an empty line between. The system prompt, which many
+    /// conversations share, and what others said are no part of it.
+    pub fn user_text(&self) -> Cow<'_, str> {
+        let mut turns = self.messages.iter().filter(|message| message.role == Role::User);
+        match (turns.next(), turns.next()) {
+            (None, _) => Cow::Borrowed(""),
+            (Some(only), None) => Cow::Borrowed(&only.content),
+            (Some(first), Some(second)) => {
+                let texts = [first, second].into_iter().chain(turns).map(|turn| turn.content.as_str());
+                Cow::Owned(texts.collect::<Vec<_>>().join("\n\n"))
+            }
+        }
+    }
+
+    /// The answer, without thoughts; empty where there is no response.
+    pub fn answer(&self) -> Cow<'_, str> {
+        self.response().map_or(Cow::Borrowed(""), Message::said)
+    }
+
+    /// The text of a system prompt that begins the conversation.
+    pub fn system(&self) -> Option<&str> {
+        self.messages.first().filter(|first| first.role == Role::System).map(|first| first.content.as_str())
+    }
+
+    /// Whether it is one user turn and the response to it, both text alone, without tools.
+    pub fn is_pair(&self) -> bool {
+        let is = |message: &Message, role| message.role == role && message.is_text_alone();
+        let [prompt, response] = self.messages.as_slice() else { return false };
+        is(prompt, Role::User) && is(response, Role::Assistant) && self.tools.is_empty()
+    }
+
+    /// The conversation up to its response, which it then lacks.
+    pub fn without_response(&self) -> Self {
+        Self { messages: self.prompt().to_vec(), tools: self.tools.clone() }
+    }
+
+    /// The conversation with one more turn.
+    #[must_use]
+    pub fn with(mut self, message: Message) -> Self {
+        self.messages.push(message);
+        self
+    }
+
     fn place_of_response(&self) -> Option<usize> {
         self.messages.iter().rposition(|message| message.role == Role::Assistant)
+    }
+}
+
+impl From<Vec<Message>> for Conversation {
+    fn from(messages: Vec<Message>) -> Self {
+        Self { messages, tools: Vec::new() }
     }
 }
 
@@ -67,6 +123,19 @@ mod tests {
                 prop_assert_eq!(prompt.len(), messages.len());
             }
         }
+    }
+
+    #[test]
+    fn what_the_user_wrote_is_without_the_system_prompt_and_without_answers() {
+        let pair = Conversation::of_pair("One?", "1");
+        assert!(pair.is_pair());
+        assert_eq!((pair.user_text(), pair.answer()), ("One?".into(), "1".into()));
+        let mut longer =
+            pair.clone().with(Message::user("Two?")).with(Message::assistant("2").with_reasoning("Hm."));
+        longer.messages.insert(0, Message::system("Be brief."));
+        assert_eq!((longer.user_text(), longer.answer()), ("One?\n\nTwo?".into(), "2".into()));
+        assert_eq!(longer.system(), Some("Be brief."));
+        assert!(!longer.is_pair());
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! One turn of a chat.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
+
+use crate::split_thought;
 
 /// Who speaks in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,6 +87,36 @@ impl Message {
     /// What a tool answers to the call with this id.
     pub fn tool(call: impl Into<String>, content: impl Into<String>) -> Self {
         Self { tool_call_id: Some(call.into()), ..Self::new(Role::Tool, content) }
+    }
+
+    /// Whether the turn is nothing but its text.
+    pub fn is_text_alone(&self) -> bool {
+        *self == Self::new(self.role, self.content.as_str())
+    }
+
+    /// What is said and called, without thoughts: the text, then a line of JSON for each call.
+    pub fn said(&self) -> Cow<'_, str> {
+        if self.tool_calls.is_empty() {
+            return Cow::Borrowed(&self.content);
+        }
+        let calls = self
+            .tool_calls
+            .iter()
+            .map(|call| json!({"name": call.name, "arguments": call.arguments}).to_string());
+        let text = (!self.content.is_empty()).then(|| self.content.clone());
+        Cow::Owned(text.into_iter().chain(calls).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The same turn with the thought in its text, if there is one, as its reasoning.
+    #[must_use]
+    pub fn with_thought_apart(mut self) -> Self {
+        if let Some((thought, answer)) = split_thought(&self.content) {
+            if !thought.is_empty() {
+                self.reasoning_content.get_or_insert_with(|| thought.to_owned());
+            }
+            self.content = answer.to_owned();
+        }
+        self
     }
 
     /// The same turn with the reasoning that came before its answer.

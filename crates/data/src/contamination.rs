@@ -3,8 +3,8 @@
 
 use std::{collections::HashMap, fmt};
 
+use lancer_core::spaced;
 use schemars::JsonSchema;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::Xxh3;
@@ -158,9 +158,10 @@ impl EvaluationTexts {
     }
 }
 
-/// Lower-case runs of letters and digits.
+/// Lower-case runs of letters and digits; in scripts without spaces their characters.
 fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
+    spaced(text)
+        .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect()

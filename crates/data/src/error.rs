@@ -36,7 +36,7 @@ pub enum DataError {
     },
     /// The file's name does not say what it holds.
     #[error(
-        "{path} does not end in .jsonl, .json, .csv (or one of these and .gz or .zst) or .parquet; rename it to say what it holds"
+        "{path} does not end in .jsonl, .json, .csv, .tsv (or one of these and .gz or .zst) or .parquet; rename it to say what it holds"
     )]
     UnknownEnding {
         /// The file.

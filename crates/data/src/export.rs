@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lancer_core::{Conversation, Message};
 use lancer_output::{Existing, Place};
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub use card::{Card, Count};
+use layout::Form;
 
 /// An example for supervised fine-tuning.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,10 +32,8 @@ pub struct SftRow {
     pub iteration: u32,
     /// Its review, 0 to 10, where it has one.
     pub score: Option<f64>,
-    /// What is asked.
-    pub prompt: String,
-    /// What is answered.
-    pub response: String,
+    /// The conversation, which ends with the response.
+    pub conversation: Conversation,
 }
 
 /// A pair for preference optimisation.
@@ -49,12 +49,12 @@ pub struct PreferenceRow {
     pub chosen_score: Option<f64>,
     /// The review of the rejected response, 0 to 10, where it has one.
     pub rejected_score: Option<f64>,
-    /// What is asked.
-    pub prompt: String,
-    /// The better answer.
-    pub chosen: String,
-    /// The worse answer.
-    pub rejected: String,
+    /// The turns before the response.
+    pub prompt: Conversation,
+    /// The better response.
+    pub chosen: Message,
+    /// The worse response.
+    pub rejected: Message,
 }
 
 /// What is written into a folder.
@@ -72,12 +72,15 @@ pub struct Export<'a> {
 ///
 /// | file | columns | read by |
 /// |---|---|---|
-/// | `sft.jsonl`, `sft.parquet` | `messages` | TRL, Axolotl, LLaMA-Factory |
-/// | `preference.jsonl`, `preference.parquet` | `prompt`, `chosen`, `rejected`, each a list of messages | TRL, Axolotl |
+/// | `sft.jsonl`, `sft.parquet` | `messages`, `tools` where there are some | TRL, Axolotl, LLaMA-Factory |
+/// | `preference.jsonl`, `preference.parquet` | `prompt`, `chosen`, `rejected`, each a list of messages, `tools` where there are some | TRL, Axolotl |
 /// | `plain/sft.jsonl`, `plain/sft.parquet` | `prompt`, `completion` | TRL |
 /// | `plain/preference.jsonl`, `plain/preference.parquet` | `prompt`, `chosen`, `rejected` as text | TRL, LLaMA-Factory |
 /// | `dataset_info.json` | | LLaMA-Factory: what is where |
 /// | `README.md` | | Hugging Face's `datasets`, people |
+///
+/// `tools` is JSON as text, and in Parquet so are the arguments of calls, since a column has one type. In `plain` are the rows of
+/// one user turn and one answer without tools, with `system` where there is a system prompt; the others do not fit there.
 ///
 /// Every row has `key`, `seed` and `iteration` too, and `score`, or `score_chosen` and `score_rejected`, null where there
 /// is none. Of an empty kind no file is written, and those of an earlier export are removed. Each file is complete or
@@ -87,10 +90,10 @@ pub fn write_export(folder: &Path, export: &Export<'_>) -> Result<Vec<PathBuf>, 
     fs::create_dir_all(&plain).map_err(|source| DataError::Write { path: plain, source })?;
     let mut written = Vec::new();
     let mut both = Files { folder, written: &mut written };
-    both.rows("sft", &layout::sft_messages(export.sft))?;
-    both.rows("plain/sft", &layout::sft_plain(export.sft))?;
-    both.rows("preference", &layout::preference_messages(export.preference))?;
-    both.rows("plain/preference", &layout::preference_plain(export.preference))?;
+    both.rows("sft", |form| layout::sft_messages(export.sft, form))?;
+    both.rows("plain/sft", |_| layout::sft_plain(export.sft))?;
+    both.rows("preference", |form| layout::preference_messages(export.preference, form))?;
+    both.rows("plain/preference", |_| layout::preference_plain(export.preference))?;
     both.text("dataset_info.json", &layout::llama_factory_info(export))?;
     both.text("README.md", &card::render(export))?;
     Ok(written)
@@ -103,8 +106,9 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    fn rows<T: Serialize>(&mut self, name: &str, rows: &[T]) -> Result<(), DataError> {
-        for ending in ["jsonl", "parquet"] {
+    fn rows<T: Serialize>(&mut self, name: &str, rows: impl Fn(Form) -> Vec<T>) -> Result<(), DataError> {
+        for (ending, form) in [("jsonl", Form::Lines), ("parquet", Form::Columns)] {
+            let rows = rows(form);
             let path = self.folder.join(format!("{name}.{ending}"));
             if rows.is_empty() {
                 match fs::remove_file(&path) {
@@ -114,7 +118,7 @@ impl Files<'_> {
                     _ => continue,
                 }
             }
-            write_rows(&path, rows)?;
+            write_rows(&path, &rows)?;
             self.written.push(path);
         }
         Ok(())

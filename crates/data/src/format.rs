@@ -10,7 +10,10 @@ use flate2::{Compression as Level, bufread::MultiGzDecoder, write::GzEncoder};
 
 use crate::{
     DataError,
-    read::limited::{Packed, Unpacked},
+    read::{
+        STDIN,
+        limited::{Packed, Unpacked},
+    },
 };
 
 /// The layouts of files that are read and written.
@@ -22,6 +25,8 @@ pub(crate) enum Format {
     Json,
     /// `.csv`: a line of names, then a record a line.
     Csv,
+    /// `.tsv`: the same with tabs.
+    Tsv,
     /// `.parquet`.
     Parquet,
 }
@@ -38,6 +43,9 @@ pub(crate) enum Compression {
 
 impl Format {
     pub(crate) fn of(path: &Path) -> Result<(Self, Compression), DataError> {
+        if path == Path::new(STDIN) {
+            return Ok((Self::Json, Compression::Plain));
+        }
         let unknown = || DataError::UnknownEnding { path: path.to_owned() };
         let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
         let name = name.ok_or_else(unknown)?;
@@ -50,6 +58,7 @@ impl Format {
             Some("jsonl") => Self::JsonLines,
             Some("json") => Self::Json,
             Some("csv") => Self::Csv,
+            Some("tsv") => Self::Tsv,
             // Packed within already.
             Some("parquet") if compression == Compression::Plain => Self::Parquet,
             _ => return Err(unknown()),

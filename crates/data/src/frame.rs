@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value};
 use crate::{
     DataError,
     frame::kind::Kind,
+    integer,
     record::{Reject, Rows},
 };
 
@@ -144,7 +145,7 @@ fn any_value<'a>(value: &'a Value, dtype: &DataType) -> Result<AnyValue<'a>, Dat
         (Value::Number(value), DataType::UInt64) => value.as_u64().map_or(AnyValue::Null, AnyValue::UInt64),
         (Value::Number(value), DataType::Int64) => value.as_i64().map_or(AnyValue::Null, AnyValue::Int64),
         (Value::Number(value), _) => value.as_f64().map_or(AnyValue::Null, AnyValue::Float64),
-        (Value::String(value), _) => AnyValue::String(value),
+        (Value::String(value), _) => AnyValue::String(integer::as_text(value)),
         (Value::Array(values), DataType::List(inner)) => {
             let values: Vec<_> =
                 values.iter().map(|value| any_value(value, inner)).collect::<Result<_, _>>()?;

@@ -1,8 +1,9 @@
 //! Instruction data: reading, writing, cleaning and laying it out for trainers.
 //!
-//! * [`read_pairs`] reads prompts with their responses ([`Pair`]) from JSONL, JSON or Parquet in the layouts that such
-//!   data comes in; what is none becomes a [`Reject`] and does not end the reading. [`read_preferences`] reads pairs of a
-//!   better and a worse response, [`read_rows`] any records, and [`write_rows`] writes them.
+//! * [`read_records`] reads conversations ([`Record`]) from JSONL, JSON, CSV or Parquet in the layouts that such data comes
+//!   in; what is none becomes a [`Reject`] and does not end the reading. A record is written in the layout in which it came,
+//!   with all other fields of its row. [`read_preferences`] reads pairs of a better and a worse response, [`read_rows`] any
+//!   rows, and [`write_rows`] writes them.
 //! * [`clean`] says of each generated [`Candidate`] whether it is kept, and if not, by which [`Rule`] and which record it
 //!   resembles: length, keywords, exact duplicates, near copies.
 //! * [`clean_frame`], [`quality_frame`], [`dedup_frame`] and [`personal_data_frame`] work on columns of a Polars frame; with
@@ -12,7 +13,7 @@
 //!   that are near copies of others by it.
 //!
 //! ```
-//! use lancer_data::{Candidate, CleanSettings, EvaluationTexts, Origin, Rule, clean, read_pairs};
+//! use lancer_data::{Candidate, CleanSettings, EvaluationTexts, Origin, Pair, Record, Rule, clean, read_records};
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("seeds.jsonl");
@@ -20,8 +21,9 @@
 //!     r#"{"id": "bread", "instruction": "Name three kinds of bread.", "input": "", "output": "Rye, pita, naan."}"#, "\n",
 //!     r#"{"id": "sky", "prompt": "Why is the sky blue?""#, "\n",
 //! ))?;
-//! let seeds = read_pairs(&path)?;
-//! assert_eq!(seeds.pairs[0].prompt, "Name three kinds of bread.");
+//! let seeds = read_records(&path)?;
+//! let pool: Vec<Pair> = seeds.records.iter().map(Record::pair).collect();
+//! assert_eq!(pool[0].prompt, "Name three kinds of bread.");
 //! assert_eq!(seeds.rejects[0].place, 2);
 //!
 //! let written = |key: &str, prompt: &str, response: &str| Candidate {
@@ -35,7 +37,7 @@
 //!     written("a", "Name three kinds of bread, please.", "Rye, bagel and naan."),
 //!     written("b", "Which flour is best for a baguette?", "A white flour such as the French T55."),
 //! ];
-//! let verdicts = clean(&candidates, &seeds.pairs, &EvaluationTexts::default(), &CleanSettings::default());
+//! let verdicts = clean(&candidates, &pool, &EvaluationTexts::default(), &CleanSettings::default());
 //! let drop = verdicts[0].as_ref().unwrap();
 //! assert_eq!((drop.rule, drop.resembles.as_deref()), (Rule::NearCopyOfSource, Some("bread")));
 //! assert_eq!(verdicts[1], None);
@@ -44,13 +46,14 @@
 
 mod clean;
 mod contamination;
-mod conversation;
 mod dedup;
 mod error;
 mod export;
 mod format;
 mod frame;
 mod hub;
+mod integer;
+mod labelled;
 #[cfg(feature = "lazy")]
 pub mod lazy;
 mod minhash;
@@ -83,10 +86,10 @@ pub use personal::{
 pub use polars;
 pub use quality::{BrokenRule, QualityRule, QualitySettings, TextPart, quality_frame};
 pub use read::{
-    MAX_LINE_BYTES, ParquetTrial, UnpackLimit, decode_parquet, each_pair, each_row, files_at, files_of,
-    read_pairs, read_preferences, read_rows, set_unpack_ratio, try_parquet_with,
+    MAX_LINE_BYTES, ParquetTrial, UnpackLimit, decode_parquet, each_record, each_row, files_at, files_of,
+    read_preferences, read_records, read_rows, set_unpack_ratio, try_parquet_with,
 };
-pub use record::{Message, Pair, Pairs, PreferencePair, PreferencePairs, Reject, Role, Row, Rows};
+pub use record::{Pair, PreferenceRecord, PreferenceRecords, Record, Records, Reject, Row, Rows};
 pub use write::{RowWriter, write_rows, write_rows_to};
 
 /// The example of the crate's README.

@@ -33,7 +33,8 @@ pub struct Nearness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// The largest of recall, precision and F1, as in LANCE: a short text that is all within a long one is a near copy.
+    /// The largest of recall, precision and F1, as in LANCE, but recall and precision between texts of comparable length only:
+    /// one that is at most twice as long as the other. A word that is within a long text makes no copy.
     #[default]
     Any,
     /// The part of the earlier text that is in the new one.
@@ -79,6 +80,13 @@ pub struct NearCopy {
     pub score: RougeL,
 }
 
+/// Whether the longer of two texts has at most twice as many words as the shorter. Both parts of a score count the same common
+/// words, once in each text.
+fn is_comparable(score: RougeL) -> bool {
+    let (less, more) = (score.recall.min(score.precision), score.recall.max(score.precision));
+    2.0 * less >= more
+}
+
 impl Default for Nearness {
     /// LANCE's.
     fn default() -> Self {
@@ -102,7 +110,9 @@ impl Nearness {
     pub fn holds(&self, score: RougeL) -> bool {
         let over = |part: f64| part > self.threshold;
         match self.measure {
-            Measure::Any => over(score.recall) || over(score.precision) || over(score.f1),
+            Measure::Any => {
+                over(score.f1) || is_comparable(score) && (over(score.recall) || over(score.precision))
+            }
             Measure::Recall => over(score.recall),
             Measure::Precision => over(score.precision),
             Measure::F1 => over(score.f1),

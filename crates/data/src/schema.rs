@@ -1,67 +1,183 @@
-//! A pair out of a row in any of the layouts that instruction data comes in.
+//! A record out of a row in any of the layouts that instruction data comes in, and back into a row.
 
+mod layout;
 mod preference;
+mod rated;
+mod system;
+mod tools;
+mod turns;
 
+use std::borrow::Cow;
+
+use lancer_core::{Conversation, Message, Role};
 use serde_json::{Map, Value};
 
-use crate::{conversation, record::Pair};
+pub(crate) use layout::Layout;
+pub(crate) use preference::{Labelled, labelled, preference};
 
-pub(crate) use preference::preference;
+use crate::record::{Record, SourceRow};
 
-/// The pair that a row holds, under its own key or `automatic_key`; or why it holds none.
+/// What of a row is not used, in words.
+pub(crate) type Unused = Vec<Cow<'static, str>>;
+
+/// The fields under which a row may name itself.
+const KEYS: [&str; 2] = ["key", "id"];
+
+/// The record that a row holds, under its own key or `automatic_key`; or why it holds none.
 ///
-/// Known layouts, the first that is complete counts: `prompt` with `response` or `completion`; `instruction` (and
-/// `input`) with `output` or `response`; `messages`; `conversations`; `data`, the alternate turns of `UltraChat`. Text
-/// under `system` stands before the prompt.
-pub(crate) fn pair(mut row: Map<String, Value>, automatic_key: &str) -> Result<Pair, String> {
-    row.retain(|_, value| !value.is_null());
-    let key = key(&row)?.unwrap_or_else(|| automatic_key.to_owned());
-    let has = |name: &str| row.contains_key(name);
-    let answer = |names: [&'static str; 2]| names.into_iter().find(|name| has(name));
-
-    let (prompt, response) = if let (true, Some(answer)) = (has("prompt"), answer(["response", "completion"]))
-    {
-        match (&row["prompt"], &row[answer]) {
-            (Value::Array(before), Value::Array(after)) => {
-                conversation::first_exchange(before.iter().chain(after))?
-            }
-            (prompt, response) => (text("prompt", prompt)?, text(answer, response)?),
-        }
-    } else if let (true, Some(answer)) = (has("instruction"), answer(["output", "response"])) {
-        (joined_instruction(&row)?, text(answer, &row[answer])?)
-    } else if let Some(name) = ["messages", "conversations"].into_iter().find(|name| has(name)) {
-        conversation::first_exchange(turns(name, &row[name])?)?
-    } else if has("data") {
-        conversation::first_alternate(turns("data", &row["data"])?)?
-    } else {
-        return Err(unknown(&row));
-    };
-    let system = row.get("system").map_or(Ok(String::new()), |system| text("system", system))?;
-    let prompt = if system.trim().is_empty() { prompt } else { format!("{system}\n\n{prompt}") };
-    check("prompt", &prompt)?;
-    check("response", &response)?;
-    Ok(Pair { key, prompt, response })
+/// The layout is the first that is complete, see [`Layout::of_row`]. Text under `system` is a system turn before the others.
+pub(crate) fn record(row: Map<String, Value>, automatic_key: &str) -> Result<Record, String> {
+    let fields = without_nulls(row);
+    let key = key(&fields)?.unwrap_or_else(|| automatic_key.to_owned());
+    let layout = Layout::of_row(&fields).ok_or_else(|| unknown(&fields))?;
+    let mut unused = Unused::new();
+    let mut messages = layout.read(&fields, &mut unused)?;
+    system::add(&fields, &mut messages)?;
+    let messages = usable(messages, &mut unused)?;
+    let conversation = Conversation { messages, tools: tools::of_row(&fields)? };
+    let mut row = SourceRow { layout, fields, is_changed: false, unused };
+    row.forget_what_can_be_written(&conversation);
+    Ok(Record { key, conversation, row })
 }
 
-/// Alpaca's instruction, and its input after an empty line.
-fn joined_instruction(row: &Map<String, Value>) -> Result<String, String> {
-    let field = |name: &str| row.get(name).map_or(Ok(String::new()), |value| text(name, value));
-    let (instruction, input) = (field("instruction")?, field("input")?);
-    Ok(if input.trim().is_empty() { instruction } else { format!("{instruction}\n\n{input}") })
+/// The fields of a record's row that are neither its key nor its conversation.
+pub(crate) fn other_fields(record: &Record) -> Map<String, Value> {
+    let row = &record.row;
+    let is_other = |name: &str| !KEYS.contains(&name) && !row.layout.is_field(name);
+    row.fields
+        .iter()
+        .filter(|(name, _)| is_other(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// A record as a row.
+pub(crate) fn row(record: &Record) -> Map<String, Value> {
+    let SourceRow { layout, fields, is_changed, .. } = &record.row;
+    let named = KEYS.into_iter().find_map(|name| fields.get(name));
+    let is_named = named.is_some_and(|name| {
+        crate::integer::digits(name).is_some_and(|digits| digits == record.key) || *name == record.key
+    });
+    let mut row = Map::new();
+    if !is_named && !record.key.is_empty() {
+        row.insert("key".into(), Value::from(record.key.as_str()));
+    }
+    let written = layout.write(&record.conversation, fields.contains_key(system::FIELD));
+    let other_layout = written.is_none();
+    let mut written =
+        written.unwrap_or_else(|| Layout::Turns(turns::Naming::MESSAGES).write_always(&record.conversation));
+    for (name, value) in fields {
+        if is_named && KEYS.contains(&name.as_str()) {
+            row.insert(name.clone(), value.clone());
+        } else if KEYS.contains(&name.as_str()) {
+            // Another file has the name too; the key says which one this is.
+            row.entry(name.clone()).or_insert_with(|| value.clone());
+        } else if !layout.is_field(name) {
+            row.insert(name.clone(), value.clone());
+        } else if *is_changed || value.is_null() {
+            if let Some(value) = written.shift_remove(name) {
+                row.insert(name.clone(), value);
+            }
+        } else if !other_layout || !*is_changed {
+            row.insert(name.clone(), value.clone());
+        }
+    }
+    if *is_changed {
+        row.extend(written);
+    }
+    row
+}
+
+impl SourceRow {
+    /// Makes those fields null that come out of the conversation as they are.
+    fn forget_what_can_be_written(&mut self, conversation: &Conversation) {
+        let Some(written) = self.layout.write(conversation, self.fields.contains_key(system::FIELD)) else {
+            return;
+        };
+        let is_whole =
+            self.fields.iter().filter(|(name, _)| self.layout.is_field(name)).count() == written.len();
+        if is_whole && written.iter().all(|(name, value)| self.fields.get(name) == Some(value)) {
+            for name in written.keys() {
+                self.fields.insert(name.clone(), Value::Null);
+            }
+        }
+    }
+}
+
+/// A row without what is null: in Parquet a field that is not there.
+fn without_nulls(mut row: Map<String, Value>) -> Map<String, Value> {
+    row.retain(|_, value| !value.is_null());
+    row
+}
+
+/// The turns from the first of the user to the last of the model, with the system turns; or why they are no conversation.
+fn usable(mut messages: Vec<Message>, unused: &mut Unused) -> Result<Vec<Message>, String> {
+    messages.retain(|turn| turn.role != Role::System || !turn.content.trim().is_empty());
+    let first_user = messages.iter().position(|turn| turn.role == Role::User).ok_or("no turn of a user")?;
+    if messages[..first_user].iter().any(|turn| turn.role != Role::System) {
+        // FastChat leaves them out too.
+        unused.push("turns before the first of a user".into());
+    }
+    let mut place = 0;
+    messages.retain(|turn| {
+        place += 1;
+        place > first_user || turn.role == Role::System
+    });
+    let last = messages.iter().rposition(|turn| turn.role == Role::Assistant);
+    let last = last.ok_or("nothing after the first user turn is an answer")?;
+    if last + 1 < messages.len() {
+        unused.push("turns after the last answer".into());
+        messages.truncate(last + 1);
+    }
+    for turn in &messages {
+        check_characters(turn)?;
+    }
+    let said = |turn: &Message| !turn.content.trim().is_empty() || !turn.tool_calls.is_empty();
+    let prompt = messages[..last].iter().rev().find(|turn| turn.role == Role::User);
+    if prompt.is_some_and(|turn| turn.content.trim().is_empty()) {
+        return Err("the prompt is empty".into());
+    }
+    if !said(&messages[last]) {
+        let is_thought = messages[last].reasoning_content.is_some();
+        return Err(if is_thought {
+            "the response is a thought without an answer"
+        } else {
+            "the response is empty"
+        }
+        .into());
+    }
+    Ok(messages)
+}
+
+/// Neither C strings, which tokenizers take, nor database tools keep what follows a NUL.
+fn check_characters(turn: &Message) -> Result<(), String> {
+    let thoughts = turn.reasoning_content.as_deref().unwrap_or_default();
+    if turn.content.contains('\0') || thoughts.contains('\0') {
+        let part = match turn.role {
+            Role::User => "prompt",
+            Role::Assistant => "response",
+            Role::System => "system prompt",
+            Role::Tool => "tool's result",
+        };
+        return Err(nul(part));
+    }
+    Ok(())
 }
 
 /// The text under `key` or `id`; a whole number is one too.
 fn key(row: &Map<String, Value>) -> Result<Option<String>, String> {
-    for name in ["key", "id"] {
+    for name in KEYS {
         match row.get(name) {
             None => {}
             Some(Value::String(text)) if text.trim().is_empty() => {}
             Some(Value::String(text)) if text.contains('\0') => return Err(nul(name)),
-            Some(Value::String(text)) => return Ok(Some(text.clone())),
-            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => {
-                return Ok(Some(number.to_string()));
-            }
-            Some(other) => return Err(format!("`{name}` is {}, not text or a whole number", kind(other))),
+            Some(value) => match crate::integer::digits(value) {
+                Some(digits) => return Ok(Some(digits)),
+                None => match value {
+                    Value::String(text) => return Ok(Some(text.clone())),
+                    other => return Err(format!("`{name}` is {}, not text or a whole number", kind(other))),
+                },
+            },
         }
     }
     Ok(None)
@@ -75,29 +191,14 @@ pub(crate) fn text(name: &str, value: &Value) -> Result<String, String> {
     }
 }
 
-fn turns<'a>(name: &str, value: &'a Value) -> Result<&'a Vec<Value>, String> {
-    value.as_array().ok_or_else(|| format!("`{name}` is {}, not a list of turns", kind(value)))
-}
-
-fn check(name: &str, text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err(format!("the {name} is empty"));
-    }
-    if text.contains('\0') {
-        return Err(nul(name));
-    }
-    Ok(())
-}
-
-/// Neither C strings, which tokenizers take, nor database tools keep what follows a NUL.
 fn nul(name: &str) -> String {
     format!("the {name} has a NUL character in it")
 }
 
 fn unknown(row: &Map<String, Value>) -> String {
     format!(
-        "found {}; a pair is `prompt` and `response` (or `completion`), `instruction` and `output`, `messages` or \
-         `conversations`",
+        "found {}; a record is `prompt` with `response` or `completion`, `instruction` with `output`, `question` with \
+         `answer`, `input` with `output`, `messages`, `conversations` or `data`",
         named(row)
     )
 }
@@ -124,80 +225,4 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(row: &str) -> Result<(String, String, String), String> {
-        let row = serde_json::from_str(row).unwrap();
-        pair(row, "file-1").map(|pair| (pair.key, pair.prompt, pair.response))
-    }
-
-    fn texts(key: &str, prompt: &str, response: &str) -> (String, String, String) {
-        (key.into(), prompt.into(), response.into())
-    }
-
-    #[test]
-    fn every_layout_is_recognised() {
-        for (row, expected) in [
-            (r#"{"prompt":"p","response":"r"}"#, texts("file-1", "p", "r")),
-            (r#"{"key":"a","prompt":"p","completion":"r"}"#, texts("a", "p", "r")),
-            (r#"{"id":7,"instruction":"p","input":"","output":"r"}"#, texts("7", "p", "r")),
-            (r#"{"instruction":"p","input":"i","output":"r"}"#, texts("file-1", "p\n\ni", "r")),
-            (r#"{"instruction":"p","input":null,"response":"r"}"#, texts("file-1", "p", "r")),
-            (
-                r#"{"id":"x","conversations":[{"from":"human","value":"p"},{"from":"gpt","value":"r"}]}"#,
-                texts("x", "p", "r"),
-            ),
-            (
-                r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"p"},{"role":"assistant","content":"r"},{"role":"user","content":"q"}]}"#,
-                texts("file-1", "s\n\np", "r"),
-            ),
-            // UltraChat 200k repeats the first turn beside the messages.
-            (
-                r#"{"prompt":"p","prompt_id":"1","messages":[{"role":"user","content":"p"},{"role":"assistant","content":"r"}]}"#,
-                texts("file-1", "p", "r"),
-            ),
-            (r#"{"system":"s","prompt":"p","response":"r"}"#, texts("file-1", "s\n\np", "r")),
-            (r#"{"id":"0","data":["p","r","q"]}"#, texts("0", "p", "r")),
-            // TRL's conversational prompt and completion.
-            (
-                r#"{"prompt":[{"role":"user","content":"p"}],"completion":[{"role":"assistant","content":"r"}]}"#,
-                texts("file-1", "p", "r"),
-            ),
-        ] {
-            assert_eq!(read(row), Ok(expected), "{row}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_pair_says_why() {
-        for (row, reason) in [
-            ("{}", "found no field"),
-            (r#"{"prompt":"p"}"#, "found `prompt`; a pair is"),
-            (r#"{"prompt":"p","response":null}"#, "found `prompt`; a pair is"),
-            (r#"{"prompt":{"text":"p"},"response":"r"}"#, "`prompt` is an object, not text"),
-            (r#"{"prompt":"p","response":["r"]}"#, "`response` is a list, not text"),
-            (r#"{"prompt":" ","response":"r"}"#, "the prompt is empty"),
-            (r#"{"prompt":"p","response":"a\u0000b"}"#, "the response has a NUL"),
-            (r#"{"id":1.5,"prompt":"p","response":"r"}"#, "`id` is a number, not text or a whole number"),
-            (r#"{"messages":"p"}"#, "`messages` is text, not a list of turns"),
-            (r#"{"messages":[]}"#, "no turn of a user"),
-            (r#"{"messages":[{"role":"user","content":"p"}]}"#, "nothing after the first user turn"),
-            (
-                r#"{"messages":[{"role":"user","content":"p"},{"role":"user","content":"q"}]}"#,
-                "turn 2, after the first user turn, is not an answer",
-            ),
-            (
-                r#"{"messages":[{"role":"user","content":[{"type":"text","text":"p"}]}]}"#,
-                "turn 1: `content` is a list, not text",
-            ),
-            (r#"{"messages":[{"role":"tool","content":"p"}]}"#, "turn 1: the role `tool` is not known"),
-            (r#"{"messages":[{"content":"p"}]}"#, "turn 1 has no `role`"),
-            (r#"{"messages":["p"]}"#, "turn 1 is text, not an object"),
-            (r#"{"data":["p"]}"#, "nothing after the first turn"),
-        ] {
-            let found = read(row).unwrap_err();
-            assert!(found.contains(reason), "{row}: {found}");
-        }
-    }
-}
+mod tests;

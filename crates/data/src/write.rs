@@ -8,7 +8,7 @@ use std::{
 
 use flate2::{Compression as Level, write::GzEncoder};
 use lancer_output::{Existing, Place, Scratch};
-use polars::prelude::{ParquetCompression, ParquetWriter};
+use polars::prelude::{KeyValueMetadata, ParquetCompression, ParquetWriter};
 use serde::Serialize;
 use serde_json::{Value, ser::to_string};
 
@@ -16,10 +16,11 @@ use crate::{
     DataError,
     format::{Compression, Format},
     frame::{self, Fields},
+    integer,
 };
 
 /// Writes rows, each of which must serialise as an object, by the file's ending: `.jsonl`, `.json` (an array, a row a
-/// line), `.csv` (both of these and `.jsonl` also packed, with `.gz` or `.zst` after the ending) or `.parquet` (see
+/// line), `.csv`, `.tsv` (all of these and `.jsonl` also packed, with `.gz` or `.zst` after the ending) or `.parquet` (see
 /// [`to_frame`](crate::to_frame) for its columns).
 ///
 /// A file that is there is replaced: whatever goes wrong leaves either the old file or the new one, whole. [`write_rows_to`]
@@ -48,9 +49,10 @@ pub fn write_rows_to<T: Serialize>(path: &Place, rows: &[T]) -> Result<(), DataE
                 })
             })
         }
-        Format::Csv => {
+        Format::Csv | Format::Tsv => {
             let fields = frame::fields(rows)?;
-            write_to(path, |file| compression.write(file, |file| write_csv(&fields, file)))
+            let delimiter = if format == Format::Tsv { b'\t' } else { b',' };
+            write_to(path, |file| compression.write(file, |file| write_csv(&fields, delimiter, file)))
         }
         Format::Parquet => {
             let mut frame = frame::to_frame(rows)?;
@@ -58,6 +60,8 @@ pub fn write_rows_to<T: Serialize>(path: &Place, rows: &[T]) -> Result<(), DataE
                 // Snappy: the one that every reader of Parquet has.
                 ParquetWriter::new(file)
                     .with_compression(ParquetCompression::Snappy)
+                    // Polars would note in the file that its texts are views, which `datasets` cannot sort or save.
+                    .with_key_value_metadata(Some(KeyValueMetadata::from_static(Vec::new())))
                     .finish(&mut frame)
                     .map_err(|error| io::Error::other(error.to_string()))
                     .map(|_| ())
@@ -97,7 +101,7 @@ impl RowWriter {
                 let lines = File::create(scratch.path()).and_then(|file| Lines::new(file, compression));
                 Sink::Lines(lines.map_err(written(place))?)
             }
-            Format::Json | Format::Csv | Format::Parquet => Sink::Rows(Vec::new()),
+            Format::Json | Format::Csv | Format::Tsv | Format::Parquet => Sink::Rows(Vec::new()),
         };
         Ok(Self { place: place.clone(), scratch, sink })
     }
@@ -168,14 +172,14 @@ impl Lines {
     }
 }
 
-fn write_csv(fields: &Fields, file: &mut dyn Write) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(file);
+fn write_csv(fields: &Fields, delimiter: u8, file: &mut dyn Write) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(file);
     writer.write_record(&fields.names)?;
     for row in &fields.rows {
         writer.write_record(fields.names.iter().map(|name| match row.get(name) {
             None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
+            Some(Value::String(text)) => integer::as_text(text).to_owned(),
+            Some(value) => integer::unquoted(value.to_string()),
         }))?;
     }
     writer.flush()
@@ -183,7 +187,7 @@ fn write_csv(fields: &Fields, file: &mut dyn Write) -> io::Result<()> {
 
 fn lines<T: Serialize>(rows: &[T]) -> Result<Vec<String>, DataError> {
     let line = |(row, value)| {
-        let line = to_string(value).map_err(|source| DataError::Row { row, source })?;
+        let line = integer::unquoted(to_string(value).map_err(|source| DataError::Row { row, source })?);
         if line.starts_with('{') {
             return Ok(line);
         }

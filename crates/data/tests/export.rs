@@ -4,8 +4,9 @@
 
 use std::{fs, path::Path};
 
+use lancer_core::{Conversation, Message, ToolCall};
 use lancer_data::{
-    Card, Count, DataError, Export, PreferenceRow, SftRow, read_pairs, read_rows, write_export,
+    Card, Count, DataError, Export, PreferenceRow, SftRow, read_records, read_rows, write_export,
 };
 use serde_json::{Value, json};
 
@@ -15,8 +16,10 @@ fn sft() -> Vec<SftRow> {
         seed: "bread".into(),
         iteration: 1,
         score,
-        prompt: format!("The prompt of {key}, \"quoted\"\nand broken."),
-        response: "A response.".into(),
+        conversation: Conversation::of_pair(
+            format!("The prompt of {key}, \"quoted\"\nand broken."),
+            "A response.",
+        ),
     };
     vec![row("a", Some(8.5)), row("b", None)]
 }
@@ -28,9 +31,9 @@ fn preference() -> Vec<PreferenceRow> {
         iteration: 2,
         chosen_score: Some(9.0),
         rejected_score: Some(4.25),
-        prompt: "p".into(),
-        chosen: "good".into(),
-        rejected: "bad".into(),
+        prompt: vec![Message::user("p")].into(),
+        chosen: Message::assistant("good"),
+        rejected: Message::assistant("bad"),
     }]
 }
 
@@ -90,8 +93,8 @@ fn an_export_has_the_layouts_of_the_trainers() {
         );
         // What is exported can be the seeds of another run.
         for name in ["sft", "plain/sft"] {
-            let pairs = read_pairs(&folder.join(format!("{name}.{ending}"))).unwrap();
-            assert_eq!((pairs.pairs.len(), pairs.pairs[1].key.as_str()), (2, "b"));
+            let read = read_records(&folder.join(format!("{name}.{ending}"))).unwrap();
+            assert_eq!((read.records.len(), read.records[1].key.as_str()), (2, "b"));
         }
     }
 
@@ -115,6 +118,49 @@ fn an_export_has_the_layouts_of_the_trainers() {
     ] {
         assert!(card.contains(part), "{part} is not in\n{card}");
     }
+}
+
+#[test]
+fn conversations_with_tools_are_exported_whole() {
+    let scratch = tempfile::tempdir().unwrap();
+    // LANCER_EXPORT_TOOLS keeps the folder, for fixtures/data/check_export.py.
+    let folder = std::env::var_os("LANCER_EXPORT_TOOLS")
+        .map_or_else(|| scratch.path().to_path_buf(), std::path::PathBuf::from);
+    let call = |city: &str| ToolCall {
+        id: Some("c1".into()),
+        name: "weather".into(),
+        arguments: json!({"city": city}),
+    };
+    let tools = vec![json!({"type": "function", "function": {"name": "weather"}})];
+    let prompt = vec![
+        Message::system("Be brief."),
+        Message::user("Rain?"),
+        Message::assistant("").with_call(call("Ulm")),
+        Message::tool("c1", "rain"),
+    ];
+    let prompt = Conversation { messages: prompt, tools };
+    let response = Message::assistant("Yes.").with_reasoning("It rains.");
+    let mut rows = sft();
+    rows[0].conversation = prompt.clone().with(response.clone());
+    let mut pairs = preference();
+    (pairs[0].prompt, pairs[0].chosen) = (prompt, response);
+    write_export(&folder, &Export { sft: &rows, preference: &pairs, card: card() }).unwrap();
+    let read = read_records(&folder.join("sft.jsonl")).unwrap();
+    assert_eq!(read.records[0].conversation(), &rows[0].conversation);
+    let read = read_records(&folder.join("sft.parquet")).unwrap();
+    assert_eq!(read.records[0].conversation(), &rows[0].conversation);
+    let read = lancer_data::read_preferences(&folder.join("preference.parquet")).unwrap();
+    assert_eq!((&read.records[0].prompt, &read.records[0].chosen), (&pairs[0].prompt, &pairs[0].chosen));
+    // What does not fit there is not in the plain files.
+    assert_eq!(rows_of(&folder, "plain/sft.jsonl"), 1);
+    assert!(!folder.join("plain/preference.jsonl").exists());
+    // No text is a view, which `datasets` cannot sort.
+    let bytes = fs::read(folder.join("sft.parquet")).unwrap();
+    assert!(!bytes.windows(12).any(|bytes| bytes == b"ARROW:schema"));
+}
+
+fn rows_of(folder: &Path, name: &str) -> usize {
+    rows(&folder.join(name)).len()
 }
 
 #[test]

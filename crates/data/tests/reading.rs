@@ -8,8 +8,8 @@ use std::{
 };
 
 use lancer_data::{
-    DataError, MAX_LINE_BYTES, Pair, Pairs, each_row, files_of, polars::prelude::ParquetWriter, read_pairs,
-    read_preferences, read_rows,
+    DataError, MAX_LINE_BYTES, Pair, Record, Reject, each_row, files_of, polars::prelude::ParquetWriter,
+    read_preferences, read_records, read_rows,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -25,6 +25,18 @@ fn expected(name: &str) -> Vec<Map<String, Value>> {
 
 fn pair(key: &str, prompt: &str, response: &str) -> Pair {
     Pair { key: key.into(), prompt: prompt.into(), response: response.into() }
+}
+
+/// What records are compared by, and the rejects.
+#[derive(Debug)]
+struct Pairs {
+    pairs: Vec<Pair>,
+    rejects: Vec<Reject>,
+}
+
+fn read_pairs(path: &Path) -> Result<Pairs, DataError> {
+    let read = read_records(path)?;
+    Ok(Pairs { pairs: read.records.iter().map(Record::pair).collect(), rejects: read.rejects })
 }
 
 /// Reads bytes as a file of that name.
@@ -54,9 +66,9 @@ fn pairs_are_read_from_parquet() {
     let read = read_pairs(&fixture("pairs.parquet")).unwrap();
     assert_eq!(read.pairs, [pair("3", "Red or blue?", "Red."), pair("pairs-4", "Now or later?", "Now.")]);
     assert_eq!(read.rejects.iter().map(|reject| reject.place).collect::<Vec<_>>(), [2, 3]);
-    assert!(read.rejects[0].reason.starts_with("found `id`, `prompt`; a pair is"), "{:?}", read.rejects[0]);
-    assert_eq!(read.rejects[1].reason, "an earlier pair has the key `3`");
-    assert_eq!(read.rejects[1].text, r#"{"id":3,"prompt":"Left or right?","response":"Left."}"#);
+    assert!(read.rejects[0].reason.starts_with("found `id`, `prompt`; a record is"), "{:?}", read.rejects[0]);
+    assert_eq!(read.rejects[1].reason, "an earlier record has the key `3`");
+    assert!(read.rejects[1].text.contains(r#""prompt":"Left or right?""#), "{:?}", read.rejects[1]);
 }
 
 #[test]
@@ -67,10 +79,10 @@ fn conversations_are_read_from_parquet_beside_columns_of_other_types() {
         read.pairs,
         [
             pair("conversations-1", "Name a river in Asia.", "The Mekong."),
-            pair("conversations-2", "You are brief.\n\nSay hello in French.", "Bonjour\u{a0}! \u{1f44b}"),
+            pair("conversations-2", "Say hello in French.", "Bonjour\u{a0}! \u{1f44b}"),
         ]
     );
-    assert_eq!(rejects(&read), [(3, "nothing after the first user turn")]);
+    assert_eq!(rejects(&read), [(3, "nothing after the first user turn is an answer")]);
     // All columns cannot be read, and the error names the first that cannot.
     let error = read_rows(&path).unwrap_err();
     assert!(matches!(&error, DataError::ColumnType { column, .. } if column == "made"), "{error}");
@@ -90,7 +102,7 @@ fn parquet_files_are_read_row_group_by_row_group() {
     let mut pairs = Vec::new();
     each_row(&path, &mut |row| {
         let row = row.unwrap();
-        pairs.push(Pair::of_row(&row.fields, "").unwrap());
+        pairs.push(Record::of_row(row.fields, "").unwrap().pair());
         places.push(row.automatic_key);
         Ok(())
     })
@@ -112,9 +124,13 @@ fn preference_pairs_are_read_from_lines_and_from_parquet() {
         lancer_data::write_rows(&path, &rows).unwrap();
         let read = read_preferences(&path).unwrap();
         let found: Vec<_> = read
-            .pairs
+            .records
             .iter()
-            .map(|pair| (pair.prompt[0].content.as_str(), pair.chosen.as_str(), pair.rejected.as_str()))
+            .map(|pair| {
+                let texts = [&pair.prompt.messages[0], &pair.chosen, &pair.rejected];
+                let [prompt, chosen, rejected] = texts.map(|message| message.content.as_str());
+                (prompt, chosen, rejected)
+            })
             .collect();
         assert_eq!(found, [("p", "good", "bad"), ("q", "better", "worse")], "{ending}");
         assert_eq!(read.rejects.len(), 1);
@@ -185,7 +201,7 @@ fn a_malformed_line_does_not_end_the_reading() {
         (7, "a number, not a JSON object"),
         (8, "the field `id` is there twice"),
         (9, "not JSON: control character"),
-        (10, "an earlier pair has the key `pairs-1`"),
+        (10, "an earlier record has the key `pairs-1`"),
         (11, "not JSON: trailing characters"),
         (12, "not JSON: expected value"),
     ];
@@ -213,7 +229,7 @@ fn ids_that_begin_anew_in_each_file_are_no_duplicates() {
     let found = read_pairs(folder.path()).unwrap();
     let keys = |pairs: &Pairs| pairs.pairs.iter().map(|pair| pair.key.clone()).collect::<Vec<_>>();
     assert_eq!(keys(&found), ["1", "2", "b:1", "3"]);
-    assert_eq!(rejects(&found), [(3, "an earlier pair has the key `1`")]);
+    assert_eq!(rejects(&found), [(3, "an earlier record has the key `1`")]);
     assert_eq!(found.rejects[0].file.as_deref(), Some(&*folder.path().join("b.jsonl")));
 
     let pattern = folder.path().join("**/*.jsonl");
@@ -261,16 +277,118 @@ fn json_is_an_array_or_lines() {
 }
 
 #[test]
-fn of_a_broken_array_what_comes_before_is_read() {
+fn a_broken_element_of_an_array_loses_that_element_alone() {
+    let good = |n: u32| format!("{{\"id\":{n},\"prompt\":\"a\",\"response\":\"b\"}}");
+    for (broken, reason) in [
+        (r#"{"prompt":"a","response":"b","score":NaN}"#, "not JSON: expected"),
+        (r#"{"prompt":"a","response":"b","score":1e999}"#, "not JSON: number out of range"),
+        (r#"{"prompt":"a","response":"cut \ud83d here"}"#, "not JSON: "),
+        (r#"{"prompt":"a","response":"\x41"}"#, "not JSON: invalid escape"),
+        (r#"{"prompt":"a","response":"\u0000"}"#, "the response has a NUL"),
+        ("{\"prompt\":\"a\",\"response\":\"b", "not JSON: "),
+        (r#"{"prompt":"a" "response":"b"}"#, "not JSON: "),
+        ("", "not JSON: nothing between two commas"),
+        ("[]", "a list, not a JSON object"),
+    ] {
+        let text = format!("[\n{},\n{broken}\n,\n{},{}\n]\n", good(1), good(3), good(4));
+        let found = read("pairs.json", text.as_bytes()).unwrap();
+        let keys: Vec<&str> = found.pairs.iter().map(|pair| pair.key.as_str()).collect();
+        assert_eq!(keys, ["1", "3", "4"], "{broken}");
+        let [(2, said)] = rejects(&found)[..] else { panic!("{broken}: {:?}", found.rejects) };
+        assert!(said.starts_with(reason), "{broken}: {said}");
+    }
+}
+
+#[test]
+fn of_an_array_that_is_cut_off_what_comes_before_is_read() {
     let good = r#"{"prompt":"a","response":"b"}"#;
-    for broken in [format!("[{good},{{\"prompt\":"), format!("[{good} {good}]"), format!("[{good}] x")] {
+    for (broken, place) in
+        [(format!("[{good},{{\"prompt\":"), 2), (format!("[{good}"), 1), (format!("[{good}] x"), 2)]
+    {
         let read = read("pairs.json", broken.as_bytes()).unwrap();
-        assert_eq!(read.pairs, [pair("pairs-1", "a", "b")], "{broken}");
+        assert_eq!(read.pairs.len() as u64, place - 1, "{broken}");
+        assert_eq!(read.rejects.len(), 1, "{broken}");
+        assert_eq!(read.rejects[0].place, place, "{broken}");
+    }
+}
+
+#[test]
+fn the_cases_of_neighbouring_projects_are_read() {
+    // Tool calls, thoughts and parts: a record is kept whole, or rejected with a reason.
+    let read = read_records(&fixture("tools.jsonl")).unwrap();
+    assert!(read.rejects.is_empty(), "{:?}", read.rejects);
+    let by_key = |key: &str| read.records.iter().find(|record| record.key == key).unwrap().conversation();
+    for key in ["null-content", "empty-content", "text-and-call", "old-function"] {
+        let chat = by_key(key);
+        assert!(chat.messages.iter().any(|message| !message.tool_calls.is_empty()), "{key}");
         assert!(
-            matches!(rejects(&read)[..], [(2, reason)] if reason.ends_with("not read any further")),
-            "{broken}"
+            chat.answer().contains("raining") || chat.answer().contains("dry"),
+            "{key}: {}",
+            chat.answer()
         );
     }
+    // What is written is what was read.
+    let rows = read_rows(&fixture("tools.jsonl")).unwrap().rows;
+    for (record, row) in read.records.iter().zip(rows) {
+        assert_eq!(record.to_row(), row, "{}", record.key);
+    }
+    let pairs = read_preferences(&fixture("tool_pairs.jsonl")).unwrap();
+    assert!(pairs.rejects.is_empty(), "{:?}", pairs.rejects);
+    assert_eq!(pairs.records[1].prompt.messages.len(), 3);
+    assert_eq!(pairs.records[2].chosen.tool_calls[0].name, "weather");
+    assert_eq!(pairs.records[3].prompt.tools.len(), 1);
+    // A lone surrogate and a NUL reject their records alone, in lines as in an array.
+    for name in ["surrogates.jsonl", "surrogates.json"] {
+        let read = read_pairs(&fixture(name)).unwrap();
+        assert_eq!((read.pairs.len(), read.rejects.len()), (2, 2), "{name}: {:?}", read.rejects);
+    }
+}
+
+#[test]
+fn tables_may_have_semicolons_and_tabs() {
+    for (name, text) in [
+        ("a.csv", "id;prompt;response\n1;Which, and why?;\"This; since\"\n"),
+        ("a.csv", "id,prompt,response\n1,\"Which, and why?\",This; since\n"),
+        ("a.tsv", "id\tprompt\tresponse\n1\tWhich, and why?\tThis; since\n"),
+        ("a.csv", "id\tprompt\tresponse\n1\tWhich, and why?\tThis; since\n"),
+    ] {
+        let found = read(name, text.as_bytes()).unwrap();
+        assert_eq!(found.pairs, [pair("1", "Which, and why?", "This; since")], "{text}");
+    }
+}
+
+#[test]
+fn whole_numbers_beyond_64_bits_are_kept_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = r#"{"id":123456789012345678901234567890,"prompt":"a","response":"b","n":[-99999999999999999999,1.5]}"#;
+    for (name, text) in [("a.jsonl", format!("{line}\n")), ("a.json", format!("[{line}]"))] {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        let read = read_records(&path).unwrap();
+        assert_eq!(read.records[0].key, "123456789012345678901234567890");
+        let out = folder.path().join("out.jsonl");
+        lancer_data::write_rows(&out, &read.records).unwrap();
+        assert_eq!(fs::read_to_string(&out).unwrap().trim_end(), line, "{name}");
+    }
+}
+
+#[test]
+fn labelled_responses_are_paired_and_bad_ones_are_no_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kto.jsonl");
+    let row = |id: u32, prompt: &str, completion: &str, label: bool| serde_json::json!({"id": id, "prompt": prompt, "completion": completion, "label": label});
+    let rows = [row(1, "p", "good", true), row(2, "q", "alone", true), row(3, "p", "bad", false)];
+    lancer_data::write_rows(&path, &rows).unwrap();
+    let pairs = read_preferences(&path).unwrap();
+    assert_eq!(pairs.records.len(), 1);
+    assert_eq!(
+        (pairs.records[0].chosen.content.as_str(), pairs.records[0].rejected.content.as_str()),
+        ("good", "bad")
+    );
+    assert_eq!(pairs.rejects.len(), 1);
+    assert!(pairs.rejects[0].reason.contains("other `label`"), "{:?}", pairs.rejects);
+    let read = read_pairs(&path).unwrap();
+    assert_eq!((read.pairs.len(), read.rejects.len()), (2, 1));
 }
 
 #[test]

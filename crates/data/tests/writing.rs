@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use lancer_data::{DataError, Pair, read_pairs, read_rows, to_frame, write_rows};
+use lancer_data::{DataError, Pair, Record, read_records, read_rows, to_frame, write_rows};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -82,9 +82,10 @@ proptest! {
         for ending in ["jsonl", "json", "parquet"] {
             let path = folder.path().join(format!("pairs.{ending}"));
             write_rows(&path, &pairs).unwrap();
-            let read = read_pairs(&path).unwrap();
+            let read = read_records(&path).unwrap();
             prop_assert_eq!(&read.rejects, &[]);
-            prop_assert_eq!(&read.pairs, &pairs, "{}", ending);
+            let read: Vec<Pair> = read.records.iter().map(Record::pair).collect();
+            prop_assert_eq!(&read, &pairs, "{}", ending);
         }
     }
 }
@@ -117,7 +118,7 @@ fn no_rows_are_a_file_too() {
     for ending in ["jsonl", "json", "parquet"] {
         let path = folder.path().join(format!("rows.{ending}"));
         write_rows::<Pair>(&path, &[]).unwrap();
-        assert!(matches!(read_pairs(&path), Err(DataError::Empty { .. })), "{ending}");
+        assert!(matches!(read_records(&path), Err(DataError::Empty { .. })), "{ending}");
     }
 }
 
@@ -164,7 +165,7 @@ fn a_place_that_cannot_be_written_is_an_error_that_names_it() {
     assert!(matches!(error, DataError::Output(_)), "{error}");
     assert!(error.to_string().contains("rows."));
     assert!(matches!(
-        write_rows(&folder.path().join("rows.tsv"), &rows),
+        write_rows(&folder.path().join("rows.txt"), &rows),
         Err(DataError::UnknownEnding { .. })
     ));
     // A folder is in its place.

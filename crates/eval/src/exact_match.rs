@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lancer_backend::{Completion, GenerateRequest, Prompt, Sampling, Seed};
+use lancer_backend::{Completion, GenerateRequest, Prompt, Sampling, Seed, answer_of};
 use serde::Deserialize;
 
 use crate::{
@@ -95,7 +95,8 @@ impl ExactItem {
 
     /// The item's value and what it comes from.
     pub(crate) fn judge(&self, completion: Completion) -> (f64, ItemDetail) {
-        let answer = self.settings.extract.find(&completion.text).map(|found| self.settings.normal(found));
+        let answer =
+            self.settings.extract.find(answer_of(&completion.text)).map(|found| self.settings.normal(found));
         let is_correct = answer.as_ref().is_some_and(|answer| self.accepted.contains(answer));
         let detail = ItemDetail::ExactMatch {
             text: completion.text,

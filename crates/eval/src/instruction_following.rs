@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lancer_backend::{Completion, GenerateRequest, Prompt, Sampling, Seed};
+use lancer_backend::{Completion, GenerateRequest, Prompt, Sampling, Seed, answer_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -113,13 +113,14 @@ impl InstructionItem {
     /// The item's value, its weight and what it comes from.
     pub(crate) fn judge(&self, completion: Completion) -> (f64, f64, ItemDetail) {
         let text = completion.text;
+        let answer = answer_of(&text);
         let instructions: Vec<InstructionResult> = self
             .instructions
             .iter()
             .map(|instruction| InstructionResult {
                 instruction: instruction.id().to_owned(),
-                strict: instruction.strictly(&text),
-                loose: instruction.loosely(&text),
+                strict: instruction.strictly(answer),
+                loose: instruction.loosely(answer),
             })
             .collect();
         // An item has at least one instruction.

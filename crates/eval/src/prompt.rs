@@ -71,7 +71,7 @@ impl PromptSettings {
                     messages.push(Message::assistant(&shot.answer));
                 }
                 messages.push(Message::user(question));
-                Prompt::Chat(messages)
+                Prompt::chat(messages)
             }
         })
     }

@@ -1,6 +1,6 @@
 //! Held-out negative log-likelihood of reference responses.
 
-use lancer_backend::{Continuation, Ending, ScoredContinuation};
+use lancer_backend::{Continuation, Ending, ScoredContinuation, answer_of};
 use serde::Deserialize;
 
 use crate::{EvalError, ItemDetail, PromptFormat, PromptSettings, record::Record};
@@ -39,7 +39,7 @@ impl ResponseNll {
             (Some(ResponseEnding::Open), _) | (None, PromptFormat::Text) => Ending::Open,
             (Some(ResponseEnding::EndOfTurn), _) | (None, PromptFormat::Chat) => Ending::EndOfTurn,
         };
-        Ok(ResponseItem { text: record.text(&self.response)?, ending })
+        Ok(ResponseItem { text: answer_of(&record.text(&self.response)?).to_owned(), ending })
     }
 }
 

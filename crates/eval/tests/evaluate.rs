@@ -105,7 +105,7 @@ fn a_response_is_weighted_by_its_tokens() {
     assert_eq!((results[1].value, results[1].weight), (4.0, 1.0));
     assert_eq!(results[0].detail, ItemDetail::ResponseNll { log_prob: -6.0, tokens: 3, bytes: 4 });
     let asked = &engine.asked[0];
-    assert_eq!(asked.prompt, Prompt::Chat(vec![Message::system("Be brief."), Message::user("one")]));
+    assert_eq!(asked.prompt, Prompt::chat(vec![Message::system("Be brief."), Message::user("one")]));
     assert_eq!(asked.continuations[0].ending, Ending::EndOfTurn);
 }
 
@@ -138,7 +138,7 @@ fn few_shot_examples_come_before_every_question() {
         0 => Message::user(*text),
         _ => Message::assistant(*text),
     };
-    assert_eq!(engine.asked[0].prompt, Prompt::Chat(turns.iter().enumerate().map(turn).collect()));
+    assert_eq!(engine.asked[0].prompt, Prompt::chat(turns.iter().enumerate().map(turn).collect::<Vec<_>>()));
     assert_eq!(engine.asked[0].continuations[0].text, "x");
 }
 

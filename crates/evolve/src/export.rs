@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
+use lancer_backend::Message;
 use lancer_data::{Card, Count, Export, PreferenceRow, SftRow, write_export};
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     ledger::{Ledger, Record, SftKind},
     models,
     recipe::Recipe,
+    stages::{chat_of, pair_of},
 };
 
 /// Writes the training data of an iteration, with a dataset card.
@@ -18,33 +20,37 @@ pub(crate) fn write(
     folder: &Path,
     iteration: u32,
 ) -> Result<(), EvolveError> {
-    let records = ledger.pool(iteration)?.into_iter().chain(ledger.records(iteration)?);
-    let seeds: HashMap<String, String> = records.map(|Record { key, seed, .. }| (key, seed)).collect();
-    let seed_of = |record: &str| seeds.get(record).cloned().unwrap_or_else(|| record.to_owned());
+    let conversations: HashMap<String, Record> =
+        ledger.all_records()?.into_iter().map(|record| (record.key.clone(), record)).collect();
+    let seed_of = |record: &str| {
+        conversations.get(record).map_or_else(|| record.to_owned(), |record| record.seed.clone())
+    };
     let sft: Vec<SftRow> = ledger
         .sft(iteration)?
         .into_iter()
         .map(|row| SftRow {
-            key: row.key,
             seed: seed_of(&row.record),
             iteration,
             score: row.score,
-            prompt: row.prompt,
-            response: row.response,
+            conversation: chat_of(&row, &conversations),
+            key: row.key,
         })
         .collect();
     let preference: Vec<PreferenceRow> = ledger
         .pairs(iteration)?
         .into_iter()
-        .map(|row| PreferenceRow {
-            key: row.key,
-            seed: seed_of(&row.record),
-            iteration,
-            chosen_score: row.chosen_score,
-            rejected_score: row.rejected_score,
-            prompt: row.prompt,
-            chosen: row.chosen,
-            rejected: row.rejected,
+        .map(|row| {
+            let (prompt, chosen) = pair_of(&row, &conversations);
+            PreferenceRow {
+                key: row.key,
+                seed: seed_of(&row.record),
+                iteration,
+                chosen_score: row.chosen_score,
+                rejected_score: row.rejected_score,
+                prompt,
+                chosen,
+                rejected: Message::assistant(row.rejected),
+            }
         })
         .collect();
     let card = card(ledger, recipe, iteration)?;

@@ -23,8 +23,8 @@ pub use self::changes::with_changes;
 pub use self::described::schema;
 pub use self::method::Method;
 pub use self::servers::ServerSettings;
-pub use self::wording::nearest;
 pub use self::training::{PreferenceSettings, SftIterations, SftSettings};
+pub use self::wording::nearest;
 use crate::{
     engines::{Engines, TrainingPlace},
     error::EvolveError,
@@ -46,7 +46,7 @@ pub struct Recipe {
     pub budget_tokens: Option<u64>,
     /// The model to begin with: a GGUF file or a Hugging Face folder.
     pub model: PathBuf,
-    /// The seeds: pairs of a prompt and a response, from what `lancer_data::read_pairs` reads: a file, a folder, a pattern,
+    /// The seeds: pairs of a prompt and a response, from what `lancer_data::read_records` reads: a file, a folder, a pattern,
     /// or a file on the Hugging Face hub.
     pub seeds: PathBuf,
     /// The engine that runs the models, by the name that the caller has for it; the caller's choice where it is absent. The

@@ -139,6 +139,8 @@ mod tests {
             sample: None,
             prompt: hostile.into(),
             response: hostile.into(),
+            conversation: None,
+            fields: serde_json::Map::new(),
         };
         run.ledger.add_record(&record).unwrap();
         let file = write_report(&run.ledger, run.folder.path()).unwrap();

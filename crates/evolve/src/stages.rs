@@ -20,7 +20,7 @@ mod review;
 mod sft;
 mod training;
 
-pub(crate) use self::generate::sample_key;
+pub(crate) use self::{generate::sample_key, preference::pair_of, sft::chat_of};
 
 use std::{
     ops::{ControlFlow, Range},

@@ -1,6 +1,6 @@
 //! What a model is asked for one sample.
 
-use lancer_backend::Prompt;
+use lancer_backend::{Conversation, Prompt};
 
 /// What a model is asked for one sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The model's turn in a chat, after one turn of the person.
-    pub(crate) fn turn(text: String) -> Self {
-        Self { prompt: Prompt::user(text), opening: String::new(), stop: Vec::new() }
+    /// The model's turn after a chat.
+    pub(crate) fn turn(chat: impl Into<Conversation>) -> Self {
+        Self { prompt: Prompt::chat(chat), opening: String::new(), stop: Vec::new() }
     }
 }

@@ -11,7 +11,7 @@ use crate::{Source, words::near_equal};
 /// Neither the order of `pool` nor the sources that were not candidates matter to the draw: each candidate gets a number
 /// from the seed and its own key, and the smallest win, in the order of the numbers. So a pool that has grown changes
 /// only the examples that the new sources take the place of. Left out are the source itself (by key and by near-equal
-/// words), prompts without text, prompts longer than `max_chars` characters, and near copies of one already taken. Prompts of
+/// words), those under another system prompt, prompts without text, prompts longer than `max_chars` characters, and near copies of one already taken. Prompts of
 /// one line go first: in the others an instruction speaks of a text below it, and a small model that goes on with a list
 /// of those writes the instruction and forgets the text.
 pub(crate) fn choose<'a>(
@@ -23,14 +23,18 @@ pub(crate) fn choose<'a>(
 ) -> Vec<&'a Source> {
     let mut candidates: Vec<((bool, Seed), &Source)> = pool
         .iter()
-        .filter(|candidate| candidate.key != source.key && fits(&candidate.prompt, max_chars))
+        .filter(|candidate| {
+            candidate.key != source.key
+                && fits(candidate.opening(), max_chars)
+                && candidate.chat.system() == source.chat.system()
+        })
         .map(|candidate| {
-            let lines = candidate.prompt.trim().contains('\n');
+            let lines = candidate.opening().trim().contains('\n');
             ((lines, seed.derive(&candidate.key)), candidate)
         })
         .collect();
     candidates.sort_unstable_by(|(one, a), (other, b)| {
-        one.cmp(other).then_with(|| a.key.cmp(&b.key)).then_with(|| a.prompt.cmp(&b.prompt))
+        one.cmp(other).then_with(|| a.key.cmp(&b.key)).then_with(|| a.opening().cmp(b.opening()))
     });
 
     let mut keys = HashSet::new();
@@ -39,8 +43,8 @@ pub(crate) fn choose<'a>(
         if chosen.len() == count {
             break;
         }
-        let shown = |other: &&Source| near_equal(&other.prompt, &candidate.prompt);
-        if near_equal(&source.prompt, &candidate.prompt)
+        let shown = |other: &&Source| near_equal(other.opening(), candidate.opening());
+        if near_equal(source.opening(), candidate.opening())
             || chosen.iter().any(shown)
             || !keys.insert(candidate.key.as_str())
         {
@@ -64,7 +68,7 @@ mod tests {
     use crate::Source;
 
     fn source(key: &str, prompt: &str) -> Source {
-        Source { key: key.into(), prompt: prompt.into(), response: String::new() }
+        Source::of_pair(key, prompt, "")
     }
 
     fn pool() -> Vec<Source> {
@@ -86,14 +90,14 @@ mod tests {
         ];
         let chosen = choose(&pool, &source("own", "tell me a joke"), 5, 40, Seed(3));
         assert_eq!(chosen.len(), 1);
-        assert!(chosen[0].prompt.contains("colour"));
+        assert!(chosen[0].opening().contains("colour"));
     }
 
     #[test]
     fn prompts_of_one_line_go_first() {
         let mut pool = pool();
         pool.truncate(4);
-        pool[1].prompt = "Translate this.\n\nThe first of two lines".into();
+        pool[1].chat.messages[0].content = "Translate this.\n\nThe first of two lines".into();
         let last =
             choose(&pool, &source("own", "something else"), 9, 400, Seed(5)).pop().map(|last| &last.key);
         assert_eq!(last, Some(&pool[1].key));

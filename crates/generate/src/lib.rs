@@ -19,7 +19,7 @@
 //! use lancer_generate::{GenerateSettings, Job, Source, Writing, write};
 //!
 //! let mut engine = ScriptedBackend::new(|_prompt, seed| format!("Name {} rivers.", seed.0 % 10));
-//! let source = Source { key: "seed-1".into(), prompt: "Name three mountains.".into(), response: String::new() };
+//! let source = Source::of_pair("seed-1", "Name three mountains.", "");
 //! let pool = [source.clone()];
 //! let mut samples = Vec::new();
 //! write(

@@ -5,7 +5,7 @@
 //! is taken from one of the prompts shown, and keeps the model to tasks and questions. A prompt of several lines is shown
 //! as one line, so nothing in an example can look like the end of the list.
 
-use lancer_backend::{Prompt, Seed};
+use lancer_backend::{Message, Prompt, Seed, answer_of};
 
 use crate::{
     GenerateSettings, PromptStyle, Source, Unusable,
@@ -41,6 +41,8 @@ const HEADING: &str = "Tasks for an AI assistant, one on each line, all differen
 pub(crate) struct Shown {
     style: PromptStyle,
     max_chars: usize,
+    /// The beginning of the system prompt under which the new prompts are to be, on one line.
+    system: Option<String>,
     /// The source's prompt first.
     prompts: Vec<String>,
 }
@@ -49,13 +51,14 @@ impl Shown {
     /// The source's prompt, and examples drawn from `pool` by `seed` where the style shows some.
     pub(crate) fn new(source: &Source, pool: &[Source], settings: &GenerateSettings, seed: Seed) -> Self {
         let style = settings.prompt_style;
-        let mut prompts = vec![source.prompt.trim().to_owned()];
+        let mut prompts = vec![source.opening().trim().to_owned()];
         if style != PromptStyle::Instructed {
             let examples =
                 examples::choose(pool, source, settings.examples, settings.max_example_chars, seed);
-            prompts.extend(examples.iter().map(|example| example.prompt.clone()));
+            prompts.extend(examples.iter().map(|example| example.opening().to_owned()));
         }
-        Self { style, max_chars: settings.max_example_chars, prompts }
+        let system = source.chat.system().map(|system| one_line(system, settings.max_example_chars));
+        Self { style, max_chars: settings.max_example_chars, system, prompts }
     }
 
     /// The request for the sample of a number.
@@ -63,12 +66,15 @@ impl Shown {
         let source = &self.prompts[0]; // `new` put it there.
         if self.style == PromptStyle::Instructed {
             let text = format!(
-                "Here is a task that someone gave to an AI assistant.\n\n<task>\n{}\n</task>\n\nWrite one new task in the \
+                "Here is a task that someone gave to an AI assistant{}.\n\n<task>\n{}\n</task>\n\nWrite one new task in the \
                  same spirit: of the same kind, but about something else. It must be complete in itself. Write only the \
                  task.",
+                self.system.as_ref().map_or_else(String::new, |system| {
+                    format!(" that has these instructions: {}", neutralise(system.trim_end_matches('.')))
+                }),
                 neutralise(source)
             );
-            return Asked::turn(text);
+            return Asked::turn(vec![Message::user(text)]);
         }
         let opening = opening(&self.prompts[self.opened_by(sample)]).unwrap_or_default();
         // The source's stands last: a small model goes on from what it has just read.
@@ -78,7 +84,11 @@ impl Shown {
             .enumerate()
             .map(|(place, line)| format!("\n{}. {line}", place + 1))
             .collect();
-        let text = format!("{HEADING}\n{}", numbered.concat());
+        let told = self
+            .system
+            .as_ref()
+            .map_or_else(String::new, |system| format!("The assistant has these instructions: {system}\n\n"));
+        let text = format!("{told}{HEADING}\n{}", numbered.concat());
         Asked { prompt: Prompt::text(text.trim_end()), opening, stop: vec!["\n".into()] }
     }
 
@@ -91,7 +101,7 @@ impl Shown {
 
     /// The new prompt in what the model wrote after `opening`.
     pub(crate) fn read(&self, opening: &str, text: &str) -> Result<String, Unusable> {
-        let text = text.trim_end();
+        let text = if opening.is_empty() { answer_of(text) } else { text }.trim_end();
         let text = if opening.is_empty() { inside_tags(text).to_owned() } else { format!("{opening}{text}") };
         let text = text.trim();
         let words = words(text);

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use lancer_backend::spaced;
+
 /// Two texts are near-equal where this share of their words is the same, in any order.
 const NEAR_EQUAL: f64 = 0.9;
 
@@ -11,9 +13,10 @@ const FEWEST_FOR_REPETITION: usize = 16;
 /// A text in which less than this share of the sequences of three words is distinct repeats itself.
 const DISTINCT_TRIGRAMS: f64 = 0.5;
 
-/// The words of a text: runs of letters and digits, in lower case.
+/// The words of a text: runs of letters and digits, in lower case; in scripts without spaces their characters.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    text.split(|character: char| !character.is_alphanumeric())
+    spaced(text)
+        .split(|character: char| !character.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect()

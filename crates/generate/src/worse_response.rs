@@ -8,14 +8,14 @@ use crate::{
 /// The chat in which the worse response of a number is written.
 pub(crate) fn ask(settings: &GenerateSettings, source: &Source, sample: usize) -> Asked {
     match settings.worse_style {
-        WorseStyle::Instructed => Asked::turn(format!(
+        WorseStyle::Instructed => Asked::turn(source.asking(format!(
             "<task>\n{}\n</task>\n\nWrite a bad response to this task, as a careless assistant would: vague, in part \
              wrong, and of little help. Write only the response, and say nowhere that it is bad.",
-            neutralise(source.prompt.trim())
-        )),
-        WorseStyle::PartPrompt => response::ask(settings.response_style, &half(&source.prompt, sample)),
+            neutralise(source.prompt().trim())
+        ))),
+        WorseStyle::PartPrompt => response::ask(settings.response_style, source, &half(source.prompt(), sample)),
         WorseStyle::Auto | WorseStyle::Hot | WorseStyle::Sampled => {
-            response::ask(settings.response_style, &source.prompt)
+            response::ask(settings.response_style, source, source.prompt())
         }
     }
 }

@@ -40,7 +40,7 @@ pub fn write(
     let mut readings = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
         for (request, reading) in plan.requests(index, job) {
-            let unusable = if job.source.prompt.trim().is_empty() {
+            let unusable = if job.source.prompt().trim().is_empty() {
                 Some(Unusable::EmptySource)
             } else if backend.tokenize(&request.prompt).map_err(failed)?.len() >= info.context_length {
                 Some(Unusable::SourceTooLong)
@@ -145,7 +145,7 @@ impl Manner {
     fn ask(&self, source: &Source, sample: usize) -> Asked {
         match self {
             Self::NewPrompt(shown) => shown.ask(sample),
-            Self::Response(style) => response::ask(*style, &source.prompt),
+            Self::Response(style) => response::ask(*style, source, source.prompt()),
             Self::WorseResponse(settings) => worse_response::ask(settings, source, sample),
         }
     }

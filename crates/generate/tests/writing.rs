@@ -14,7 +14,7 @@ use proptest::prelude::*;
 const WRITINGS: [Writing; 3] = [Writing::NewPrompt, Writing::Response, Writing::WorseResponse];
 
 fn source(key: &str, prompt: &str, response: &str) -> Source {
-    Source { key: key.into(), prompt: prompt.into(), response: response.into() }
+    Source::of_pair(key, prompt, response)
 }
 
 fn pool() -> Vec<Source> {

@@ -27,7 +27,9 @@ pub enum LlamaCppAdapterError {
         found: String,
     },
     /// It was trained over a model of another kind or size.
-    #[error("the adapter {path} belongs to another base: {difference}; give the base that it was trained over")]
+    #[error(
+        "the adapter {path} belongs to another base: {difference}; give the base that it was trained over"
+    )]
     OtherBase {
         /// The file.
         path: PathBuf,
@@ -48,7 +50,8 @@ pub enum LlamaCppAdapterError {
 pub(crate) fn check(base: &GgufFile, path: &Path) -> Result<(), LlamaCppAdapterError> {
     let file = GgufFile::open(path)
         .map_err(|source| LlamaCppAdapterError::Unreadable { path: path.into(), source })?;
-    let text = |file: &GgufFile, key: &str| file.metadata().text(file.path(), key).ok().flatten().map(str::to_owned);
+    let text =
+        |file: &GgufFile, key: &str| file.metadata().text(file.path(), key).ok().flatten().map(str::to_owned);
     let kind = text(&file, "general.type");
     if kind.as_deref() != Some("adapter") {
         let found = kind.map_or_else(|| "absent".to_owned(), |kind| format!("`{kind}`"));
@@ -59,11 +62,7 @@ pub(crate) fn check(base: &GgufFile, path: &Path) -> Result<(), LlamaCppAdapterE
     let (of_base, of_adapter) = (text(base, architecture), text(&file, architecture));
     if of_base != of_adapter {
         let name = |name: Option<String>| name.unwrap_or_else(|| "unknown".into());
-        return other(format!(
-            "its architecture is {}, the base's is {}",
-            name(of_adapter),
-            name(of_base)
-        ));
+        return other(format!("its architecture is {}, the base's is {}", name(of_adapter), name(of_base)));
     }
     for (name, tensor) in file.tensors() {
         let Some((target, side)) = name.rsplit_once('.').filter(|(_, side)| side.starts_with("lora_")) else {

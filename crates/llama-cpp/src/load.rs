@@ -67,7 +67,8 @@ impl LlamaCpp {
         let Self { loaded, vocabulary, info, placement, path, settings, .. } = self;
         let failed = |source: Box<dyn Error + Send + Sync>| BackendError::Load { path: path.clone(), source };
         let file = GgufFile::open(&path).map_err(|error| failed(error.into()))?;
-        let decided = settings.decide(info.format == "F32", gpus().len()).map_err(|error| failed(error.into()))?;
+        let decided =
+            settings.decide(info.format == "F32", gpus().len()).map_err(|error| failed(error.into()))?;
         let parameters = context_parameters(&settings, &decided, &placement);
         let loaded = open_context(loaded.into_owner(), &file, adapter, parameters).map_err(&failed)?;
         let cached = cached(&loaded, &settings, &decided);
@@ -91,8 +92,7 @@ impl LlamaCpp {
         let format = format(&file);
         let library = library().map_err(|error| failed(error.into()))?;
         let gpus = gpus();
-        let decided =
-            settings.decide(format == "F32", gpus.len()).map_err(|error| failed(error.into()))?;
+        let decided = settings.decide(format == "F32", gpus.len()).map_err(|error| failed(error.into()))?;
         let needs = Needs::of(
             &file,
             Shape::of(&file),

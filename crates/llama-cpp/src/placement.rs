@@ -61,7 +61,8 @@ impl Needs {
         for (name, tensor) in file.tensors() {
             let numbers = tensor.shape.iter().product::<usize>();
             let bytes = (numbers / tensor.kind.block_length() * tensor.kind.block_bytes()) as u64;
-            let layer = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+            let layer =
+                name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
             match layer.and_then(|layer| layers.get_mut(layer)) {
                 Some(layer) => *layer += bytes,
                 None if name == "token_embd.weight" => embedding = bytes,
@@ -118,8 +119,10 @@ impl Shape {
         let hidden = count("embedding_length").unwrap_or_default();
         let heads = count("attention.head_count").and_then(|heads| NonZeroUsize::new(heads as usize));
         let head = heads.map_or(0, |heads| hidden / heads.get() as u64);
-        let key_value_heads = count("attention.head_count_kv").unwrap_or(heads.map_or(0, |heads| heads.get() as u64));
-        let sizes = count("attention.key_length").unwrap_or(head) + count("attention.value_length").unwrap_or(head);
+        let key_value_heads =
+            count("attention.head_count_kv").unwrap_or(heads.map_or(0, |heads| heads.get() as u64));
+        let sizes =
+            count("attention.key_length").unwrap_or(head) + count("attention.value_length").unwrap_or(head);
         let vocabulary = file.tensors().get("token_embd.weight").map_or(0, |tensor| tensor.shape[0] as u64);
         Self {
             layers: count("block_count").unwrap_or_default() as usize,
@@ -152,8 +155,7 @@ pub(crate) fn place(needs: &Needs, decided: &Decided, gpus: &[LlamaBackendDevice
     if layers == 0 || used.is_empty() {
         return Placement::Processor;
     }
-    let devices =
-        used.iter().map(|device| format!("{} ({})", device.description, device.name)).collect();
+    let devices = used.iter().map(|device| format!("{} ({})", device.description, device.name)).collect();
     Placement::Gpu { layers, of: needs.count(), devices }
 }
 

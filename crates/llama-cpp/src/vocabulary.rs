@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use lancer_backend::{BackendError, Grammars, Message, TokenId, Tokenizer};
+use lancer_backend::{BackendError, Conversation, Grammars, Opened, TokenId, Tokenizer};
 use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, ModelError, SpecialTexts, SpecialTokens};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 
@@ -64,9 +64,13 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Tokenizer for Reading<'_> {
-    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
+    fn chat(&self, chat: &Conversation, what: Opened) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
         let template = self.vocabulary.chat_template.as_ref().ok_or(ModelError::NoChatTemplate)?;
-        let chat = ChatInput::new(messages, GenerationPrompt::Open);
+        let generation = match what {
+            Opened::Turn => GenerationPrompt::Open,
+            Opened::Answer => GenerationPrompt::Answer,
+        };
+        let chat = ChatInput { tools: &chat.tools, ..ChatInput::new(&chat.messages, generation) };
         let encode = |text: &str, special| {
             encode(self.model, text, Beginning::None, special).into_iter().map(|token| token.0).collect()
         };

@@ -247,9 +247,7 @@ fn a_full_context_ends_a_sample() {
     let (mut engine, _folder) = engine("tiny-llama", few(2, 64, 16));
     assert_eq!(engine.info().context_length, 64);
     let prompt = Prompt::Tokens((100..130).map(TokenId).collect());
-    let request = GenerateRequest::new(prompt)
-        .sampling(Sampling::nucleus(3.0, 1.0))
-        .samples(Seed(1), 8);
+    let request = GenerateRequest::new(prompt).sampling(Sampling::nucleus(3.0, 1.0)).samples(Seed(1), 8);
     let mut collected = Collect::default();
     engine.generate(&[request], &mut collected).unwrap();
     let full: Vec<_> =

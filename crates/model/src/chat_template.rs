@@ -11,6 +11,8 @@ mod json;
 mod python;
 mod source;
 mod string_methods;
+mod thought;
+pub(crate) mod turns;
 
 use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
 
@@ -22,6 +24,7 @@ use self::{forged::Piece, input::Context, source::NamedTemplates};
 pub use self::{
     forged::SpecialTexts,
     input::{ChatInput, GenerationPrompt},
+    turns::{EncodedConversation, ModelTurns},
 };
 use crate::{ModelError, SpecialTokens, Tokenizer};
 
@@ -160,7 +163,10 @@ impl ChatTemplate {
         let name = self.source.for_chat(!chat.tools.is_empty());
         let context = Context::new(chat, &self.bos_token, &self.eos_token);
         match self.compiled()?.get(name) {
-            Some(template) => template.render(context).map_err(refused),
+            Some(template) => {
+                let text = template.render(context).map_err(refused)?;
+                Ok(if chat.generation == GenerationPrompt::Answer { thought::closed(text) } else { text })
+            }
             None => Err(ModelError::NoChatTemplate),
         }
     }

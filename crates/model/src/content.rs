@@ -165,7 +165,8 @@ impl ModelFiles {
             files = files_in(folder, |name| !name.starts_with('.'))?;
         }
         if files.is_empty() {
-            let reason = "the folder is empty; put the model's files back into it, or give another model".into();
+            let reason =
+                "the folder is empty; put the model's files back into it, or give another model".into();
             return Err(ModelError::Config { path: folder.into(), reason });
         }
         Ok(Self::Folder(files))

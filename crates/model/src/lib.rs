@@ -51,7 +51,10 @@ mod tensor;
 mod tokenizer;
 
 pub use adapter::{Adapter, AdapterBase, AdapterPair, AdapterScale};
-pub use chat_template::{ChatInput, ChatTemplate, GenerationPrompt, RenderedChat, SpecialTexts, SystemTurn};
+pub use chat_template::{
+    ChatInput, ChatTemplate, EncodedConversation, GenerationPrompt, ModelTurns, RenderedChat, SpecialTexts,
+    SystemTurn,
+};
 pub use config::{Config, Head};
 pub use content::{ContentHash, ModelContent, ModelFiles, NotAHash};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use self::alphabet::Alphabet;
 pub(crate) use self::alphabet::fallback_byte;
 use crate::{
-    ChatInput, ChatTemplate, ModelError, SpecialTexts,
+    ChatInput, ChatTemplate, EncodedConversation, ModelError, ModelTurns, SpecialTexts,
+    chat_template::turns,
     gguf::{Metadata, Value},
 };
 
@@ -173,6 +174,48 @@ impl Tokenizer {
     ) -> Result<Vec<u32>, ModelError> {
         let template = template.ok_or(ModelError::NoChatTemplate)?;
         template.tokens(chat, &self.special, |text, special| self.encode(text, special))
+    }
+
+    /// The tokens of a conversation that ends with the model's turn, and which of them the model is to have written. A last turn
+    /// that is text alone has the tokens of [`encode_chat`](Self::encode_chat) with [`GenerationPrompt::Answer`], of the
+    /// text, and the end of the turn.
+    ///
+    /// # Errors
+    /// Where the template refuses the conversation, or renders earlier turns in a way in which the model's cannot be found.
+    ///
+    /// [`GenerationPrompt::Answer`]: crate::GenerationPrompt::Answer
+    pub fn encode_conversation(
+        &self,
+        template: Option<&ChatTemplate>,
+        messages: &[lancer_core::Message],
+        tools: &[serde_json::Value],
+        turns: ModelTurns,
+    ) -> Result<EncodedConversation, ModelError> {
+        let template = template.ok_or(ModelError::NoChatTemplate)?;
+        turns::encode(self, template, &self.special, messages, tools, turns)
+    }
+
+    /// The tokens of a text, each with the bytes of the text that it comes from.
+    pub(crate) fn encode_with_places(
+        &self,
+        text: &str,
+        special: SpecialTokens,
+    ) -> impl Iterator<Item = (u32, std::ops::Range<usize>)> + use<> {
+        let tokenizer = match special {
+            SpecialTokens::Recognised => &self.recognising,
+            SpecialTokens::AsText => &self.plain,
+        };
+        // As in `encode`.
+        let encoding = tokenizer.encode(text, false).ok();
+        let (ids, places) = encoding.map_or_else(Default::default, |encoding| {
+            (encoding.get_ids().to_vec(), encoding.get_offsets().to_vec())
+        });
+        ids.into_iter().zip(places.into_iter().map(|(start, end)| start..end))
+    }
+
+    /// The text of a token, of a special one too.
+    pub(crate) fn text_of(&self, token: u32) -> String {
+        self.recognising.id_to_token(token).unwrap_or_default()
     }
 
     /// The bytes of a token; none for a special token or one that the vocabulary does not have.

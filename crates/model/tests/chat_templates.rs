@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use lancer_core::{Message, Role};
-use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, Model, SpecialTokens, SystemTurn};
+use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, Model, ModelTurns, SpecialTokens, SystemTurn};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -171,4 +171,81 @@ fn text_that_forges_turns_stays_text() {
         assert!(text.contains(&forged), "{name}: {text:?} has lost text");
         assert!(!tokenizer.encode(&forged, SpecialTokens::AsText).contains(&tokenizer.end_of_turn()));
     }
+}
+
+#[derive(Deserialize)]
+struct Masks {
+    templates: std::collections::BTreeMap<String, Twice>,
+    conversations: std::collections::BTreeMap<String, Vec<Message>>,
+    cases: Vec<Mask>,
+}
+
+/// A template with the tag `{% generation %}` and without it.
+#[derive(Deserialize)]
+struct Twice {
+    marked: String,
+    unmarked: String,
+}
+
+#[derive(Deserialize)]
+struct Mask {
+    model: String,
+    template: String,
+    conversation: String,
+    tokens: Vec<u32>,
+    mask: Vec<u8>,
+}
+
+#[test]
+fn the_tokens_of_the_model_are_those_of_transformers_mask() {
+    let Masks { templates, conversations, cases } = read("masks.json");
+    assert!(cases.len() >= 80);
+    for Mask { model, template, conversation, tokens, mask } in cases {
+        let tokenizer = Model::open(&Path::new(FIXTURES).join(&model)).unwrap().tokenizer().clone();
+        let messages = &conversations[&conversation];
+        for (how, source) in
+            [("marked", &templates[&template].marked), ("unmarked", &templates[&template].unmarked)]
+        {
+            let what = format!("{model}, {template} {how}, {conversation}");
+            let compiled = ChatTemplate::new(source, tokenizer.bos_token(), tokenizer.eos_token()).unwrap();
+            let tokenizer = tokenizer.clone().ending_turns_as(Some(&compiled));
+            let encode =
+                |turns| tokenizer.encode_conversation(Some(&compiled), messages, &[], turns).unwrap();
+            let all = encode(ModelTurns::All);
+            assert_eq!(
+                all.tokens[..tokens.len().min(all.tokens.len())],
+                tokens[..all.tokens.len().min(tokens.len())],
+                "{what}"
+            );
+            let mut found = vec![0; tokens.len()];
+            all.of_model.iter().cloned().flatten().for_each(|place| found[place] = 1);
+            assert_eq!(found, mask, "{what}");
+        }
+    }
+}
+
+/// A template that opens a thought with the model's turn, and leaves earlier thoughts out.
+const THINKING: &str = "{% for m in messages %}{% set c = m.content %}{% if '</think>' in c %}\
+    {% set c = c.split('</think>')[-1] %}{% endif %}{{ '<|im_start|>' + m.role + '\n' + c + '<|im_end|>\n' }}{% endfor %}\
+    {% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}";
+
+#[test]
+fn an_answer_is_not_trained_as_the_inside_of_a_thought() {
+    let tokenizer = Model::open(&Path::new(FIXTURES).join("tiny-llama")).unwrap().tokenizer().clone();
+    let template = ChatTemplate::new(THINKING, "", "<|im_end|>").unwrap();
+    let tokenizer = tokenizer.ending_turns_as(Some(&template));
+    let encode = |response: Message| {
+        let chat = [Message::user("Add 1 and 2."), response];
+        let encoded = tokenizer.encode_conversation(Some(&template), &chat, &[], ModelTurns::Last).unwrap();
+        let [of_model] = encoded.of_model.as_slice() else { panic!("{encoded:?}") };
+        assert_eq!(of_model.end, encoded.tokens.len());
+        let (before, after) = encoded.tokens.split_at(of_model.start);
+        (tokenizer.decode(before), tokenizer.decode(after))
+    };
+    let (before, after) = encode(Message::assistant("It is 3."));
+    assert!(before.ends_with("<think>\n\n</think>\n\n"), "{before:?}");
+    assert_eq!(after, "It is 3.");
+    let (before, after) = encode(Message::assistant("It is 3.").with_reasoning("An easy one."));
+    assert!(before.ends_with("<think>\n"), "{before:?}");
+    assert_eq!(after, "An easy one.\n</think>\n\nIt is 3.");
 }

@@ -175,12 +175,15 @@ fn prompt_of(
     };
     match (form, prompt) {
         (PromptForm::Tokens, _) => Ok(PromptOf::Prompt(PromptBody::Tokens(prepared.prompt.clone()))),
-        (PromptForm::Text, Prompt::Chat(messages)) => {
-            let text = vocabulary.rendered(messages).map_err(|error| error.to_string())?;
+        (PromptForm::Text, Prompt::Chat(chat)) => {
+            let text = vocabulary.rendered(chat).map_err(|error| error.to_string())?;
             Ok(PromptOf::Prompt(PromptBody::Text(text)))
         }
         (PromptForm::Text, Prompt::Text(text)) => Ok(PromptOf::Prompt(PromptBody::Text(text.clone()))),
-        (PromptForm::Chat, Prompt::Chat(messages)) => Ok(PromptOf::Chat(json!(messages))),
+        (PromptForm::Chat, Prompt::Chat(chat)) if chat.tools.is_empty() => Ok(PromptOf::Chat(json!(chat.messages))),
+        (PromptForm::Chat, Prompt::Chat(_)) => {
+            Err("tools are not offered to a server that takes chats only; use one that takes token ids, such as vLLM".into())
+        }
         (PromptForm::Text, Prompt::Tokens(_)) => chat("text"),
         (PromptForm::Chat, Prompt::Text(_) | Prompt::Tokens(_)) => chat("chats"),
     }

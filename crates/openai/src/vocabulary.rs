@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs, path::Path};
 
-use lancer_backend::{Grammars, Message, TokenId, Tokenizer};
+use lancer_backend::{Conversation, Grammars, Opened, TokenId, Tokenizer};
 use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, Model, ModelError, SpecialTokens};
 
 /// A model's tokenizer and chat template, and what its configuration says of its size.
@@ -57,15 +57,20 @@ impl Vocabulary {
     }
 
     /// A chat as its template writes it, with the model's turn opened: for servers that take text alone.
-    pub(crate) fn rendered(&self, messages: &[Message]) -> Result<String, ModelError> {
+    pub(crate) fn rendered(&self, chat: &Conversation) -> Result<String, ModelError> {
         let template = self.chat_template.as_ref().ok_or(ModelError::NoChatTemplate)?;
-        Ok(template.render(&ChatInput::new(messages, GenerationPrompt::Open))?.text)
+        let chat = ChatInput { tools: &chat.tools, ..ChatInput::new(&chat.messages, GenerationPrompt::Open) };
+        Ok(template.render(&chat)?.text)
     }
 }
 
 impl Tokenizer for Vocabulary {
-    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
-        let chat = ChatInput::new(messages, GenerationPrompt::Open);
+    fn chat(&self, chat: &Conversation, what: Opened) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
+        let generation = match what {
+            Opened::Turn => GenerationPrompt::Open,
+            Opened::Answer => GenerationPrompt::Answer,
+        };
+        let chat = ChatInput { tools: &chat.tools, ..ChatInput::new(&chat.messages, generation) };
         let ids = self.tokenizer.encode_chat(self.chat_template.as_ref(), &chat)?;
         Ok(ids.into_iter().map(TokenId).collect())
     }

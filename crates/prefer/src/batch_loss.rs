@@ -38,7 +38,7 @@ impl Item {
     }
 
     fn targets(&self) -> usize {
-        self.sequences.iter().map(|sequence| sequence.targets().len()).sum()
+        self.sequences.iter().map(|sequence| sequence.target_count()).sum()
     }
 }
 
@@ -68,9 +68,9 @@ pub(crate) fn check_shape(
     sequences: &[TrainingSequence],
     log_probs: &[Vec<f32>],
 ) -> Result<(), TrainingError> {
-    let expected: usize = sequences.iter().map(|sequence| sequence.targets().len()).sum();
+    let expected: usize = sequences.iter().map(|sequence| sequence.target_count()).sum();
     let alike = sequences.len() == log_probs.len()
-        && sequences.iter().zip(log_probs).all(|(sequence, given)| sequence.targets().len() == given.len());
+        && sequences.iter().zip(log_probs).all(|(sequence, given)| sequence.target_count() == given.len());
     if alike {
         return Ok(());
     }
@@ -93,7 +93,7 @@ pub(crate) fn totals(
             Ok(Totals::Sft { weighted_tokens })
         }
         Objective::Preference(loss) => {
-            let chosen_tokens = items.iter().map(|item| item.sequences[0].targets().len()).sum();
+            let chosen_tokens = items.iter().map(|item| item.sequences[0].target_count()).sum();
             let totals = BatchTotals { pairs: items.len(), chosen_tokens, kl: divergence(learner, items)? };
             Ok(Totals::Preference { loss: *loss, totals })
         }

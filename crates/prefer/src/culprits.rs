@@ -111,7 +111,7 @@ impl Run<'_> {
                 let weights: Vec<Vec<f32>> = sequences
                     .iter()
                     .zip(derivatives)
-                    .map(|(sequence, derivative)| vec![derivative as f32; sequence.targets().len()])
+                    .map(|(sequence, derivative)| vec![derivative as f32; sequence.target_count()])
                     .collect();
                 self.learner.backward(&weights).map_err(TrainingError::learner("a backward pass"))?;
                 let norm =

@@ -153,7 +153,7 @@ fn compare(path: &str, there: Option<&Value>, here: Option<&Value>, found: &mut 
 
 #[cfg(test)]
 mod tests {
-    use lancer_backend::{Message, Seed};
+    use lancer_backend::{Conversation, Seed};
 
     use super::{Base, TrainingDescription};
     use crate::{
@@ -163,12 +163,7 @@ mod tests {
 
     fn examples() -> Vec<SftExample> {
         ["one", "two", "three"]
-            .map(|key| SftExample {
-                key: key.into(),
-                prompt: vec![Message::user(format!("Say {key}."))],
-                response: key.into(),
-                weight: 1.0,
-            })
+            .map(|key| SftExample::new(key, Conversation::of_pair(format!("Say {key}."), key)))
             .into()
     }
 
@@ -199,7 +194,7 @@ mod tests {
         heavier[2].weight = 2.0;
         assert!(differs(of(&base(), &heavier, &settings, 1)).contains("trained on: as many (2)"));
         heavier.clone_from(&known);
-        heavier[0].response = "another".into();
+        heavier[0].chat.messages[1].content = "another".into();
         assert!(differs(of(&base(), &heavier, &settings, 1)).contains("the held-out examples: as many (1)"));
         assert_eq!(
             differs(of(&base(), &known[..2], &settings, 1)),

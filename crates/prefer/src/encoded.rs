@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lancer_backend::{Learner, LearnerError, Message, TrainingSequence};
+use lancer_backend::{Conversation, Learner, LearnerError, TrainedTurns, TrainingSequence};
 
 use crate::{
     error::TrainingError,
@@ -18,8 +18,8 @@ pub trait Encode {
     /// The training sequence of a chat: see [`Learner::encode`].
     ///
     /// # Errors
-    /// Where the chat template cannot render the prompt.
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError>;
+    /// Where the chat template cannot render the conversation.
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError>;
 }
 
 impl Encode for &dyn Learner {
@@ -27,8 +27,8 @@ impl Encode for &dyn Learner {
         Learner::context_length(*self)
     }
 
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        Learner::encode(*self, prompt, response)
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError> {
+        Learner::encode(*self, chat, turns)
     }
 }
 
@@ -67,23 +67,27 @@ impl<'a> Encoder<'a> {
         self.skipped.push(Skipped { key: key.into(), reason });
     }
 
-    /// The sequences of an example's responses to its prompt; `None` where they do not fit and were skipped.
+    /// The sequences of an example's conversations; `None` where they do not fit, or the model's chat template refuses one of
+    /// them, and the example is skipped.
     pub(crate) fn encode<const N: usize>(
         &mut self,
         key: &str,
-        prompt: &[Message],
-        responses: [&str; N],
+        chats: [&Conversation; N],
+        turns: TrainedTurns,
     ) -> Result<Option<[TrainingSequence; N]>, TrainingError> {
         let mut sequences = Vec::with_capacity(N);
-        for response in responses {
-            let sequence = self
-                .model
-                .encode(prompt, response)
-                .map_err(|source| TrainingError::Encode { key: key.into(), source })?;
-            sequences.push(sequence);
+        for chat in chats {
+            match self.model.encode(chat, turns) {
+                Ok(sequence) => sequences.push(sequence),
+                Err(LearnerError::ChatTemplate(reason)) => {
+                    self.skip(key, SkipReason::Refused { said: reason.to_string() });
+                    return Ok(None);
+                }
+                Err(source) => return Err(TrainingError::Encode { key: key.into(), source }),
+            }
         }
         let longest = sequences.iter().map(|sequence| sequence.tokens.len()).max().unwrap_or(0);
-        let prompt = sequences.iter().map(|sequence| sequence.prompt_length).max().unwrap_or(0);
+        let prompt = sequences.iter().map(|sequence| sequence.prompt_length()).max().unwrap_or(0);
         if longest > self.limit {
             if prompt >= self.limit {
                 self.skip(key, SkipReason::PromptTooLong { tokens: prompt, limit: self.limit });
@@ -97,7 +101,7 @@ impl<'a> Encoder<'a> {
                 LongExamples::Truncate => {
                     self.truncated.push(key.into());
                     for sequence in &mut sequences {
-                        sequence.tokens.truncate(self.limit);
+                        sequence.truncate(self.limit);
                     }
                 }
             }
@@ -106,18 +110,20 @@ impl<'a> Encoder<'a> {
         Ok(sequences.try_into().ok())
     }
 
-    /// A response that belongs to another prompt, cut where it is too long.
+    /// A response that belongs to another prompt, cut where it is too long; `None` where the model's chat template refuses it
+    /// after this one.
     pub(crate) fn mismatched(
         &self,
         key: &str,
-        prompt: &[Message],
-        response: &str,
-    ) -> Result<TrainingSequence, TrainingError> {
-        let mut sequence = self
-            .model
-            .encode(prompt, response)
-            .map_err(|source| TrainingError::Encode { key: key.into(), source })?;
-        sequence.tokens.truncate(self.limit);
-        Ok(sequence)
+        chat: &Conversation,
+    ) -> Result<Option<TrainingSequence>, TrainingError> {
+        match self.model.encode(chat, TrainedTurns::Last) {
+            Ok(mut sequence) => {
+                sequence.truncate(self.limit);
+                Ok(Some(sequence))
+            }
+            Err(LearnerError::ChatTemplate(_)) => Ok(None),
+            Err(source) => Err(TrainingError::Encode { key: key.into(), source }),
+        }
     }
 }

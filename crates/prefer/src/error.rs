@@ -166,15 +166,17 @@ pub(crate) fn require(
 /// How many examples were skipped for which reason, and what to do about the most frequent one.
 fn why_skipped(skipped: &[Skipped]) -> String {
     let Some(first) = skipped.first() else { return "none is left".into() };
-    let count = |is: fn(SkipReason) -> bool| skipped.iter().filter(|one| is(one.reason)).count();
+    let count = |is: fn(&SkipReason) -> bool| skipped.iter().filter(|one| is(&one.reason)).count();
     let too_long = count(|reason| matches!(reason, SkipReason::TooLong { .. }));
     let prompts = count(|reason| matches!(reason, SkipReason::PromptTooLong { .. }));
     let same = count(|reason| matches!(reason, SkipReason::SameSides));
+    let refused = count(|reason| matches!(reason, SkipReason::Refused { .. }));
     let unweighted = count(|reason| matches!(reason, SkipReason::NoWeight));
     let counted: Vec<String> = [
         (too_long, "are too long"),
         (prompts, "have prompts that are too long"),
         (same, "have two sides that are the same"),
+        (refused, "are refused by the model's chat template"),
         (unweighted, "have the weight 0"),
     ]
     .into_iter()

@@ -20,9 +20,9 @@
 //!
 //! let pairs = [PreferenceExample {
 //!     key: "sky".into(),
-//!     prompt: vec![Message::user("What colour is the sky?")],
-//!     chosen: "Blue.".into(),
-//!     rejected: "The sky is a sky.".into(),
+//!     prompt: vec![Message::user("What colour is the sky?")].into(),
+//!     chosen: Message::assistant("Blue."),
+//!     rejected: Message::assistant("The sky is a sky."),
 //! }];
 //! let mut settings = TrainSettings { epochs: 20, ..TrainSettings::default() };
 //! settings.optimizer.learning_rate = 0.05;

@@ -40,7 +40,7 @@ impl PreparedExample {
 
     /// Tokens that are trained on.
     pub fn targets(&self) -> usize {
-        self.sequences.iter().map(|sequence| sequence.targets().len()).sum()
+        self.sequences.iter().map(|sequence| sequence.target_count()).sum()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Why an example is not trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 pub enum SkipReason {
     /// It is longer than the longest sequence allowed.
@@ -30,6 +30,12 @@ pub enum SkipReason {
     /// Both sides of a pair are the same tokens, so there is nothing to prefer.
     #[error("its two sides are the same")]
     SameSides,
+    /// The model's chat template refuses it.
+    #[error("{said}")]
+    Refused {
+        /// In the template's words.
+        said: String,
+    },
     /// Its weight is 0.
     #[error("its weight is 0")]
     NoWeight,

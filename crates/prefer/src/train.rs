@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, ops::ControlFlow};
 
-use lancer_backend::{Learner, Message, Seed, TrainingSequence};
+use lancer_backend::{Learner, Message, Seed, TrainedTurns, TrainingSequence};
 
 use crate::{
     batch_loss::{Item, MismatchedItem, Objective, check_shape},
@@ -191,9 +191,7 @@ pub(crate) fn encode_examples(
         }
         if example.weight == 0.0 {
             encoder.skip(&example.key, SkipReason::NoWeight);
-        } else if let Some(sequences) =
-            encoder.encode(&example.key, &example.prompt, [example.response.as_str()])?
-        {
+        } else if let Some(sequences) = encoder.encode(&example.key, [&example.chat], example.turns)? {
             items.push(Item::new(&example.key, sequences.to_vec(), example.weight));
         }
     }
@@ -210,8 +208,9 @@ pub(crate) fn encode_pairs(
     let next_prompts = if needs_mismatched { next_prompts(examples) } else { Vec::new() };
     for (place, example) in examples.iter().enumerate() {
         encoder.begin(&example.key)?;
-        let sides = [example.chosen.as_str(), example.rejected.as_str()];
-        let Some(sequences) = encoder.encode(&example.key, &example.prompt, sides)? else { continue };
+        let (chosen, rejected) = (example.with(&example.chosen), example.with(&example.rejected));
+        let sides = [&chosen, &rejected];
+        let Some(sequences) = encoder.encode(&example.key, sides, TrainedTurns::Last)? else { continue };
         if sequences[0] == sequences[1] {
             encoder.skip(&example.key, SkipReason::SameSides);
             continue;
@@ -219,9 +218,12 @@ pub(crate) fn encode_pairs(
         let mut item = Item::new(&example.key, sequences.to_vec(), 1.0);
         if let Some(&Some(other)) = next_prompts.get(place) {
             let other = &examples[other];
-            let sequence = encoder.mismatched(&example.key, &example.prompt, &other.chosen)?;
-            item.mismatched =
-                Some(MismatchedItem { response_of: other.key.clone(), sequence, reference: 0.0 });
+            let sequence = encoder.mismatched(&example.key, &example.with(&other.chosen))?;
+            item.mismatched = sequence.map(|sequence| MismatchedItem {
+                response_of: other.key.clone(),
+                sequence,
+                reference: 0.0,
+            });
         }
         items.push(item);
     }
@@ -237,7 +239,7 @@ fn next_prompts(examples: &[PreferenceExample]) -> Vec<Option<usize>> {
         Message { content: words.join(" "), ..message.clone() }
     };
     let prompts: Vec<Vec<Message>> =
-        examples.iter().map(|example| example.prompt.iter().map(turn).collect()).collect();
+        examples.iter().map(|example| example.prompt.messages.iter().map(turn).collect()).collect();
     let mut next = vec![None; examples.len()];
     // Twice, since the one after the last is the first.
     for place in (0..2 * examples.len()).rev() {
@@ -259,7 +261,7 @@ fn without_other_prompts(what: &str, items: &[Item]) -> Option<String> {
 
 /// Whether what is stored was computed from this item's tokens, as far as their numbers tell.
 fn fits(stored: &ReferenceLogProbs, item: &Item) -> bool {
-    let targets = |sequence: &TrainingSequence| sequence.targets().len();
+    let targets = |sequence: &TrainingSequence| sequence.target_count();
     let mismatched = match (&stored.mismatched, &item.mismatched) {
         (_, None) => true,
         (None, Some(_)) => false,

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, fs, ops::ControlFlow, path::Path};
 
-use lancer_backend::{Message, Seed, scripted::ScriptedLearner};
+use lancer_backend::{Conversation, Message, Seed, scripted::ScriptedLearner};
 use lancer_prefer::{
     Base, BatchSize, Checkpoint, CheckpointPolicy, EvaluationRecord, Outcome, PreferenceExample,
     ReferenceFile, ReferenceStore, SftExample, Split, StepRecord, TrainSettings, TrainingError,
@@ -29,9 +29,9 @@ fn pairs() -> Vec<PreferenceExample> {
     (0..12)
         .map(|number| PreferenceExample {
             key: format!("pair {number}"),
-            prompt: vec![Message::user(format!("Count to {number}."))],
-            chosen: format!("one two three {number}"),
-            rejected: format!("{number} xyzzy"),
+            prompt: vec![Message::user(format!("Count to {number}."))].into(),
+            chosen: Message::assistant(format!("one two three {number}")),
+            rejected: Message::assistant(format!("{number} xyzzy")),
         })
         .collect()
 }
@@ -212,7 +212,7 @@ fn another_training_is_refused_and_nothing_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let examples: Vec<SftExample> = pairs()
         .into_iter()
-        .map(|pair| SftExample { key: pair.key, prompt: pair.prompt, response: pair.chosen, weight: 1.0 })
+        .map(|pair| SftExample::new(pair.key, Conversation::of_turns(pair.prompt.messages, pair.chosen)))
         .collect();
     let train = |base: &Base, examples: &[SftExample], settings: &TrainSettings, seed| {
         let policy = CheckpointPolicy::Within { folder: folder.path(), base };
@@ -272,7 +272,7 @@ fn more_checkpoints_are_no_other_training() {
     let base = base();
     let examples: Vec<SftExample> = pairs()
         .into_iter()
-        .map(|pair| SftExample { key: pair.key, prompt: pair.prompt, response: pair.chosen, weight: 1.0 })
+        .map(|pair| SftExample::new(pair.key, Conversation::of_turns(pair.prompt.messages, pair.chosen)))
         .collect();
     let train = |settings: &TrainSettings, stop| {
         let policy = CheckpointPolicy::Within { folder: folder.path(), base: &base };

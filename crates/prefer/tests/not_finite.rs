@@ -5,8 +5,8 @@
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
 use lancer_backend::{
-    Learner, LearnerError, Message, Seed, StepReport, StepSettings, TrainingSequence, WeightFormat,
-    scripted::ScriptedLearner,
+    Conversation, Learner, LearnerError, Message, Seed, StepReport, StepSettings, TrainedTurns,
+    TrainingSequence, WeightFormat, scripted::ScriptedLearner,
 };
 use lancer_prefer::{
     Base, BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SetAside, SetAsideReason, SftExample,
@@ -39,7 +39,7 @@ impl Poisoned {
 }
 
 fn has(sequence: &TrainingSequence, byte: u8) -> bool {
-    sequence.targets().iter().any(|token| token.0 == u32::from(byte))
+    sequence.targets().any(|token| token.0 == u32::from(byte))
 }
 
 impl Learner for Poisoned {
@@ -47,8 +47,8 @@ impl Learner for Poisoned {
         self.inner.context_length()
     }
 
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        self.inner.encode(prompt, response)
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError> {
+        self.inner.encode(chat, turns)
     }
 
     fn log_probs(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {
@@ -123,11 +123,10 @@ fn settings() -> TrainSettings {
 /// Twelve examples; those at `places` have `text` in their response.
 fn examples(places: &[usize], text: &str) -> Vec<SftExample> {
     (0..12)
-        .map(|number| SftExample {
-            key: format!("example {number}"),
-            prompt: vec![Message::user(format!("Count to {number}."))],
-            response: format!("one two {number}{}", if places.contains(&number) { text } else { "" }),
-            weight: 1.0,
+        .map(|number| {
+            let response = format!("one two {number}{}", if places.contains(&number) { text } else { "" });
+            let chat = Conversation::of_pair(format!("Count to {number}."), response);
+            SftExample::new(format!("example {number}"), chat)
         })
         .collect()
 }
@@ -284,9 +283,9 @@ fn a_pair_without_a_finite_reference_is_set_aside() {
     let pairs: Vec<PreferenceExample> = (0..8)
         .map(|number| PreferenceExample {
             key: format!("pair {number}"),
-            prompt: vec![Message::user(format!("Count to {number}."))],
-            chosen: format!("one two {number}"),
-            rejected: if number == 3 { "#".into() } else { "xyzzy".into() },
+            prompt: vec![Message::user(format!("Count to {number}."))].into(),
+            chosen: Message::assistant(format!("one two {number}")),
+            rejected: Message::assistant(if number == 3 { "#" } else { "xyzzy" }),
         })
         .collect();
     for name in ["dpo", "ipo", "kto", "simpo", "orpo"] {

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use lancer_backend::{Message, Seed, scripted::ScriptedLearner};
+use lancer_backend::{Conversation, Message, Seed, scripted::ScriptedLearner};
 use lancer_prefer::{
     BatchSize, CheckpointPolicy, Outcome, PreferenceExample, SftExample, SkipReason, Split, TrainSettings,
     TrainingError, loss::PreferenceLoss, train_preference, train_sft,
@@ -25,11 +25,10 @@ fn settings() -> TrainSettings {
 
 fn sft_examples() -> Vec<SftExample> {
     (0..14)
-        .map(|number| SftExample {
-            key: format!("example {number}"),
-            prompt: vec![Message::user(format!("Count to {number}."))],
-            response: (0..=number).map(|n| n.to_string()).collect::<Vec<_>>().join(", "),
-            weight: 1.0,
+        .map(|number| {
+            let response = (0..=number).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+            let chat = Conversation::of_pair(format!("Count to {number}."), response);
+            SftExample::new(format!("example {number}"), chat)
         })
         .collect()
 }
@@ -38,9 +37,9 @@ fn pairs() -> Vec<PreferenceExample> {
     (0..10)
         .map(|number| PreferenceExample {
             key: format!("pair {number}"),
-            prompt: vec![Message::user(format!("Count to {number}."))],
-            chosen: format!("one two three {number}"),
-            rejected: format!("{number} xyzzy"),
+            prompt: vec![Message::user(format!("Count to {number}."))].into(),
+            chosen: Message::assistant(format!("one two three {number}")),
+            rejected: Message::assistant(format!("{number} xyzzy")),
         })
         .collect()
 }
@@ -121,7 +120,7 @@ fn what_is_left_out_is_said() {
     .unwrap();
     assert_eq!(report.plan.examples, 12);
     let [one, two] = report.plan.skipped.as_slice() else { panic!("{:?}", report.plan.skipped) };
-    assert_eq!((one.key.as_str(), one.reason), ("example 1", SkipReason::NoWeight));
+    assert_eq!((one.key.as_str(), &one.reason), ("example 1", &SkipReason::NoWeight));
     assert!(matches!(two.reason, SkipReason::TooLong { limit: 1024, .. }), "{two:?}");
 
     let run = |examples: &[SftExample]| {
@@ -129,7 +128,8 @@ fn what_is_left_out_is_said() {
         train_sft(&mut ScriptedLearner::new(), split, &settings(), CheckpointPolicy::None, Seed(1), &mut ())
     };
     assert!(matches!(run(&[]), Err(TrainingError::NoExamples { given: 0, .. })));
-    let long = SftExample { response: "long ".repeat(400), ..examples[4].clone() };
+    let chat = Conversation::of_pair("Count to 4.", "long ".repeat(400));
+    let long = SftExample { chat, ..examples[4].clone() };
     let said = run(&[long, examples[1].clone()]).unwrap_err().to_string();
     assert!(said.contains("of 2 examples, 1 are too long, 1 have the weight 0"), "{said}");
     assert!(said.contains("\"example 4\"") && said.contains("train.max_length"), "{said}");

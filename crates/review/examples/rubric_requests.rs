@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .enumerate()
         .map(|(number, line)| {
             let pair: Pair = serde_json::from_str(line)?;
-            Ok(Item { key: number.to_string(), prompt: pair.prompt, response: pair.response })
+            Ok(Item::of_pair(number.to_string(), pair.prompt, pair.response))
         })
         .collect::<Result<Vec<_>, serde_json::Error>>()?;
     let settings = RubricSettings { max_tokens: max_tokens.parse()?, ..RubricSettings::default() };

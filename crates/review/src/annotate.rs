@@ -7,7 +7,7 @@ mod settings;
 
 use std::fmt;
 
-use lancer_backend::Seed;
+use lancer_backend::{Conversation, Seed};
 use serde::{Deserialize, Serialize};
 
 pub use settings::{AnnotateSettings, RejectedSide, SftFrom};
@@ -21,9 +21,9 @@ pub struct Candidate {
     pub key: String,
     /// Key of the seed it is or comes from.
     pub source: String,
-    /// The prompt.
-    pub prompt: String,
-    /// The response.
+    /// The turns before the response. Responses are compared where all of these are the same.
+    pub chat: Conversation,
+    /// The answer: the response without its thoughts.
     pub response: String,
     /// Its score; `None` where nothing is reviewed, and the pair counts as good enough.
     pub score: Option<Score>,
@@ -89,7 +89,7 @@ pub struct SftAnnotation {
     pub key: String,
     /// Key of the seed it is or comes from.
     pub source: String,
-    /// The prompt.
+    /// What the user wrote.
     pub prompt: String,
     /// The response.
     pub response: String,
@@ -104,7 +104,7 @@ pub struct PairAnnotation {
     pub key: String,
     /// Key of the seed the chosen side is or comes from.
     pub source: String,
-    /// The prompt of both sides.
+    /// What the user wrote, before both sides.
     pub prompt: String,
     /// Key of the chosen side.
     pub chosen_key: String,
@@ -174,7 +174,7 @@ pub fn annotate(candidates: &[Candidate], settings: &AnnotateSettings, seed: See
         .map(|pair| SftAnnotation {
             key: pair.key.clone(),
             source: pair.source.clone(),
-            prompt: pair.prompt.clone(),
+            prompt: pair.chat.user_text().into_owned(),
             response: pair.response.clone(),
             score: pair.score,
         })

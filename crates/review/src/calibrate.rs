@@ -107,7 +107,7 @@ pub fn calibrate(
 fn choose(seeds: &[Item], count: usize, seed: Seed) -> Vec<&Item> {
     let mut usable: Vec<&Item> = seeds
         .iter()
-        .filter(|item| !item.prompt.trim().is_empty() && !item.response.trim().is_empty())
+        .filter(|item| !item.last_user_turn().trim().is_empty() && !item.response.trim().is_empty())
         .collect();
     let seed = seed.derive("calibration seeds");
     usable.sort_by_cached_key(|item| (seed.derive(&item.key), item.key.clone()));
@@ -131,7 +131,7 @@ fn known_pairs(seeds: &[&Item], pool: &[&Item], kinds: &[Damage], seed: Seed) ->
         pairs.push(KnownPair { item: item.clone(), damage: None, seed: index });
         let others: Vec<&str> = pool
             .iter()
-            .filter(|other| other.prompt != item.prompt)
+            .filter(|other| other.chat != item.chat)
             .map(|other| other.response.as_str())
             .collect();
         for &kind in kinds {

@@ -18,11 +18,7 @@
 //!     true => "Short and right.\nscore: 9".into(),
 //!     false => "The response does not answer the prompt.\nscore: 4".into(),
 //! });
-//! let item = |key: &str, response: &str| Item {
-//!     key: key.into(),
-//!     prompt: "What is the capital of France?".into(),
-//!     response: response.into(),
-//! };
+//! let item = |key: &str, response: &str| Item::of_pair(key, "What is the capital of France?", response);
 //! let items = [item("a", "Paris."), item("b", "A river.")];
 //! let mut reviews: Vec<Review> = Vec::new();
 //! review(&mut engine, &Reviewer::Rubric(RubricSettings::default()), &items, Seed(1), &mut reviews)?;

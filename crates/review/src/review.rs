@@ -2,19 +2,60 @@
 
 use std::ops::ControlFlow;
 
+use std::borrow::Cow;
+
+use lancer_backend::{Conversation, Message, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::{Features, Score};
 
-/// A pair of prompt and response to review.
+/// A prompt and the response to it, to review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// What the pair is called in its run. The seeds of its samples are derived from it.
+    /// What the record is called in its run. The seeds of its samples are derived from it.
     pub key: String,
-    /// The prompt.
-    pub prompt: String,
-    /// The response.
+    /// The turns before the response.
+    pub chat: Conversation,
+    /// The answer: the response without its thoughts.
     pub response: String,
+}
+
+impl Item {
+    /// One turn of the user and the answer to it.
+    pub fn of_pair(key: impl Into<String>, prompt: impl Into<String>, response: impl Into<String>) -> Self {
+        let chat = vec![Message::user(prompt)].into();
+        Self { key: key.into(), chat, response: response.into() }
+    }
+
+    /// A conversation and the answer with which it ends. What the model thought is not reviewed.
+    pub fn of_conversation(key: impl Into<String>, conversation: &Conversation) -> Self {
+        let response = conversation.answer().into_owned();
+        Self { key: key.into(), chat: conversation.without_response(), response }
+    }
+
+    /// What the user wrote last.
+    pub(crate) fn last_user_turn(&self) -> &str {
+        let user = self.chat.messages.iter().rev().find(|message| message.role == Role::User);
+        user.map_or("", |message| message.content.as_str())
+    }
+
+    /// The prompt as a reviewer reads it: the user's text, or where there is more than that, each turn under the name of who
+    /// speaks.
+    pub(crate) fn prompt(&self) -> Cow<'_, str> {
+        if let [only] = self.chat.messages.as_slice() {
+            return Cow::Borrowed(&only.content);
+        }
+        let turn = |message: &Message| {
+            let speaker = match message.role {
+                Role::System => "System",
+                Role::User => "User",
+                Role::Assistant => "Assistant",
+                Role::Tool => "Tool",
+            };
+            format!("{speaker}:\n{}", message.said())
+        };
+        Cow::Owned(self.chat.messages.iter().map(turn).collect::<Vec<_>>().join("\n\n"))
+    }
 }
 
 /// The review of one item.

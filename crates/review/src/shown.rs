@@ -9,6 +9,7 @@ mod sentences;
 mod steering;
 mod visible;
 
+use lancer_backend::{Conversation, Message};
 use sentences::{Line, lines};
 use steering::Steering;
 use visible::visible;
@@ -35,13 +36,18 @@ impl Shown {
     pub(crate) fn of(item: &Item) -> Self {
         let mut left_out = Vec::new();
         let mut shown = |text: &str| without_steering(text, &mut left_out);
-        let (prompt, response) = (shown(&item.prompt), shown(&item.response));
-        Self { item: Item { key: item.key.clone(), prompt, response }, left_out }
+        let turn =
+            |message: &Message, content| Message { content, reasoning_content: None, ..message.clone() };
+        let messages =
+            item.chat.messages.iter().map(|message| turn(message, shown(&message.content))).collect();
+        let chat = Conversation { messages, tools: item.chat.tools.clone() };
+        let response = shown(&item.response);
+        Self { item: Item { key: item.key.clone(), chat, response }, left_out }
     }
 
     /// The text of the pair that holds nothing; `None` where a model can be shown both.
     pub(crate) fn empty_part(&self) -> Option<&'static str> {
-        let parts = [("prompt", &self.item.prompt), ("response", &self.item.response)];
+        let parts = [("prompt", self.item.last_user_turn()), ("response", &self.item.response)];
         parts.into_iter().find(|(_, text)| text.trim().is_empty()).map(|(part, _)| part)
     }
 }

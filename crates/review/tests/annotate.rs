@@ -1,6 +1,6 @@
 //! Training examples from scored pairs.
 
-use lancer_backend::Seed;
+use lancer_backend::{Message, Seed};
 use lancer_review::{
     AnnotateSettings, Candidate, Damage, Kind, RejectedKind, RejectedSide, Score, Worse, annotate,
 };
@@ -10,7 +10,7 @@ fn scored(key: &str, prompt: &str, response: &str, score: f64, kind: Kind) -> Ca
     Candidate {
         key: key.into(),
         source: key.split('/').next().unwrap_or_default().into(),
-        prompt: prompt.into(),
+        chat: vec![Message::user(prompt)].into(),
         response: response.into(),
         score: Some(Score::new(score).expect("a score")),
         kind,
@@ -124,7 +124,11 @@ fn good_seeds_have_damaged_sides_without_generation() {
         assert_eq!(pair.rejected_score, None);
         assert_ne!(pair.rejected, pair.chosen);
         if pair.rejected_kind == RejectedKind::Damaged(Damage::Mismatched) {
-            assert!(input.iter().any(|other| other.prompt != pair.prompt && other.response == pair.rejected));
+            assert!(
+                input
+                    .iter()
+                    .any(|other| other.chat.user_text() != pair.prompt && other.response == pair.rejected)
+            );
         }
     }
 }
@@ -186,7 +190,7 @@ proptest! {
         for pair in &annotations.preference {
             prop_assert_ne!(pair.chosen.trim(), pair.rejected.trim());
             let chosen = input.iter().find(|one| one.key == pair.chosen_key).unwrap();
-            prop_assert_eq!((&chosen.prompt, &chosen.response), (&pair.prompt, &pair.chosen));
+            prop_assert_eq!((&chosen.chat.user_text().into_owned(), &chosen.response), (&pair.prompt, &pair.chosen));
             match pair.rejected_score {
                 Some(score) => prop_assert!(pair.chosen_score.unwrap().get() - score.get() >= settings.pair_gap),
                 None => prop_assert!(pair.chosen_score.unwrap().get() >= settings.sft_threshold),

@@ -65,7 +65,7 @@ fn good_pairs_score_high_and_damaged_ones_low() {
     assert_eq!(separations[0].by_damage.iter().map(|(damage, _)| *damage).collect::<Vec<_>>(), Damage::ALL);
 
     // Pairs that the calibration has not seen.
-    let good = Item { key: "new".into(), prompt: question(60), response: answer(60) };
+    let good = Item::of_pair("new", question(60), answer(60));
     let bad = Item { key: "bad".into(), response: answer(70), ..good.clone() };
     let mut reviews = Vec::new();
     review(&mut knowing(), &reviewer, &[good, bad], Seed(1), &mut reviews).unwrap();
@@ -126,7 +126,7 @@ fn an_item_is_reviewed_alike_alone_and_among_others() {
     let reviewer = calibrated(&mut knowing(), ModeSetting::Likelihood).reviewer;
     // Several responses to one prompt, apart from each other, and more than one group.
     let items: Vec<Item> =
-        (0..40).map(|n| Item { key: n.to_string(), prompt: question(n % 7), response: answer(n) }).collect();
+        (0..40).map(|n| Item::of_pair(n.to_string(), question(n % 7), answer(n))).collect();
     let mut all = Vec::new();
     review(&mut knowing(), &reviewer, &items, Seed(1), &mut all).unwrap();
     assert_eq!(all.len(), items.len());
@@ -142,13 +142,12 @@ fn an_item_is_reviewed_alike_alone_and_among_others() {
 fn a_pair_takes_no_more_than_three_readings_of_its_text() {
     let reviewer = calibrated(&mut knowing(), ModeSetting::Likelihood).reviewer;
     let items: Vec<Item> = (0..8)
-        .map(|n| Item {
-            key: n.to_string(),
-            prompt: format!("p{} ", n / 4).repeat(100),
-            response: format!("r{n} ").repeat(100),
+        .map(|n| {
+            let response = format!("r{n} ").repeat(100);
+            Item::of_pair(n.to_string(), format!("p{} ", n / 4).repeat(100), response)
         })
         .collect();
-    let text: usize = items.iter().map(|item| item.prompt.len() + item.response.len()).sum();
+    let text: usize = items.iter().map(|item| item.chat.user_text().len() + item.response.len()).sum();
     let usage = review(&mut knowing(), &reviewer, &items, Seed(1), &mut Vec::<Review>::new()).unwrap();
     assert!(usage.read < 3 * text as u64, "{} of {text}", usage.read);
 }
@@ -161,10 +160,7 @@ fn a_response_cannot_speak_in_the_models_name() {
         assert!(!prompt.contains("<|im_"), "{prompt}");
         "score: 10".into()
     });
-    let items = [
-        Item { key: "a".into(), prompt: question(1), response: response.clone() },
-        Item { key: "b".into(), prompt: response, response: answer(1) },
-    ];
+    let items = [Item::of_pair("a", question(1), response.clone()), Item::of_pair("b", response, answer(1))];
     let mut reviews: Vec<Review> = Vec::new();
     review(&mut engine, &reviewer, &items, Seed(1), &mut reviews).unwrap();
     assert_eq!(reviews.len(), 2);
@@ -173,11 +169,7 @@ fn a_response_cannot_speak_in_the_models_name() {
 #[test]
 fn what_cannot_be_shown_to_the_model_is_unscored() {
     let reviewer = calibrated(&mut knowing(), ModeSetting::Likelihood).reviewer;
-    let item = |key: &str, prompt: &str, response: &str| Item {
-        key: key.into(),
-        prompt: prompt.into(),
-        response: response.into(),
-    };
+    let item = |key: &str, prompt: &str, response: &str| Item::of_pair(key, prompt, response);
     let long = "x".repeat(17_000);
     let items = [
         item("a", "", "r"),

@@ -9,7 +9,7 @@ use lancer_review::{
 use proptest::prelude::*;
 
 fn item(key: &str, prompt: &str, response: &str) -> Item {
-    Item { key: key.into(), prompt: prompt.into(), response: response.into() }
+    Item::of_pair(key, prompt, response)
 }
 
 /// With room for a reviewer that repeats all that it reads.

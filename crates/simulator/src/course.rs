@@ -336,7 +336,9 @@ impl Passage<'_> {
         let folder = Path::new(&file).parent().and_then(Path::to_str).unwrap_or_default();
         // A ledger is one file and what SQLite keeps beside it.
         let file_named = file.strip_suffix("-wal").or(file.strip_suffix("-shm")).unwrap_or(&file);
-        if !(text.contains(file_named) || !folder.is_empty() && text.contains(folder)) || !checks::advises(text) {
+        if !(text.contains(file_named) || !folder.is_empty() && text.contains(folder))
+            || !checks::advises(text)
+        {
             return Err(Broken::new(Invariant::SaysWhat, format!("{file} was damaged; {text}")));
         }
         folder::write(&self.place.run(), &files).map_err(outside)?;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt::Write as _, path::Path};
 
-use lancer_backend::Message;
+use lancer_backend::{Message, TrainingSequence};
 use lancer_output::{Existing, OutputError, Place};
 use lancer_prefer::{Examples, PreparedExample};
 use serde_json::{Value, json};
@@ -18,22 +18,27 @@ pub(crate) const HELD_OUT: &str = "test.jsonl";
 /// Texts beside the tokens, for who looks into the data: no trainer reads them.
 pub(crate) fn readable(examples: Examples<'_>) -> HashMap<&str, Value> {
     let chat = |messages: &[Message]| -> Value {
-        messages.iter().map(|turn| json!({"role": turn.role.as_str(), "content": turn.content})).collect()
+        messages.iter().map(|turn| json!({"role": turn.role.as_str(), "content": turn.said()})).collect()
     };
     match examples {
         Examples::Sft(split) => split
             .train
             .iter()
             .chain(split.held_out)
-            .map(|one| (one.key.as_str(), json!({"prompt": chat(&one.prompt), "response": one.response})))
+            .map(|one| {
+                (one.key.as_str(), json!({"prompt": chat(one.chat.prompt()), "response": one.chat.answer()}))
+            })
             .collect(),
         Examples::Preference(split, _) => split
             .train
             .iter()
             .chain(split.held_out)
             .map(|one| {
-                let text =
-                    json!({"prompt": chat(&one.prompt), "chosen": one.chosen, "rejected": one.rejected});
+                let text = json!({
+                    "prompt": chat(&one.prompt.messages),
+                    "chosen": one.chosen.said(),
+                    "rejected": one.rejected.said(),
+                });
                 (one.key.as_str(), text)
             })
             .collect(),
@@ -43,28 +48,30 @@ pub(crate) fn readable(examples: Examples<'_>) -> HashMap<&str, Value> {
 /// The row of an example in the form that a trainer reads.
 pub(crate) fn row(trainer: Trainer, example: &PreparedExample, readable: &HashMap<&str, Value>) -> Value {
     let first = &example.sequences[0];
-    let prompt = &first.tokens[..first.prompt_length];
+    let prompt = &first.tokens[..first.prompt_length()];
+    // What comes after the prompt, with turns of others where several of the model's are trained on.
+    let after = |sequence: &TrainingSequence| text(&sequence.tokens[sequence.prompt_length()..]);
     let mut row = json!({"key": example.key});
     match (trainer, example.sequences.get(1)) {
         (Trainer::LlamaFactory, None) => {
             row["prompt"] = text(prompt).into();
-            row["response"] = text(first.targets()).into();
+            row["response"] = after(first).into();
         }
         (_, None) => {
             let ids: Vec<u32> = first.tokens.iter().map(|token| token.0).collect();
             // The number that PyTorch's cross-entropy passes over.
-            let labels = ids
-                .iter()
-                .enumerate()
-                .map(|(place, &id)| if place < first.prompt_length { -100 } else { i64::from(id) });
-            row["labels"] = labels.collect();
+            let mut labels = vec![-100; ids.len()];
+            for place in first.target_places() {
+                labels[place] = i64::from(ids[place]);
+            }
+            row["labels"] = labels.into();
             row["attention_mask"] = vec![1; ids.len()].into();
             row["input_ids"] = ids.into();
         }
         (_, Some(second)) => {
             row["prompt"] = text(prompt).into();
-            row["chosen"] = text(first.targets()).into();
-            row["rejected"] = text(second.targets()).into();
+            row["chosen"] = after(first).into();
+            row["rejected"] = after(second).into();
         }
     }
     // As one text, so that no trainer takes it for a chat.

@@ -1,7 +1,7 @@
 //! Chats as the tokens of the model that is trained, as lancer's own engines have them.
 
-use lancer_backend::{LearnerError, Message, TokenId, TrainingSequence};
-use lancer_model::{ChatInput, GenerationPrompt, Model, SpecialTokens};
+use lancer_backend::{Conversation, LearnerError, TokenId, TrainedTurns, TrainingSequence};
+use lancer_model::{Model, ModelTurns};
 use lancer_prefer::Encode;
 
 /// A model whose tokenizer and chat template are used, and not its weights.
@@ -12,15 +12,19 @@ impl Encode for Tokens<'_> {
         self.0.config().context_length
     }
 
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        let tokenizer = self.0.tokenizer();
-        let chat = ChatInput::new(prompt, GenerationPrompt::Open);
-        let mut tokens = tokenizer
-            .encode_chat(self.0.chat_template(), &chat)
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError> {
+        let turns = match turns {
+            TrainedTurns::Last => ModelTurns::Last,
+            TrainedTurns::All => ModelTurns::All,
+        };
+        let encoded = self
+            .0
+            .tokenizer()
+            .encode_conversation(self.0.chat_template(), &chat.messages, &chat.tools, turns)
             .map_err(|error| LearnerError::ChatTemplate(error.into()))?;
-        let prompt_length = tokens.len();
-        tokens.extend(tokenizer.encode(response, SpecialTokens::AsText));
-        tokens.push(tokenizer.end_of_turn());
-        Ok(TrainingSequence { tokens: tokens.into_iter().map(TokenId).collect(), prompt_length })
+        let tokens = encoded.tokens.into_iter().map(TokenId).collect();
+        let mut sequence = TrainingSequence { tokens, trained: encoded.of_model };
+        sequence.truncate(sequence.tokens.len());
+        Ok(sequence)
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use fake::{Behaviour, environment, fixture};
-use lancer_backend::{Message, Seed};
+use lancer_backend::{Conversation, Seed};
 use lancer_model::{ConvertFormat, Model};
 use lancer_prefer::{
     BatchSize, Examples, Outcome, SftExample, Split, StepRecord, TrainSettings, TrainingObserver,
@@ -23,11 +23,9 @@ use safetensors::{Dtype, tensor::TensorView};
 
 fn examples() -> Vec<SftExample> {
     (0..6)
-        .map(|number| SftExample {
-            key: format!("example {number}"),
-            prompt: vec![Message::user(format!("Name colour number {number}."))],
-            response: format!("Blue <s> {number}."),
-            weight: 1.0,
+        .map(|number| {
+            let (prompt, response) = (format!("Name colour number {number}."), format!("Blue <s> {number}."));
+            SftExample::new(format!("example {number}"), Conversation::of_pair(prompt, response))
         })
         .collect()
 }

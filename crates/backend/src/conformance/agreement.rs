@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use super::assert_close;
 use crate::{
-    Backend, Collect, Completion, Continuation, GenerateRequest, Learner, Message, Prompt, ScoreRequest,
-    ScoredContinuation, common_beginning,
+    Backend, Collect, Completion, Continuation, Conversation, GenerateRequest, Learner, Prompt, ScoreRequest,
+    ScoredContinuation, TrainedTurns, common_beginning,
 };
 
 const CHATS: [(&str, &str); 5] = [
@@ -95,7 +95,8 @@ pub fn learner_agrees(learner: &mut dyn Learner, backend: &mut dyn Backend, tole
     let batch: Vec<_> = CHATS
         .iter()
         .map(|&(prompt, response)| {
-            learner.encode(&[Message::user(prompt)], response).expect("a chat is encoded")
+            let chat = Conversation::of_pair(prompt, response);
+            learner.encode(&chat, TrainedTurns::Last).expect("a chat is encoded")
         })
         .collect();
     let log_probs = learner.log_probs(&batch).expect("log_probs");
@@ -103,8 +104,8 @@ pub fn learner_agrees(learner: &mut dyn Learner, backend: &mut dyn Backend, tole
         batch.iter().zip(&log_probs).zip(&scores(backend)).zip(&CHATS)
     {
         let read = backend.tokenize(&Prompt::user(prompt)).expect("a chat is tokenised");
-        assert_eq!(sequence.tokens[..sequence.prompt_length], read, "other tokens for the same prompt");
-        assert_eq!(sequence.targets(), scored.tokens, "other tokens for the same response");
+        assert_eq!(sequence.tokens[..sequence.prompt_length()], read, "other tokens for the same prompt");
+        assert!(sequence.targets().eq(scored.tokens.iter().copied()), "other tokens for the same response");
         assert_close("learner and backend", log_probs, &scored.log_probs, tolerance);
     }
 }

@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{Case, assert_close};
-use crate::{Learner, LearnerError, Message, StepSettings, TokenId, TrainingSequence};
+use crate::{
+    Conversation, Learner, LearnerError, Message, StepSettings, TokenId, TrainedTurns, TrainingSequence,
+};
 
 type Run = fn(&mut dyn FnMut() -> Box<dyn Learner>);
 
@@ -24,6 +26,7 @@ pub const LEARNER: &[Case<Run>] = &[
     Case { name: "training goes on from a checkpoint, bit for bit", run: checkpoint },
     Case { name: "a checkpoint that is not one is refused", run: no_checkpoint },
     Case { name: "a response ends with the end of the turn", run: encoding },
+    Case { name: "trained tokens are where the ranges are", run: ranges },
     Case { name: "an invalid batch is named", run: invalid },
 ];
 
@@ -37,14 +40,19 @@ fn batch(learner: &dyn Learner) -> Vec<TrainingSequence> {
         ("Write one sentence about the sea.", "The sea is deep and cold, and it is never still."),
     ]
     .into_iter()
-    .map(|(prompt, response)| learner.encode(&[Message::user(prompt)], response).expect("a chat is encoded"))
+    .map(|(prompt, response)| encode(learner, &[Message::user(prompt)], response))
     .collect()
+}
+
+fn encode(learner: &dyn Learner, prompt: &[Message], response: &str) -> TrainingSequence {
+    let chat = Conversation::of_turns(prompt.iter().cloned(), Message::assistant(response));
+    learner.encode(&chat, TrainedTurns::Last).expect("a chat is encoded")
 }
 
 /// The weights of the mean negative log-likelihood over all targets of a batch.
 fn nll(batch: &[TrainingSequence]) -> Vec<Vec<f32>> {
-    let targets: usize = batch.iter().map(|sequence| sequence.targets().len()).sum();
-    batch.iter().map(|sequence| vec![-1.0 / targets as f32; sequence.targets().len()]).collect()
+    let targets: usize = batch.iter().map(|sequence| sequence.target_count()).sum();
+    batch.iter().map(|sequence| vec![-1.0 / targets as f32; sequence.target_count()]).collect()
 }
 
 fn settings() -> StepSettings {
@@ -79,7 +87,7 @@ fn forward_is_log_probs(make: &mut dyn FnMut() -> Box<dyn Learner>) {
     let (plain, kept) =
         (learner.log_probs(&batch).expect("log_probs"), learner.forward(&batch).expect("forward"));
     for ((plain, kept), sequence) in plain.iter().zip(&kept).zip(&batch) {
-        assert_eq!(plain.len(), sequence.targets().len(), "one log-probability a target");
+        assert_eq!(plain.len(), sequence.target_count(), "one log-probability a target");
         assert!(plain.iter().all(|&log_prob| log_prob <= 0.0), "log-probabilities are not above 0");
         assert_close("forward", kept, plain, TOLERANCE);
     }
@@ -175,7 +183,7 @@ fn not_finite(make: &mut dyn FnMut() -> Box<dyn Learner>) {
         train(&mut **learner, &batch, 1);
     }
     let weights: Vec<Vec<f32>> =
-        batch.iter().map(|sequence| vec![f32::NAN; sequence.targets().len()]).collect();
+        batch.iter().map(|sequence| vec![f32::NAN; sequence.target_count()]).collect();
     one.forward(&batch).expect("forward");
     one.backward(&weights).expect("backward");
     assert!(!one.gradient_norm().expect("gradient_norm").is_finite(), "the norm of a gradient of NaN");
@@ -230,13 +238,35 @@ fn no_checkpoint(make: &mut dyn FnMut() -> Box<dyn Learner>) {
 fn encoding(make: &mut dyn FnMut() -> Box<dyn Learner>) {
     let learner = make();
     let prompt = [Message::user("Name a colour.")];
-    let (one, two) =
-        (learner.encode(&prompt, "Blue.").expect("encode"), learner.encode(&prompt, "Red").expect("encode"));
-    assert_eq!(one.prompt_length, two.prompt_length);
-    assert_eq!(one.tokens[..one.prompt_length], two.tokens[..two.prompt_length], "the same prompt");
+    let (one, two) = (encode(&*learner, &prompt, "Blue."), encode(&*learner, &prompt, "Red"));
+    assert_eq!(one.prompt_length(), two.prompt_length());
+    assert_eq!(one.tokens[..one.prompt_length()], two.tokens[..two.prompt_length()], "the same prompt");
     assert_eq!(one.tokens.last(), two.tokens.last(), "the end of the turn");
-    let empty = learner.encode(&prompt, "").expect("encode");
-    assert_eq!(empty.targets().len(), 1, "an empty response is the end of the turn");
+    let empty = encode(&*learner, &prompt, "");
+    assert_eq!(empty.target_count(), 1, "an empty response is the end of the turn");
+}
+
+fn ranges(make: &mut dyn FnMut() -> Box<dyn Learner>) {
+    let mut learner = make();
+    let whole = encode(&*learner, &[Message::user("Name a colour.")], "Blue and green and yellow.");
+    let (start, end) = (whole.prompt_length(), whole.tokens.len());
+    let parts = TrainingSequence { trained: vec![1..2, start..start + 1, end - 1..end], ..whole.clone() };
+    let all = TrainingSequence::after_prompt(whole.tokens.clone(), 1);
+    let (two, one) = ([parts.clone(), parts.clone()], [all.clone()]);
+    let expected = learner.log_probs(&one).expect("log_probs").remove(0);
+    let expected = vec![expected[0], expected[start - 1], expected[end - 2]];
+    for found in learner.log_probs(&two).expect("log_probs") {
+        assert_close("trained tokens apart from each other", &found, &expected, TOLERANCE);
+    }
+    // A token that is not trained on is one whose derivative is 0.
+    let of_parts = gradient_norm(&mut *learner, &two[..1], 1.0);
+    learner.forward(&one).expect("forward");
+    let third = -1.0 / 3.0;
+    let weight = |place: usize| if [1, start, end - 1].contains(&place) { third } else { 0.0 };
+    learner.backward(&[(1..end).map(weight).collect()]).expect("backward");
+    let still = StepSettings { learning_rate: 0.0, max_gradient_norm: None, ..settings() };
+    let of_all = learner.step(&still).expect("step").gradient_norm;
+    assert!((of_parts - of_all).abs() <= 1e-3 * of_all, "gradient norms {of_parts} and {of_all}");
 }
 
 fn invalid(make: &mut dyn FnMut() -> Box<dyn Learner>) {
@@ -244,10 +274,12 @@ fn invalid(make: &mut dyn FnMut() -> Box<dyn Learner>) {
     let batch = batch(&*learner);
     let valid = &batch[0];
     let wrong = [
-        TrainingSequence { prompt_length: 0, ..valid.clone() },
-        TrainingSequence { prompt_length: valid.tokens.len(), ..valid.clone() },
-        TrainingSequence { tokens: vec![TokenId(u32::MAX); 4], prompt_length: 1 },
-        TrainingSequence { tokens: vec![valid.tokens[0]; learner.context_length() + 1], prompt_length: 1 },
+        TrainingSequence::after_prompt(valid.tokens.clone(), 0),
+        TrainingSequence::after_prompt(valid.tokens.clone(), valid.tokens.len()),
+        TrainingSequence { trained: vec![1..2, 1..3], ..valid.clone() },
+        TrainingSequence { trained: vec![1..valid.tokens.len() + 1], ..valid.clone() },
+        TrainingSequence::after_prompt(vec![TokenId(u32::MAX); 4], 1),
+        TrainingSequence::after_prompt(vec![valid.tokens[0]; learner.context_length() + 1], 1),
     ];
     for wrong in wrong {
         let result = learner.forward(&[valid.clone(), wrong]);

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Backend, Collect, Completion, GenerateRequest, Penalties, Prompt, Sampling, Seed, TokenId,
-};
+use crate::{Backend, Collect, Completion, GenerateRequest, Penalties, Prompt, Sampling, Seed, TokenId};
 
 /// Tests that an engine obeys [`Penalties`]. The engine must write more than two different tokens after a prompt.
 pub fn penalties_are_obeyed(engine: &mut dyn Backend) {

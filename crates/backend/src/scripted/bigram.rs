@@ -7,10 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{CONTEXT_LENGTH, END_OF_TURN, VOCABULARY, bytes, render};
+use super::{CONTEXT_LENGTH, END_OF_TURN, VOCABULARY, bytes, turn};
 use crate::{
-    Learner, LearnerError, Message, StepReport, StepSettings, TokenId, TrainingSequence, WeightFormat,
-    softmax::log_sum_exp,
+    Conversation, Learner, LearnerError, Role, StepReport, StepSettings, TokenId, TrainedTurns,
+    TrainingSequence, WeightFormat, softmax::log_sum_exp,
 };
 
 /// A learner whose model is one table `[vocabulary, vocabulary]` of logits: the next token by the last one.
@@ -86,12 +86,19 @@ impl Learner for ScriptedLearner {
         CONTEXT_LENGTH
     }
 
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        let mut tokens = bytes(&render(prompt));
-        let prompt_length = tokens.len();
-        tokens.extend(bytes(response));
-        tokens.push(END_OF_TURN);
-        Ok(TrainingSequence { tokens, prompt_length })
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError> {
+        let (mut tokens, mut trained) = (Vec::new(), Vec::new());
+        for (place, message) in chat.messages.iter().enumerate() {
+            tokens.extend(bytes(&format!("{}: ", message.role.as_str())));
+            let start = tokens.len();
+            tokens.extend(bytes(&turn(message)));
+            let is_last = place + 1 == chat.messages.len();
+            tokens.push(if is_last { END_OF_TURN } else { TokenId(u32::from(b'\n')) });
+            if message.role == Role::Assistant && (is_last || turns == TrainedTurns::All) {
+                trained.push(start..tokens.len());
+            }
+        }
+        Ok(TrainingSequence { tokens, trained })
     }
 
     fn log_probs(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {
@@ -105,9 +112,9 @@ impl Learner for ScriptedLearner {
         Ok(batch
             .iter()
             .map(|sequence| {
-                sequence.tokens[sequence.prompt_length - 1..]
-                    .windows(2)
-                    .map(|pair| of_token(pair[0], pair[1]))
+                sequence
+                    .target_places()
+                    .map(|place| of_token(sequence.tokens[place - 1], sequence.tokens[place]))
                     .collect()
             })
             .collect())
@@ -126,7 +133,8 @@ impl Learner for ScriptedLearner {
             .ok_or_else(|| LearnerError::InvalidBackward("no forward pass came before".into()))?;
         crate::learner::check_weights(&batch, weights)?;
         for (sequence, weights) in batch.iter().zip(weights) {
-            for (pair, &weight) in sequence.tokens[sequence.prompt_length - 1..].windows(2).zip(weights) {
+            for (place, &weight) in sequence.target_places().zip(weights) {
+                let pair = [sequence.tokens[place - 1], sequence.tokens[place]];
                 let normaliser = log_sum_exp(self.row(pair[0]));
                 let start = pair[0].0 as usize * VOCABULARY;
                 for token in 0..VOCABULARY {

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use lancer_backend::{Message, Seed, StepSettings};
+use lancer_backend::{Conversation, Message, Seed, StepSettings};
 use lancer_model::TensorSource;
 use lancer_prefer::{
     BatchSize, CheckpointPolicy, Decay, OptimizerSettings, PreferenceExample, Schedule, SftExample, Split,
@@ -112,11 +112,8 @@ fn train(learner: &mut BurnLearner, expected: &Expected, run: &Run) -> TrainingR
     let examples = expected.examples.iter().enumerate();
     if run.objective == "sft" {
         let examples: Vec<SftExample> = examples
-            .map(|(key, (prompt, chosen, _))| SftExample {
-                key: key.to_string(),
-                prompt: vec![Message::user(prompt)],
-                response: chosen.clone(),
-                weight: 1.0,
+            .map(|(key, (prompt, chosen, _))| {
+                SftExample::new(key.to_string(), Conversation::of_pair(prompt, chosen))
             })
             .collect();
         return train_sft(learner, Split::train_only(&examples), &settings, none, seed, &mut ()).unwrap();
@@ -124,9 +121,9 @@ fn train(learner: &mut BurnLearner, expected: &Expected, run: &Run) -> TrainingR
     let examples: Vec<PreferenceExample> = examples
         .map(|(key, (prompt, chosen, rejected))| PreferenceExample {
             key: key.to_string(),
-            prompt: vec![Message::user(prompt)],
-            chosen: chosen.clone(),
-            rejected: rejected.clone(),
+            prompt: vec![Message::user(prompt)].into(),
+            chosen: Message::assistant(chosen),
+            rejected: Message::assistant(rejected),
         })
         .collect();
     let loss = PreferenceLoss::Dpo(Dpo { beta: expected.beta, ..Dpo::default() });

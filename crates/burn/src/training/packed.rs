@@ -42,7 +42,7 @@ impl Packed {
         let start = self.tokens.len();
         let rows = sequence.tokens.len() - 1;
         self.add_span(&sequence.tokens[..rows], None);
-        self.predicting.extend(start + sequence.prompt_length - 1..start + rows);
+        self.predicting.extend(sequence.target_places().map(|place| start + place - 1));
         self.add_targets(sequence);
     }
 
@@ -54,10 +54,11 @@ impl Packed {
         let last_of_prompt = self.tokens.len() - 1;
         for sequence in sequences {
             let start = self.tokens.len();
-            let targets = sequence.targets();
-            let read = &targets[..targets.len() - 1];
-            self.predicting.push(last_of_prompt);
-            self.predicting.extend(start..start + read.len());
+            // The first target comes right after the prompt.
+            let read = &sequence.tokens[prompt.len()..sequence.tokens.len() - 1];
+            self.predicting.extend(sequence.target_places().map(|place| {
+                (place - prompt.len()).checked_sub(1).map_or(last_of_prompt, |after| start + after)
+            }));
             if !read.is_empty() {
                 self.add_span(read, Some(index));
             }
@@ -72,7 +73,7 @@ impl Packed {
 
     fn add_targets(&mut self, sequence: &TrainingSequence) {
         self.targets.extend(sequence.targets());
-        self.counts.push(sequence.targets().len());
+        self.counts.push(sequence.target_count());
     }
 
     /// A value for each target, cut by sequence.
@@ -82,7 +83,7 @@ impl Packed {
 }
 
 fn prompt(sequence: &TrainingSequence) -> &[TokenId] {
-    &sequence.tokens[..sequence.prompt_length]
+    &sequence.tokens[..sequence.prompt_length()]
 }
 
 #[cfg(test)]
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     fn sequence(tokens: &[u32], prompt_length: usize) -> TrainingSequence {
-        TrainingSequence { tokens: tokens.iter().copied().map(TokenId).collect(), prompt_length }
+        TrainingSequence::after_prompt(tokens.iter().copied().map(TokenId).collect(), prompt_length)
     }
 
     fn ids(tokens: &[TokenId]) -> Vec<u32> {
@@ -104,6 +105,15 @@ mod tests {
         assert_eq!(packed.predicting, [1, 2, 3]);
         assert_eq!(ids(&packed.targets), [3, 4, 6]);
         assert_eq!(packed.by_sequence([0.5, 1.5, 2.5].into_iter()), [vec![0.5, 1.5], vec![2.5]]);
+    }
+
+    #[test]
+    fn trained_tokens_may_be_apart_from_each_other() {
+        let apart = TrainingSequence { trained: vec![1..2, 3..4], ..sequence(&[1, 2, 3, 4], 1) };
+        let packed = Packed::new(&[apart.clone(), apart]);
+        assert_eq!(ids(&packed.tokens), [1, 2, 3, 2, 3]);
+        assert_eq!(packed.predicting, [0, 2, 0, 4]);
+        assert_eq!(ids(&packed.targets), [2, 4, 2, 4]);
     }
 
     #[test]

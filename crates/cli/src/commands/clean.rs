@@ -10,9 +10,8 @@ use std::{
 
 use clap::Args;
 use lancer_data::{
-    BrokenRule, Candidate, CleanSettings, DecontaminationSettings, EvaluationTexts, Origin, Pair,
+    BrokenRule, Candidate, CleanSettings, DecontaminationSettings, EvaluationTexts, Origin, Pair, Record,
 };
-use lancer_output::Place;
 use serde::Serialize;
 
 use self::screen::{PersonalDataOption, Screen};
@@ -20,17 +19,18 @@ use crate::{
     failure::Failure,
     options::Changes,
     output::Output,
-    pairs::read_pairs,
-    place::{self, OverwriteOption},
+    place::{self, OverwriteOption, RowsPlace},
     progress::Bars,
+    records::read_records,
 };
 
 /// Drop pairs that are too short, too long, or too like others; each with the rule that dropped it.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Pairs to clean: .jsonl, .json or .parquet.
+    /// Records to clean: .jsonl, .json, .csv, .tsv or .parquet, or `-` for JSON from standard input.
     from: PathBuf,
-    /// Where the pairs that are kept go, by its ending.
+    /// Where the records that are kept go, by its ending, in the layout in which they came; `-` writes JSON lines to standard
+    /// output.
     to: PathBuf,
     /// Pairs that are there already: what is too like one of them is dropped too.
     #[arg(long, value_name = "FILE")]
@@ -103,8 +103,8 @@ struct Report {
 
 /// Where the pairs go.
 struct Places {
-    kept: Place,
-    dropped: Option<Place>,
+    kept: RowsPlace,
+    dropped: Option<RowsPlace>,
 }
 
 impl Places {
@@ -132,23 +132,25 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let places = Places::of(arguments)?;
     let mut bars = Bars::new(output);
     let screen = Screen::new(arguments.personal_data, arguments.quality.as_deref())?;
-    let pairs = read_pairs(&arguments.from, &bars)?;
-    let count = pairs.len();
+    let records = read_records(&arguments.from, &bars)?;
+    let count = records.len();
     let mut dropped = Vec::new();
-    let pairs = screen.pass(pairs, &mut dropped);
-    let pool = arguments.pool.as_deref().map_or_else(|| Ok(Vec::new()), |path| read_pairs(path, &bars))?;
+    let records = screen.pass(records, &mut dropped);
+    let pool = arguments.pool.as_deref().map_or_else(|| Ok(Vec::new()), |path| read_records(path, &bars))?;
+    let pool: Vec<Pair> = pool.iter().map(Record::pair).collect();
     let mut evaluation = EvaluationTexts::new(DecontaminationSettings::default());
     for path in &arguments.evaluation {
         let rows = lancer_data::read_rows(path)?;
         evaluation.add(&path.display().to_string(), &rows.rows);
     }
-    let candidates: Vec<Candidate> = pairs
+    let candidates: Vec<Candidate> = records
         .iter()
-        .map(|pair| Candidate {
-            key: pair.key.clone(),
-            family: pair.key.clone(),
-            prompt: pair.prompt.clone(),
-            response: pair.response.clone(),
+        .map(Record::pair)
+        .map(|Pair { key, prompt, response }| Candidate {
+            family: key.clone(),
+            key,
+            prompt,
+            response,
             origin: Origin::NewPrompt,
         })
         .collect();
@@ -157,16 +159,19 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let _ = bars.add(candidates.len(), 0);
     bars.stop();
     let mut kept = Vec::new();
-    for (pair, verdict) in pairs.into_iter().zip(verdicts) {
+    for (record, verdict) in records.into_iter().zip(verdicts) {
         match verdict {
-            None => kept.push(pair),
-            Some(drop) => dropped.push(Dropped::new(pair, drop.rule.as_str(), drop.resembles, drop.detail)),
+            None => kept.push(record),
+            Some(drop) => {
+                dropped.push(Dropped::new(record.pair(), drop.rule.as_str(), drop.resembles, drop.detail));
+            }
         }
     }
     if let Some(place) = &places.dropped {
         lancer_data::write_rows_to(place, &dropped)?;
     }
     lancer_data::write_rows_to(&places.kept, &kept)?;
+    places.kept.deliver()?;
     let report = Report {
         path: arguments.to.clone(),
         pairs: count,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use lancer_data::{
-    Alikeness, DataError, Keep, MinHashError, MinHashJoin, MinHashSettings, Nearness, Pair, Reject, Row,
-    RowWriter, duplicates, each_row,
+    Alikeness, DataError, Keep, MinHashError, MinHashJoin, MinHashSettings, Nearness, Pair, Record, Reject,
+    Row, RowWriter, duplicates, each_row,
 };
 use lancer_output::Place;
 use serde::Serialize;
@@ -25,9 +25,10 @@ const BATCH: usize = 8192;
 /// Drop records that are too like another one. Each record that is kept is written as it stands, whatever its fields.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Records: a .jsonl, .json, .csv or .parquet file, packed (.jsonl.gz, .jsonl.zst) or not, a folder, or a pattern.
+    /// Records: a .jsonl, .json, .csv, .tsv or .parquet file, packed (.jsonl.gz, .jsonl.zst) or not, a folder, a pattern,
+    /// or `-` for JSON from standard input.
     from: PathBuf,
-    /// Where the records that are kept go, by its ending.
+    /// Where the records that are kept go, by its ending; `-` writes JSON lines to standard output.
     to: PathBuf,
     /// How records that are too alike are found.
     #[arg(long, value_enum, default_value = "rouge-l")]
@@ -91,13 +92,13 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Method::Minhash => Alikeness::MinHash(arguments.changes.applied::<MinHashSettings>()?),
     };
     let inputs = [arguments.from.as_path()];
-    let kept = place::of_rows(&arguments.to, arguments.overwrite, &inputs)?;
+    let place = place::of_rows(&arguments.to, arguments.overwrite, &inputs)?;
     let dropped = arguments.dropped.as_deref();
     let dropped = dropped.map(|path| place::of_rows(path, arguments.overwrite, &inputs)).transpose()?;
     if let Some(dropped) = &dropped {
-        place::check_two(&kept, dropped, "--dropped")?;
+        place::check_two(&place, dropped, "--dropped")?;
     }
-    let kept = RowWriter::begin(&kept)?;
+    let kept = RowWriter::begin(&place)?;
     let mut bars = Bars::new(output);
     let mut found = match alikeness {
         Alikeness::RougeL(nearness) => nearness.validate(),
@@ -110,7 +111,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         return Err(Failure::failed(format!("{} holds no usable record{why}", arguments.from.display())));
     }
     bars.start("write".into(), "records", 0, found.keys.len());
-    write(arguments, &mut found, &mut bars, kept, dropped.as_ref())?;
+    write(arguments, &mut found, &mut bars, kept, dropped.as_deref())?;
+    place.deliver()?;
     bars.stop();
     let duplicates = found.duplicates.iter().flatten().count();
     let report = Report {
@@ -267,8 +269,9 @@ fn compared(arguments: &Arguments, Row { automatic_key, fields }: Row) -> Result
         let key = key.and_then(Value::as_str).map_or(automatic_key, str::to_owned);
         return Ok(Compared { key, text, score });
     }
-    match Pair::of_row(&fields, &automatic_key) {
-        Ok(pair) => {
+    match Record::of_row(fields.clone(), &automatic_key) {
+        Ok(record) => {
+            let pair: Pair = record.pair();
             let text = match arguments.by {
                 Part::Prompt => pair.prompt,
                 Part::Response => pair.response,

@@ -3,8 +3,11 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use clap::{Args, ValueEnum};
+use lancer_backend::Message;
+use lancer_data::Record;
 use lancer_generate::{GenerateError, GenerateSettings, Job, Source, Writing, WritingSink, Written};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     engines,
@@ -12,17 +15,18 @@ use crate::{
     interrupt,
     options::{Changes, ModelOptions, SeedOption},
     output::Output,
-    pairs::read_pairs,
     place::{self, OverwriteOption},
     progress::Bars,
+    records::read_records,
 };
 
 /// Write new prompts in the spirit of old ones, responses to prompts, or worse responses.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Pairs to write from: .jsonl, .json or .parquet.
+    /// Records to write from: .jsonl, .json, .csv, .tsv or .parquet, or `-` for JSON from standard input.
     from: PathBuf,
-    /// Where the new texts go, by its ending.
+    /// Where the new records go, by its ending, in the layout of those that they are written from; `-` writes JSON lines to
+    /// standard output.
     to: PathBuf,
     /// What is written.
     #[arg(long, value_enum, default_value_t = What::Pairs)]
@@ -50,13 +54,25 @@ enum What {
     Worse,
 }
 
-/// A new pair.
-#[derive(Serialize)]
-struct Row {
+/// A text that can be used.
+struct Text {
     key: String,
-    source: String,
-    prompt: String,
-    response: String,
+    /// The place of the record that it goes back to.
+    record: usize,
+    /// What it was written after.
+    source: Source,
+    text: String,
+}
+
+impl Text {
+    /// The new record, in the layout of the one that it goes back to.
+    fn row(self, records: &[Record]) -> Map<String, Value> {
+        let source = &records[self.record];
+        let chat = self.source.chat.with(Message::assistant(self.text));
+        let mut row = source.like(self.key, chat).to_row();
+        row.insert("source".into(), Value::from(self.source.key));
+        row
+    }
 }
 
 #[derive(Serialize)]
@@ -74,10 +90,9 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let model = arguments.model.path()?;
     let place = place::of_rows(&arguments.to, arguments.overwrite, &[&arguments.from, &model])?;
     let mut bars = Bars::new(output);
-    let sources: Vec<Source> = read_pairs(&arguments.from, &bars)?
-        .into_iter()
-        .map(|pair| Source { key: pair.key, prompt: pair.prompt, response: pair.response })
-        .collect();
+    let records = read_records(&arguments.from, &bars)?;
+    let sources: Vec<Source> =
+        records.iter().map(|record| Source::of_conversation(&record.key, record.conversation())).collect();
     let mut writer = Writer {
         backend: engines::backend(&arguments.model.engine, &model, engines::Scores::NotAsked)?,
         examples: sources.clone(),
@@ -87,18 +102,23 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         written: 0,
         unusable: std::collections::BTreeMap::new(),
     };
-    let rows = match arguments.what {
+    let sources: Vec<(usize, Source)> = sources.into_iter().enumerate().collect();
+    let texts = match arguments.what {
         What::Pairs => {
-            let prompts: Vec<Source> = writer
-                .write(Writing::NewPrompt, &sources, arguments.count)?
+            let prompts: Vec<(usize, Source)> = writer
+                .write(Writing::NewPrompt, sources, arguments.count)?
                 .into_iter()
-                .map(|row| Source { key: row.key, prompt: row.response, response: String::new() })
+                .map(|new| {
+                    let chat = new.source.begun_with(new.text);
+                    (new.record, Source { key: new.key, chat, response: String::new() })
+                })
                 .collect();
-            writer.write(Writing::Response, &prompts, 1)?
+            writer.write(Writing::Response, prompts, 1)?
         }
-        What::Responses => writer.write(Writing::Response, &sources, arguments.count)?,
-        What::Worse => writer.write(Writing::WorseResponse, &sources, arguments.count)?,
+        What::Responses => writer.write(Writing::Response, sources, arguments.count)?,
+        What::Worse => writer.write(Writing::WorseResponse, sources, arguments.count)?,
     };
+    let rows: Vec<Map<String, Value>> = texts.into_iter().map(|text| text.row(&records)).collect();
     interrupt::check()?;
     let report = Report {
         path: arguments.to.clone(),
@@ -107,6 +127,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         unusable: writer.unusable,
     };
     lancer_data::write_rows_to(&place, &rows)?;
+    place.deliver()?;
     output.print(&report, |report| {
         outln!("{}: {} of {} texts can be used", report.path.display(), report.usable, report.written);
         for (reason, count) in &report.unusable {
@@ -127,9 +148,15 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// What can be used of `count` texts from each source; the text is the row's response.
-    fn write(&mut self, writing: Writing, sources: &[Source], count: usize) -> Result<Vec<Row>, Failure> {
-        let jobs: Vec<Job> = sources.iter().map(|source| Job::new(source.clone(), count)).collect();
+    /// What can be used of `count` texts from each source, with the place of the record that it goes back to.
+    fn write(
+        &mut self,
+        writing: Writing,
+        sources: Vec<(usize, Source)>,
+        count: usize,
+    ) -> Result<Vec<Text>, Failure> {
+        let (records, jobs): (Vec<usize>, Vec<Job>) =
+            sources.into_iter().map(|(record, source)| (record, Job::new(source, count))).unzip();
         self.bars.start(writing.as_str().replace('_', " "), "texts", 0, jobs.len() * count);
         let mut sink = Sink { bars: self.bars, written: Vec::new() };
         let watching = interrupt::watch();
@@ -148,20 +175,20 @@ impl Writer<'_> {
         result.map_err(failure)?;
         written.sort_by_key(|written| (written.job, written.sample));
         self.written += written.len();
-        let mut rows = Vec::new();
+        let mut texts = Vec::new();
         for Written { job, sample, outcome, .. } in written {
             let source = &jobs[job].source;
             match outcome {
-                Ok(text) => rows.push(Row {
+                Ok(text) => texts.push(Text {
                     key: format!("{}/{}{sample}", source.key, &writing.as_str()[..1]),
-                    source: source.key.clone(),
-                    prompt: source.prompt.clone(),
-                    response: text,
+                    record: records[job],
+                    source: source.clone(),
+                    text,
                 }),
                 Err(reason) => *self.unusable.entry(reason.as_str()).or_default() += 1,
             }
         }
-        Ok(rows)
+        Ok(texts)
     }
 }
 

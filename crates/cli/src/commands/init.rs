@@ -6,13 +6,7 @@ use clap::Args;
 use lancer_evolve::{EvolveError, Recipe};
 use lancer_output::Place;
 
-use crate::{
-    engines,
-    failure::Failure,
-    options::default_model,
-    output::Output,
-    place::OverwriteOption,
-};
+use crate::{engines, failure::Failure, options::default_model, output::Output, place::OverwriteOption};
 
 /// Write a recipe file with every setting, its description and its value.
 ///

@@ -8,10 +8,12 @@ use std::{
 
 use clap::Args;
 use lancer_backend::Usage;
+use lancer_data::Record;
 use lancer_review::{
     Calibrated, Detail, Item, ModeSetting, Outcome, Review, ReviewError, ReviewSettings, ReviewSink,
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     engines::{self, Scores},
@@ -19,17 +21,18 @@ use crate::{
     interrupt,
     options::{Changes, ModelOptions, SeedOption},
     output::Output,
-    pairs::read_pairs,
     place::{self, OverwriteOption},
     progress::Bars,
+    records::read_records,
 };
 
 /// Score pairs of a prompt and a response, 0 to 10, with the model's own review.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Pairs to review: .jsonl, .json or .parquet.
+    /// Records to review: .jsonl, .json, .csv, .tsv or .parquet, or `-` for JSON from standard input.
     from: PathBuf,
-    /// Where the pairs go with their scores, by its ending.
+    /// Where the records go with their scores, by its ending, in the layout in which they came; `-` writes JSON lines to standard
+    /// output.
     to: PathBuf,
     /// Good pairs that the review is calibrated on; those to review if left out.
     #[arg(long, value_name = "FILE")]
@@ -42,16 +45,6 @@ pub(crate) struct Arguments {
     seed: SeedOption,
     #[command(flatten)]
     model: ModelOptions,
-}
-
-#[derive(Serialize)]
-struct Row<'a> {
-    key: &'a str,
-    prompt: &'a str,
-    response: &'a str,
-    score: Option<f64>,
-    reason: Option<String>,
-    detail: String,
 }
 
 #[derive(Serialize)]
@@ -77,9 +70,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         [&arguments.from, &model].into_iter().chain(&arguments.seeds).map(PathBuf::as_path).collect();
     let place = place::of_rows(&arguments.to, arguments.overwrite, &inputs)?;
     let mut bars = Bars::new(output);
-    let items = items(&arguments.from, &bars)?;
+    let records = read_records(&arguments.from, &bars)?;
+    let items = items(&records);
     let seeds = match &arguments.seeds {
-        Some(path) => self::items(path, &bars)?,
+        Some(path) => self::items(&read_records(path, &bars)?),
         None => items.clone(),
     };
     let scores = match settings.mode {
@@ -106,10 +100,13 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     interrupt::check()?;
     let seconds = clock.elapsed().as_secs_f64();
 
-    let rows: Vec<Row<'_>> =
-        items.iter().zip(&reviews).filter_map(|(item, review)| Some(row(item, review.as_ref()?))).collect();
+    let reviewed =
+        || records.iter().zip(&reviews).filter_map(|(record, review)| Some((record, review.as_ref()?)));
+    let rows: Vec<Map<String, Value>> = reviewed().map(|(record, review)| row(record, review)).collect();
     lancer_data::write_rows_to(&place, &rows)?;
-    let scores: Vec<f64> = rows.iter().filter_map(|row| row.score).collect();
+    place.deliver()?;
+    let scores: Vec<f64> =
+        reviewed().filter_map(|(_, review)| review.outcome.score()).map(|score| score.get()).collect();
     let report = Report {
         path: arguments.to.clone(),
         pairs: rows.len(),
@@ -137,15 +134,12 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     Ok(())
 }
 
-fn items(path: &Path, bars: &Bars) -> Result<Vec<Item>, Failure> {
-    let pairs = read_pairs(path, bars)?;
-    Ok(pairs
-        .into_iter()
-        .map(|pair| Item { key: pair.key, prompt: pair.prompt, response: pair.response })
-        .collect())
+fn items(records: &[Record]) -> Vec<Item> {
+    records.iter().map(|record| Item::of_conversation(&record.key, record.conversation())).collect()
 }
 
-fn row<'a>(item: &'a Item, review: &Review) -> Row<'a> {
+/// The record as it came, with its score.
+fn row(record: &Record, review: &Review) -> Map<String, Value> {
     let (score, reason) = match &review.outcome {
         Outcome::Scored(score) => (Some(score.get()), None),
         Outcome::Unscored { reason } => (None, Some(reason.clone())),
@@ -154,7 +148,11 @@ fn row<'a>(item: &'a Item, review: &Review) -> Row<'a> {
         (Detail::None, true) => String::new(),
         _ => serde_json::to_string(&review.kept_detail()).unwrap_or_default(),
     };
-    Row { key: &item.key, prompt: &item.prompt, response: &item.response, score, reason, detail }
+    let mut row = record.to_row();
+    row.insert("score".into(), score.into());
+    row.insert("reason".into(), reason.into());
+    row.insert("detail".into(), detail.into());
+    row
 }
 
 fn failure(error: ReviewError) -> Failure {

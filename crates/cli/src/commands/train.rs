@@ -9,7 +9,8 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use lancer_backend::{Learner, Message, Role, WeightFormat};
+use lancer_backend::{Learner, Message, WeightFormat};
+use lancer_data::Record;
 use lancer_evolve::{
     PreferenceSettings, SftSettings, TrainElsewhereError, TrainerSettings, TrainingPlace, TrainingTask,
     training_base,
@@ -31,15 +32,15 @@ use crate::{
     interrupt,
     options::{Changes, ModelFiles, PythonOption, SeedOption},
     output::Output,
-    pairs::{read_pairs, read_preferences},
     place::{self, OverwriteOption},
     progress::Bars,
+    records::{read_preferences, read_records},
 };
 
 /// Train a model.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Fine-tune a model on pairs of a prompt and a response.
+    /// Fine-tune a model on conversations: on their last answers, or with `--set turns=all` on all of them.
     Sft(Arguments),
     /// Train a model on preference pairs: rows with `chosen` and `rejected`, in the layouts of docs/reference/data.md. The
     /// loss is DPO unless set otherwise, such as `--set loss.kind=simpo`.
@@ -48,7 +49,7 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// What to train on: .jsonl, .json or .parquet.
+    /// What to train on: .jsonl, .json, .csv, .tsv or .parquet, or `-` for JSON from standard input.
     data: PathBuf,
     /// Where the trained model goes: a GGUF file if it ends in `.gguf`, otherwise a Hugging Face folder. Where adapters are
     /// trained, it is the adapter alone: a GGUF adapter, or a folder as PEFT has it.
@@ -111,19 +112,16 @@ fn sft(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let elsewhere = check_trainer(settings.trainer(), &settings.learner)?;
     let job = Job::new(arguments, &settings.learner, output)?;
     let mut bars = Bars::new(output);
-    let pairs = read_pairs(&arguments.data, &bars)?;
+    let records = read_records(&arguments.data, &bars)?;
+    let prompts: Vec<String> = records.iter().map(asked).collect();
     let candidates: Vec<Candidate<'_>> =
-        pairs.iter().map(|pair| Candidate { key: &pair.key, prompt: &pair.prompt }).collect();
+        records.iter().zip(&prompts).map(|(record, prompt)| Candidate { key: &record.key, prompt }).collect();
     let drawn = draw(&candidates, settings.max_examples, settings.held_out, arguments.seed.get());
     say_what_is_held_out(&drawn, settings.held_out, &bars);
     let example = |&place: &usize| {
-        let pair = &pairs[place];
-        SftExample {
-            key: pair.key.clone(),
-            prompt: vec![Message::user(pair.prompt.clone())],
-            response: pair.response.clone(),
-            weight: 1.0,
-        }
+        let record = &records[place];
+        let turns = settings.turns;
+        SftExample { turns, ..SftExample::new(&record.key, record.conversation().clone()) }
     };
     let train: Vec<SftExample> = drawn.train.iter().map(example).collect();
     let held_out: Vec<SftExample> = drawn.held_out.iter().map(example).collect();
@@ -160,12 +158,12 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         .into_iter()
         .map(|pair| PreferenceExample {
             key: pair.key,
-            prompt: pair.prompt.into_iter().map(message).collect(),
+            prompt: pair.prompt,
             chosen: pair.chosen,
             rejected: pair.rejected,
         })
         .collect();
-    let prompts: Vec<String> = examples.iter().map(|example| chat(&example.prompt)).collect();
+    let prompts: Vec<String> = examples.iter().map(|example| chat(&example.prompt.messages)).collect();
     let candidates: Vec<Candidate<'_>> = examples
         .iter()
         .zip(&prompts)
@@ -211,7 +209,9 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
         None => report,
     };
     let report = report.map_err(|error| Failure::Failed(error.into()));
-    job.finish(report, Some(&settings.loss), clock.elapsed(), |to, format| job.export(learner.as_ref(), to, format))
+    job.finish(report, Some(&settings.loss), clock.elapsed(), |to, format| {
+        job.export(learner.as_ref(), to, format)
+    })
 }
 
 /// Checks who trains, and gives what a program that trains elsewhere is asked for.
@@ -235,9 +235,16 @@ fn wrong_learner(error: &dyn std::error::Error) -> Failure {
     Failure::usage(format!("learner: {error}"))
 }
 
+/// What a record's response answers as one text, the same for the same turns only: the prompt itself where it is one turn of
+/// the user.
+fn asked(record: &Record) -> String {
+    let conversation = record.conversation();
+    if conversation.is_pair() { conversation.user_text().into_owned() } else { chat(conversation.prompt()) }
+}
+
 /// A chat as one text, the same for the same chat only.
 fn chat(messages: &[Message]) -> String {
-    let turns = messages.iter().map(|message| format!("{}: {:?}\n", message.role.as_str(), message.content));
+    let turns = messages.iter().map(|message| format!("{}: {:?}\n", message.role.as_str(), message.said()));
     turns.collect::<Vec<_>>().concat()
 }
 
@@ -246,16 +253,6 @@ fn say_what_is_held_out(drawn: &Draw, share: f64, bars: &Bars) {
     if few {
         bars.say("note: nothing is held out, since all examples have one prompt");
     }
-}
-
-/// A turn as chat templates take it.
-fn message(turn: lancer_data::Message) -> Message {
-    let role = match turn.role {
-        lancer_data::Role::System => Role::System,
-        lancer_data::Role::User => Role::User,
-        lancer_data::Role::Assistant => Role::Assistant,
-    };
-    Message::new(role, turn.content)
 }
 
 fn policy<'a>(arguments: &'a Arguments, base: Option<&'a Base>) -> CheckpointPolicy<'a> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use lancer_core::spaced;
 use rayon::prelude::*;
 
 use crate::{
@@ -164,11 +165,12 @@ fn response_drops(
     for &place in &group.members {
         let candidate = &candidates[place];
         let words = same_words(&candidate.response);
+        let response = spaced(&candidate.response);
         let equal = kept.iter().find(|(_, _, other)| same_words(other) == words);
         let drop = match equal {
             Some((_, key, _)) => Some(duplicate("response", (*key).to_owned())),
             None => nearest(kept.iter().enumerate().filter_map(|(place, (rule, _, other))| {
-                let score = settings.rouge.score(&candidate.response, other);
+                let score = settings.rouge.score(&response, &spaced(other));
                 nearness(settings).holds(score).then_some((*rule, place, score))
             }))
             .map(|(rule, other, score)| near_copy(rule, "response", kept[other].1.to_owned(), score)),

@@ -1,5 +1,7 @@
 //! The rules that look at one candidate alone: length and keywords.
 
+use lancer_core::spaced;
+
 use crate::clean::{
     Candidate, CleanSettings, Origin, ShortResponses,
     rule::{Drop, Rule},
@@ -46,7 +48,7 @@ pub(super) fn drop_by_text(
 }
 
 fn words(text: &str) -> usize {
-    text.split_whitespace().count()
+    spaced(text).split_whitespace().count()
 }
 
 fn count(words: usize) -> String {

@@ -1,5 +1,6 @@
 //! Signatures.
 
+use lancer_core::spaced;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Bands, MinHashSettings};
@@ -64,7 +65,7 @@ impl MinHash {
 /// The hash of every run of so many words. A shorter text is one run.
 fn shingles(text: &str, words: usize) -> impl Iterator<Item = u64> {
     let hashes: Vec<u64> =
-        text.split_whitespace().map(|word| xxh3_64_with_seed(word.as_bytes(), 0)).collect();
+        spaced(text).split_whitespace().map(|word| xxh3_64_with_seed(word.as_bytes(), 0)).collect();
     let width = words.min(hashes.len());
     (0..if width == 0 { 0 } else { hashes.len() - width + 1 })
         .map(move |start| mixed(hashes[start..][..width].iter().fold(ODD, |hash, &word| joined(hash, word))))

@@ -4,6 +4,10 @@
 //! If at least `c` of a text's `n` words must be common, one of them is among any `n - c + 1` of its words; the rarest are
 //! taken, since few texts have them. What they lead to is looked at by [`Signature`], and what is left is compared.
 
+use std::borrow::Cow;
+
+use lancer_core::spaced;
+
 use super::{
     Measure, Nearness,
     bound::Bound,
@@ -30,7 +34,8 @@ pub(crate) struct NearIndex {
 impl NearIndex {
     /// An index over texts.
     pub(crate) fn new(nearness: Nearness, texts: &[&str]) -> Self {
-        let texts = Texts::new(nearness.definition, texts.iter().copied());
+        let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| spaced(text)).collect();
+        let texts = Texts::new(nearness.definition, texts.iter().map(AsRef::as_ref));
         let words = Words::new(nearness.definition, &texts);
         let bound = Bound::new(nearness.measure, nearness.threshold);
         let each = || (0..words.len()).map(|text| words.get(text));

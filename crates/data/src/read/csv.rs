@@ -1,4 +1,4 @@
-//! Comma-separated values, the names in the first line.
+//! Values separated by commas, semicolons or tabs, the names in the first line.
 
 use std::io::{self, BufRead};
 
@@ -6,13 +6,19 @@ use csv::{ByteRecord, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use super::{
-    BOM, Record,
+    BOM, ReadRow,
     limited::{Records, too_long},
 };
+use crate::format::Format;
 
-pub(super) fn records(reader: impl BufRead, sink: &mut dyn FnMut(Record<'_>)) -> io::Result<()> {
+pub(super) fn records(
+    mut reader: impl BufRead,
+    format: Format,
+    sink: &mut dyn FnMut(ReadRow<'_>),
+) -> io::Result<()> {
+    let delimiter = if format == Format::Tsv { b'\t' } else { delimiter(reader.fill_buf()?) };
     let (reader, since) = Records::new(reader);
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(reader);
+    let mut reader = ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(reader);
     let names = reader.byte_headers().map_err(io_error)?.clone();
     let mut record = ByteRecord::new();
     loop {
@@ -22,13 +28,28 @@ pub(super) fn records(reader: impl BufRead, sink: &mut dyn FnMut(Record<'_>)) ->
             Ok(false) => return Ok(()),
             Err(error) => {
                 let Some(reason) = too_long(&error) else { return Err(error) };
-                sink(Record { place: reader.position().line(), line: &[], row: Err(reason) });
+                sink(ReadRow { place: reader.position().line(), line: &[], row: Err(reason), left_out: &[] });
                 return Ok(());
             }
         }
         let place = record.position().map_or(0, csv::Position::line);
-        sink(Record { place, line: record.as_slice(), row: row(&names, &record) });
+        sink(ReadRow { place, line: record.as_slice(), row: row(&names, &record), left_out: &[] });
     }
+}
+
+/// What separates the names in the first line: a comma, unless there are more semicolons, as spreadsheets write them where a
+/// comma is the decimal mark, or more tabs.
+fn delimiter(beginning: &[u8]) -> u8 {
+    let mut in_text = false;
+    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
+    for &byte in beginning.iter().take_while(|&&byte| byte != b'\n') {
+        in_text ^= byte == b'"';
+        for (delimiter, count) in &mut counts {
+            *count += usize::from(!in_text && byte == *delimiter);
+        }
+    }
+    // The first among equals.
+    counts.into_iter().rev().max_by_key(|&(_, count)| count).map_or(b',', |(delimiter, _)| delimiter)
 }
 
 /// The reader's own error, where it is one.

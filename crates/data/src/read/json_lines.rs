@@ -4,12 +4,13 @@ use std::io::{self, BufRead, Read};
 
 use serde_json::{Map, Value};
 
-use super::{BOM, Record, element::Element};
+use super::{BOM, ReadRow, element::Element};
+use crate::integer;
 
 /// The longest line that is read; a longer one is a reject and never stands in memory whole. 16 MiB.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
 
-pub(super) fn records(mut reader: impl BufRead, sink: &mut dyn FnMut(Record<'_>)) -> io::Result<()> {
+pub(super) fn records(mut reader: impl BufRead, sink: &mut dyn FnMut(ReadRow<'_>)) -> io::Result<()> {
     let mut line = Vec::new();
     for place in 1.. {
         line.clear();
@@ -19,7 +20,7 @@ pub(super) fn records(mut reader: impl BufRead, sink: &mut dyn FnMut(Record<'_>)
         if line.len() > MAX_LINE_BYTES && line.last() != Some(&b'\n') {
             let length = line.len() as u64 + skip_line(&mut reader)?;
             let reason = format!("the line has {length} bytes; at most {MAX_LINE_BYTES} are read");
-            sink(Record { place, line: &line, row: Err(reason) });
+            sink(ReadRow { place, line: &line, row: Err(reason), left_out: &[] });
             continue;
         }
         let mut text = line.as_slice();
@@ -28,22 +29,23 @@ pub(super) fn records(mut reader: impl BufRead, sink: &mut dyn FnMut(Record<'_>)
         }
         let text = text.trim_ascii();
         if !text.is_empty() {
-            sink(Record { place, line: text, row: object(text) });
+            sink(ReadRow { place, line: text, row: object(text), left_out: &[] });
         }
     }
     Ok(())
 }
 
-fn object(line: &[u8]) -> Result<Map<String, Value>, String> {
+/// The object that a line or an element of an array is.
+pub(super) fn object(line: &[u8]) -> Result<Map<String, Value>, String> {
     let line =
         str::from_utf8(line).map_err(|error| format!("not UTF-8 from byte {}", error.valid_up_to() + 1))?;
-    match serde_json::from_str::<Element>(line) {
+    match serde_json::from_str::<Element>(&integer::quoted(line)) {
         Ok(Element(row)) => row,
         Err(error) => Err(format!("not JSON: {}", without_line(&error))),
     }
 }
 
-/// The parser's message; its line number would always be 1.
+/// The parser's message; the line number of a single line would always be 1.
 fn without_line(error: &serde_json::Error) -> String {
     let message = error.to_string();
     match message.rsplit_once(" at line 1 column ") {

@@ -31,8 +31,13 @@ impl Keys {
         Self { names, own: HashMap::new(), qualified: HashSet::new() }
     }
 
-    /// The key under which a pair of this file goes; none where an earlier pair of the file has the same.
-    pub(super) fn take(&mut self, file: usize, key: &str) -> Option<String> {
+    /// The key under which a record of this file goes; or that it is taken.
+    pub(super) fn taken(&mut self, file: usize, key: &str) -> Result<String, String> {
+        self.take(file, key).ok_or_else(|| format!("an earlier record has the key `{key}`"))
+    }
+
+    /// The key under which a record of this file goes; none where an earlier record of the file has the same.
+    fn take(&mut self, file: usize, key: &str) -> Option<String> {
         let before = self.own.insert(key.to_owned(), file);
         if before == Some(file) {
             return None;

@@ -5,6 +5,7 @@
 //! decoded in a process of its own first ([`try_parquet_with`]), as `lancer` does.
 
 use std::{
+    borrow::Cow,
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -17,7 +18,7 @@ use polars::{
     prelude::{ArrowDataType, DataFrame, ParquetReader},
 };
 
-use super::Record;
+use super::ReadRow;
 use crate::{DataError, frame};
 
 /// A file with more values than this for each of its bytes is taken to be damaged; text has far fewer.
@@ -46,12 +47,13 @@ pub fn decode_parquet(path: &Path, columns: &[String]) -> Result<(), DataError> 
     })
 }
 
-/// Hands over row group after row group; no more than one is held.
+/// Hands over row group after row group; no more than one is held. A column of a type that is not read is an error where it is
+/// one of `columns`, or where that is absent, and is left out elsewhere.
 pub(super) fn records(
     path: &Path,
     file: &File,
     columns: Option<&[&str]>,
-    sink: &mut dyn FnMut(Record<'_>),
+    sink: &mut dyn FnMut(ReadRow<'_>),
 ) -> Result<(), DataError> {
     let contents = catching(path, || contents(path, duplicate(path, file)?, columns))?;
     if contents.columns.is_empty() {
@@ -64,7 +66,7 @@ pub(super) fn records(
     }
     frames(path, file, &contents, &mut |frame, first| {
         for (place, row) in (first as u64 + 1..).zip(frame::objects(frame)) {
-            sink(Record { place, line: &[], row });
+            sink(ReadRow { place, line: &[], row, left_out: &contents.left_out });
         }
     })
 }
@@ -94,6 +96,8 @@ fn frames(
 /// What of a file is read.
 struct Contents {
     columns: Vec<String>,
+    /// Columns that are not read, in words.
+    left_out: Vec<Cow<'static, str>>,
     /// The number of rows of each row group.
     groups: Vec<usize>,
 }
@@ -121,20 +125,20 @@ fn contents(path: &Path, file: File, columns: Option<&[&str]>) -> Result<Content
     }
     let schema = reader.schema().map_err(|source| damaged(path, source))?;
     let all = || schema.iter().map(|(name, field)| (name.to_string(), &field.dtype));
-    let mut wanted: Vec<_> =
-        all().filter(|(name, _)| columns.is_none_or(|columns| columns.contains(&name.as_str()))).collect();
-    if wanted.is_empty() {
-        // Each row is then a reject that says which fields there are.
-        wanted = all().filter(|(_, found)| unread(found).is_none()).collect();
-    }
+    let is_needed = |name: &str| columns.is_none_or(|columns| columns.contains(&name));
+    let (mut wanted, mut left_out) = (Vec::new(), Vec::new());
     // Polars is built without the types that text data does not need, and panics at some of them.
-    for (column, found) in &wanted {
-        if let Some(found) = unread(found) {
-            let (column, found) = (column.clone(), format!("{found:?}"));
-            return Err(DataError::ColumnType { path: path.to_owned(), column, found });
+    for (column, found) in all() {
+        match unread(found) {
+            None => wanted.push(column),
+            Some(found) if is_needed(&column) => {
+                let found = format!("{found:?}");
+                return Err(DataError::ColumnType { path: path.to_owned(), column, found });
+            }
+            Some(found) => left_out.push(format!("column `{column}` of the type {found:?}").into()),
         }
     }
-    Ok(Contents { columns: wanted.into_iter().map(|(name, _)| name).collect(), groups })
+    Ok(Contents { columns: wanted, left_out, groups })
 }
 
 /// Damaged files make Polars panic in places; here they are an error like any other.

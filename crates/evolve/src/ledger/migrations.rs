@@ -27,6 +27,7 @@ pub(super) struct Migration {
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { to: 2, sql: include_str!("migrations/2.sql") },
     Migration { to: 3, sql: include_str!("migrations/3.sql") },
+    Migration { to: 4, sql: include_str!("migrations/4.sql") },
 ];
 
 /// The version of the tables, kept in `PRAGMA user_version`.

@@ -1,9 +1,11 @@
 //! Seeds, samples, records, cleaning, and the pool.
 
+use lancer_backend::Conversation;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::Ledger;
+use super::{Ledger, from_json, json};
 use crate::error::EvolveError;
 
 /// Where a record comes from.
@@ -37,7 +39,7 @@ impl Origin {
     }
 }
 
-/// A pair of a prompt and a response.
+/// A conversation that ends with a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// Names it within the run.
@@ -52,10 +54,26 @@ pub struct Record {
     pub seed: String,
     /// The sample that holds the response.
     pub sample: Option<String>,
-    /// The prompt.
+    /// What the user wrote.
     pub prompt: String,
-    /// The response.
+    /// The answer, without thoughts.
     pub response: String,
+    /// The whole, where it is more than these two texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<Conversation>,
+    /// What else the row of a seed holds.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, Value>,
+}
+
+impl Record {
+    /// The whole conversation.
+    pub fn chat(&self) -> Conversation {
+        match &self.conversation {
+            Some(conversation) => conversation.clone(),
+            None => Conversation::of_pair(&self.prompt, &self.response),
+        }
+    }
 }
 
 /// A text that was generated.
@@ -109,8 +127,7 @@ pub struct RejectRow {
     pub text: String,
 }
 
-const RECORD: &str =
-    "SELECT record.key, record.iteration, origin, source, seed, sample, prompt, response FROM record";
+const RECORD: &str = "SELECT record.key, record.iteration, origin, source, seed, sample, prompt, response, conversation, fields FROM record";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
@@ -122,6 +139,12 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         sample: row.get(5)?,
         prompt: row.get(6)?,
         response: row.get(7)?,
+        conversation: row.get::<_, Option<String>>(8)?.map(|text| from_json(&text, 8)).transpose()?,
+        fields: row
+            .get::<_, Option<String>>(9)?
+            .map(|text| from_json(&text, 9))
+            .transpose()?
+            .unwrap_or_default(),
     })
 }
 
@@ -159,7 +182,7 @@ impl Ledger {
 
     pub(crate) fn add_record(&self, row: &Record) -> Result<(), EvolveError> {
         self.write(
-            "INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             (
                 &row.key,
                 row.iteration,
@@ -169,6 +192,8 @@ impl Ledger {
                 &row.sample,
                 &row.prompt,
                 &row.response,
+                row.conversation.as_ref().map(json),
+                (!row.fields.is_empty()).then(|| json(&row.fields)),
             ),
         )
     }
@@ -231,9 +256,9 @@ impl Ledger {
         )
     }
 
-    /// The prompt of each record, by its key.
-    pub(crate) fn prompts(&self) -> Result<Vec<(String, String)>, EvolveError> {
-        self.rows("SELECT key, prompt FROM record", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    /// Every record.
+    pub(crate) fn all_records(&self) -> Result<Vec<Record>, EvolveError> {
+        self.rows(RECORD, [], record)
     }
 
     pub(crate) fn add_to_pool(&self, record: &str, iteration: u32) -> Result<(), EvolveError> {

@@ -73,7 +73,8 @@ CREATE TABLE reject (
     PRIMARY KEY (file, place)
 ) WITHOUT ROWID;
 
--- Pairs of a prompt and a response: the seeds (iteration 0), and what was written and is usable.
+-- Conversations that end with a response: the seeds (iteration 0), and what was written and is usable. `prompt` and `response` are
+-- what they are compared by: what the user wrote, and the answer without thoughts.
 CREATE TABLE record (
     key       TEXT PRIMARY KEY,
     iteration INTEGER NOT NULL,
@@ -82,7 +83,9 @@ CREATE TABLE record (
     seed      TEXT NOT NULL,    -- the seed it descends from
     sample    TEXT,             -- the sample that holds the response
     prompt    TEXT NOT NULL,
-    response  TEXT NOT NULL
+    response  TEXT NOT NULL,
+    conversation TEXT,          -- JSON: the messages and the tools; absent where it is the prompt and the response alone
+    fields    TEXT              -- JSON: what else the row of a seed holds; absent where there is nothing
 ) WITHOUT ROWID;
 
 -- Every text that was generated.

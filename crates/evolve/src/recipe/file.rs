@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Method, Recipe, wording::in_words, with_changes};
+use super::{Method, Recipe, with_changes, wording::in_words};
 use crate::{error::EvolveError, identity::NAME};
 
 impl Recipe {

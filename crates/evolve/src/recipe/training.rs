@@ -1,5 +1,6 @@
 //! How the model is trained in each phase.
 
+use lancer_backend::TrainedTurns;
 use lancer_prefer::{
     BatchSize, LongExamples, OptimizerSettings, Schedule, SettingError, TrainSettings, check_held_out,
     loss::{Dpo, PreferenceLoss},
@@ -21,6 +22,8 @@ pub struct SftSettings {
     pub max_examples: Option<usize>,
     /// The part of the examples that is held out to watch the loss, 0 to below 1: all examples of some prompts.
     pub held_out: f64,
+    /// Which of the model's turns of a conversation are trained on: the `last`, which is the one that was reviewed, or `all`.
+    pub turns: TrainedTurns,
     /// Batches, epochs, optimizer and schedule.
     pub train: TrainSettings,
     /// The program that trains, by the name that the caller has for it; the caller's own engine where it is absent.
@@ -51,6 +54,7 @@ impl Default for SftSettings {
             iterations: SftIterations::Every,
             max_examples: None,
             held_out: 0.1,
+            turns: TrainedTurns::Last,
             train: train(1e-5),
             trainer: None,
             job: toml::Table::new(),

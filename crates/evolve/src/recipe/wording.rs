@@ -70,6 +70,9 @@ mod tests {
             in_words("invalid type: string \"many\", expected u32"),
             "this is the text \"many\", expected a whole number from 0 on"
         );
-        assert_eq!(in_words("invalid type: integer `3`, expected a boolean"), "this is `3`, expected true or false");
+        assert_eq!(
+            in_words("invalid type: integer `3`, expected a boolean"),
+            "this is `3`, expected true or false"
+        );
     }
 }

@@ -33,9 +33,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
                     Origin::NewPrompt => Kind::NewPrompt,
                     Origin::WorseResponse => Kind::Worse(worse),
                 },
-                source: record.source.unwrap_or_else(|| record.seed.clone()),
-                key: record.key,
-                prompt: record.prompt,
+                source: record.source.clone().unwrap_or_else(|| record.seed.clone()),
+                key: record.key.clone(),
+                chat: record.chat().without_response(),
                 response: record.response,
                 score,
             })

@@ -13,7 +13,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     }
     let model = session.ledger.start(iteration)?;
     // The user's seeds alone: what the model wrote would teach the reviewer to like what the model writes.
-    let seeds: Vec<Item> = session.ledger.records(0)?.into_iter().map(item).collect();
+    let seeds: Vec<Item> = session.ledger.records(0)?.iter().map(item).collect();
     let settings = session.recipe.review;
     let seed = session.seed(iteration, "calibrate");
     let ledger = session.ledger;
@@ -55,8 +55,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
 }
 
 /// A record as the review takes it.
-pub(super) fn item(record: Record) -> Item {
-    Item { key: record.key, prompt: record.prompt, response: record.response }
+pub(super) fn item(record: &Record) -> Item {
+    Item::of_conversation(&record.key, &record.chat())
 }
 
 /// The progress of each mode in turn.

@@ -5,7 +5,7 @@ use std::{
     ops::ControlFlow,
 };
 
-use lancer_backend::Finish;
+use lancer_backend::{Conversation, Finish, Message};
 use lancer_generate::{Job, Source, Writing, WritingSink, Written};
 use lancer_prefer::draw_keys;
 
@@ -41,7 +41,11 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     write(session, iteration, Writing::NewPrompt, sources(&weak), &examples, expand.prompts)?;
     let prompts: Vec<Source> = usable(session, iteration, Writing::NewPrompt)?
         .into_iter()
-        .map(|sample| Source { key: sample.key, prompt: sample.text, response: String::new() })
+        .filter_map(|sample| {
+            // Under the system prompt and with the tools of the record that it was written from.
+            let chat = examples.iter().find(|source| source.key == sample.parent)?.begun_with(sample.text);
+            Some(Source { key: sample.key, chat, response: String::new() })
+        })
         .collect();
     write(session, iteration, Writing::Response, prompts, &examples, expand.responses)?;
     write(session, iteration, Writing::WorseResponse, sources(&good), &examples, expand.worse_responses)?;
@@ -49,7 +53,7 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
 }
 
 fn source(record: &Record) -> Source {
-    Source { key: record.key.clone(), prompt: record.prompt.clone(), response: record.response.clone() }
+    Source::of_conversation(&record.key, &record.chat())
 }
 
 /// The key of a sample of this writing, by the writing's name; `None` where there is no such writing.
@@ -162,25 +166,32 @@ fn add_records(session: &Session<'_>, iteration: u32, pool: &[Record]) -> Result
         .into_iter()
         .map(|sample| (sample.key.clone(), sample))
         .collect();
-    let record = |sample: Sample, origin, source: &Record, prompt: &str| Record {
-        key: sample.key.clone(),
-        iteration,
-        origin,
-        source: Some(source.key.clone()),
-        seed: source.seed.clone(),
-        sample: Some(sample.key),
-        prompt: prompt.to_owned(),
-        response: sample.text,
+    let record = |sample: Sample, origin, source: &Record, prompt: Conversation| {
+        let chat = prompt.with(Message::assistant(&sample.text));
+        Record {
+            key: sample.key.clone(),
+            iteration,
+            origin,
+            source: Some(source.key.clone()),
+            seed: source.seed.clone(),
+            sample: Some(sample.key),
+            prompt: chat.user_text().into_owned(),
+            response: sample.text,
+            conversation: (!chat.is_pair()).then_some(chat),
+            fields: serde_json::Map::new(),
+        }
     };
     let mut records = Vec::new();
     for sample in usable(session, iteration, Writing::Response)? {
         let Some(prompt) = prompts.get(&sample.parent) else { continue };
         let Some(source) = pool.get(prompt.parent.as_str()) else { continue };
-        records.push(record(sample, Origin::NewPrompt, source, &prompt.text));
+        let chat = self::source(source).begun_with(&prompt.text);
+        records.push(record(sample, Origin::NewPrompt, source, chat));
     }
     for sample in usable(session, iteration, Writing::WorseResponse)? {
         let Some(source) = pool.get(sample.parent.as_str()) else { continue };
-        records.push(record(sample, Origin::WorseResponse, source, &source.prompt));
+        let chat = source.chat().without_response();
+        records.push(record(sample, Origin::WorseResponse, source, chat));
     }
     session.ledger.together(|| records.iter().try_for_each(|record| session.ledger.add_record(record)))
 }

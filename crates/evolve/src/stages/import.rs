@@ -1,6 +1,6 @@
 //! Seeds into the ledger, but those that hold items of evaluation tasks, and the model in the form in which it is run.
 
-use lancer_data::{Contamination, Pair, Rule};
+use lancer_data::{Contamination, Pair, Records, Rule};
 
 use super::{Session, evaluate::evaluation_texts, interrupted};
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
 
 pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
     let Session { recipe, ledger, .. } = session;
-    let read = lancer_data::read_pairs(&recipe.seeds)?;
-    if read.pairs.is_empty() {
+    let read = lancer_data::read_records(&recipe.seeds)?;
+    if read.records.is_empty() {
         let first =
             read.rejects.first().map_or_else(|| "the file is empty".into(), |reject| reject.reason.clone());
         return Err(EvolveError::NoSeeds { path: recipe.seeds.clone(), rejects: read.rejects.len(), first });
@@ -30,6 +30,8 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
             session.folder.join("rejects.jsonl").display()
         ));
     }
+    note_unused(session.progress, &read);
+    let pairs: Vec<Pair> = read.records.iter().map(lancer_data::Record::pair).collect();
     let rejects: Vec<RejectRow> = read
         .rejects
         .into_iter()
@@ -45,20 +47,22 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
     }
     let evaluation = evaluation_texts(recipe)?;
     let found: Vec<Option<Contamination>> =
-        read.pairs.iter().map(|pair| evaluation.find(&pair.prompt, &pair.response)).collect();
+        pairs.iter().map(|pair| evaluation.find(&pair.prompt, &pair.response)).collect();
     if let Some(Some(first)) = found.first().filter(|_| found.iter().all(Option::is_some)) {
-        let first = format!("every pair holds text of an evaluation task, {first}");
+        let first = format!("every record holds text of an evaluation task, {first}");
         return Err(EvolveError::NoSeeds { path: recipe.seeds.clone(), rejects: found.len(), first });
     }
-    note_contaminated(session.progress, &read.pairs, &found);
-    session.progress.begin(0, Stage::Import, "seeds", 0, read.pairs.len());
-    let seeds = read.pairs.len();
+    note_contaminated(session.progress, &pairs, &found);
+    session.progress.begin(0, Stage::Import, "seeds", 0, read.records.len());
+    let seeds = read.records.len();
     ledger.together(|| {
         for row in &rejects {
             ledger.add_reject(row)?;
         }
-        for (pair, found) in read.pairs.into_iter().zip(&found) {
-            let key = seed_key(&pair.key);
+        for ((read, pair), found) in read.records.into_iter().zip(pairs).zip(&found) {
+            let key = seed_key(&read.key);
+            let fields = read.fields();
+            let conversation = read.into_conversation();
             match found {
                 None => ledger.add_to_pool(&key, 1)?,
                 Some(found) => ledger.add_verdict(&VerdictRow {
@@ -78,6 +82,8 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
                 sample: None,
                 prompt: pair.prompt,
                 response: pair.response,
+                conversation: (!conversation.is_pair()).then_some(conversation),
+                fields,
             })?;
         }
         Ok(())
@@ -92,6 +98,13 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<(), EvolveError> {
 /// and `%3E`. So no id in the data, such as one that an earlier run has exported, can be the key of something that this run makes.
 fn seed_key(id: &str) -> String {
     id.replace('%', "%25").replace('/', "%2F").replace('>', "%3E")
+}
+
+/// Says what of the seeds' rows is not used.
+fn note_unused(progress: &mut dyn Progress, read: &Records) {
+    for (what, records) in read.unused() {
+        progress.note(&format!("not used of {records} seeds: {what}"));
+    }
 }
 
 /// Says how many seeds are left out, since they hold items of evaluation tasks.

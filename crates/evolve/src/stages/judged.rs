@@ -53,6 +53,7 @@ impl Judged {
         added.sort_unstable();
         for key in added {
             if let Some(record) = ledger.record(key)? {
+                let chat = record.chat().without_response();
                 candidates.push(Candidate {
                     kind: match record.origin {
                         Origin::Seed => Kind::Seed,
@@ -61,7 +62,7 @@ impl Judged {
                     },
                     source: record.source.unwrap_or_else(|| record.seed.clone()),
                     key: record.key,
-                    prompt: record.prompt,
+                    chat,
                     response: record.response,
                     score: None,
                 });

@@ -42,7 +42,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
 fn joining(ledger: &Ledger, iteration: u32, threshold: Option<f64>) -> Result<Vec<String>, EvolveError> {
     let scores: HashMap<String, f64> =
         ledger.reviews(iteration)?.into_iter().filter_map(|row| Some((row.record, row.score?))).collect();
-    let mut best: BTreeMap<String, (f64, String)> = BTreeMap::new();
+    // By what the user wrote and all else that comes before the response.
+    let mut best: BTreeMap<(String, String), (f64, String)> = BTreeMap::new();
     for record in ledger.kept_records(iteration)? {
         let score = match threshold {
             None => 0.0,
@@ -54,7 +55,9 @@ fn joining(ledger: &Ledger, iteration: u32, threshold: Option<f64>) -> Result<Ve
         if record.origin != Origin::NewPrompt {
             continue;
         }
-        let place = best.entry(record.prompt).or_insert_with(|| (score, record.key.clone()));
+        let context =
+            record.conversation.map(|chat| crate::ledger::json(&chat.without_response())).unwrap_or_default();
+        let place = best.entry((record.prompt, context)).or_insert_with(|| (score, record.key.clone()));
         if score > place.0 {
             *place = (score, record.key);
         }

@@ -1,8 +1,8 @@
 //! Preference optimisation against the fine-tuned model: what comes out is the next model.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
-use lancer_backend::WeightFormat;
+use lancer_backend::{Conversation, Message, WeightFormat};
 use lancer_model::Adapter;
 use lancer_prefer::{
     Candidate, CheckpointPolicy, Draw, Examples, PreferenceExample, Split, draw, train_preference,
@@ -10,15 +10,13 @@ use lancer_prefer::{
 
 use super::{
     Session, brought, interrupted,
-    training::{
-        Observer, References, elsewhere, export, export_elsewhere, export_trained, prompt, train_elsewhere,
-    },
+    training::{Observer, References, elsewhere, export, export_elsewhere, export_trained, train_elsewhere},
 };
 use crate::{
     base::training_base,
     engines::TrainingTask,
     error::EvolveError,
-    ledger::{PairRow, Phase},
+    ledger::{PairRow, Phase, Record},
     models,
     stage::Stage,
 };
@@ -41,7 +39,10 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let Draw { train, held_out } = drawn;
     let seed = session.seed(iteration, "preference");
     let start = start(session, iteration)?;
-    let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
+    let records: HashMap<String, Record> =
+        session.ledger.all_records()?.into_iter().map(|record| (record.key.clone(), record)).collect();
+    let examples =
+        |places: &[usize]| places.iter().map(|&place| example(&rows[place], &records)).collect::<Vec<_>>();
     let (train, held_out) = (examples(&train), examples(&held_out));
     let split = Split { train: &train, held_out: &held_out };
     let of_elsewhere = elsewhere(session, settings.trainer())?;
@@ -113,11 +114,21 @@ fn start(session: &Session<'_>, iteration: u32) -> Result<PathBuf, EvolveError> 
     Ok(session.trainable(session.ledger.start(iteration)?))
 }
 
-fn example(row: &PairRow) -> PreferenceExample {
-    PreferenceExample {
-        key: row.key.clone(),
-        prompt: prompt(&row.prompt),
-        chosen: row.chosen.clone(),
-        rejected: row.rejected.clone(),
+/// The example of a row: the conversation of its record, whose response is preferred to the other text.
+fn example(row: &PairRow, records: &HashMap<String, Record>) -> PreferenceExample {
+    let (prompt, chosen) = pair_of(row, records);
+    PreferenceExample { key: row.key.clone(), prompt, chosen, rejected: Message::assistant(&row.rejected) }
+}
+
+/// The turns before the response of a pair's record, and that response.
+pub(crate) fn pair_of(row: &PairRow, records: &HashMap<String, Record>) -> (Conversation, Message) {
+    match records.get(&row.record).filter(|record| record.prompt == row.prompt) {
+        Some(record) => {
+            let chat = record.chat();
+            // A person may have written another response.
+            let own = chat.response().filter(|_| record.response == row.chosen).cloned();
+            (chat.without_response(), own.unwrap_or_else(|| Message::assistant(&row.chosen)))
+        }
+        None => (vec![Message::user(&row.prompt)].into(), Message::assistant(&row.chosen)),
     }
 }

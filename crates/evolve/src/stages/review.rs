@@ -14,13 +14,13 @@ use crate::{
 /// The pool of seeds.
 pub(crate) fn seeds(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let pool = session.ledger.pool(iteration)?;
-    review(session, iteration, Stage::ReviewSeeds, pool)
+    review(session, iteration, Stage::ReviewSeeds, &pool)
 }
 
 /// What cleaning has kept.
 pub(crate) fn new_records(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let kept = session.ledger.kept_records(iteration)?;
-    review(session, iteration, Stage::ReviewNew, kept)
+    review(session, iteration, Stage::ReviewNew, &kept)
 }
 
 /// Pairs that are reviewed together; see [`Groups`].
@@ -30,13 +30,13 @@ fn review(
     session: &mut Session<'_>,
     iteration: u32,
     stage: Stage,
-    records: Vec<Record>,
+    records: &[Record],
 ) -> Result<(), EvolveError> {
     let Some(calibrated) = session.ledger.calibration(iteration)? else { return Ok(()) };
     let model = session.ledger.start(iteration)?;
     let reviewed: HashSet<String> =
         session.ledger.reviews(iteration)?.into_iter().map(|row| row.record).collect();
-    let items: Vec<Item> = records.into_iter().map(item).collect();
+    let items: Vec<Item> = records.iter().map(item).collect();
     let groups = Groups::new(items.len(), GROUP, 1, |place| reviewed.contains(&items[place].key));
     let seed = session.seed(iteration, "review");
     session.work(

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use lancer_backend::WeightFormat;
+use lancer_backend::{Conversation, Message, TrainedTurns, WeightFormat};
 use lancer_prefer::{Candidate, CheckpointPolicy, Draw, Examples, SftExample, Split, draw, train_sft};
 
 use super::{
     Session,
-    training::{Observer, Trained, elsewhere, export_elsewhere, export_trained, prompt, train_elsewhere},
+    training::{Observer, Trained, elsewhere, export_elsewhere, export_trained, train_elsewhere},
 };
 use crate::{
     base::training_base,
     engines::TrainingTask,
     error::EvolveError,
-    ledger::{Phase, SftRow},
+    ledger::{Phase, Record, SftKind, SftRow},
     models,
     recipe::SftIterations,
     stage::Stage,
@@ -30,11 +30,15 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     }
     let rows = session.ledger.sft(iteration)?;
     let settings = &session.recipe.sft;
-    let prompts: HashMap<String, String> = session.ledger.prompts()?.into_iter().collect();
+    let records: HashMap<String, Record> =
+        session.ledger.all_records()?.into_iter().map(|record| (record.key.clone(), record)).collect();
     // An example that teaches to review has the prompt of the record in it that it reviews.
     let candidates: Vec<Candidate<'_>> = rows
         .iter()
-        .map(|row| Candidate { key: &row.key, prompt: prompts.get(&row.record).unwrap_or(&row.prompt) })
+        .map(|row| Candidate {
+            key: &row.key,
+            prompt: records.get(&row.record).map_or(&row.prompt, |record| &record.prompt),
+        })
         .collect();
     let seed = session.seed(iteration, "sft examples");
     let Draw { train, held_out } = draw(&candidates, settings.max_examples, settings.held_out, seed);
@@ -45,7 +49,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     session.unload();
     let start = session.trainable(session.ledger.start(iteration)?);
     let seed = session.seed(iteration, "sft");
-    let examples = |places: &[usize]| places.iter().map(|&place| example(&rows[place])).collect::<Vec<_>>();
+    let examples = |places: &[usize]| {
+        places.iter().map(|&place| example(&rows[place], &records, settings.turns)).collect::<Vec<_>>()
+    };
     let (train, held_out) = (examples(&train), examples(&held_out));
     let split = Split { train: &train, held_out: &held_out };
     if let Some(of) = elsewhere(session, settings.trainer())? {
@@ -77,11 +83,18 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     export_trained(learner.as_ref(), &fine_tuned)
 }
 
-fn example(row: &SftRow) -> SftExample {
-    SftExample {
-        key: row.key.clone(),
-        prompt: prompt(&row.prompt),
-        response: row.response.clone(),
-        weight: 1.0,
+/// The example of a row: the whole conversation of its record, or for a review the prompt and the review.
+fn example(row: &SftRow, records: &HashMap<String, Record>, turns: TrainedTurns) -> SftExample {
+    let chat = chat_of(row, records);
+    SftExample { turns, ..SftExample::new(&row.key, chat) }
+}
+
+/// The conversation that a row teaches.
+pub(crate) fn chat_of(row: &SftRow, records: &HashMap<String, Record>) -> Conversation {
+    match records.get(&row.record).filter(|_| row.kind == SftKind::Response) {
+        Some(record) if record.response == row.response => record.chat(),
+        // A person has written another response.
+        Some(record) => record.chat().without_response().with(Message::assistant(&row.response)),
+        None => Conversation::of_pair(&row.prompt, &row.response),
     }
 }

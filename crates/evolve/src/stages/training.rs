@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
-use lancer_backend::{Learner, Message, Usage, WeightFormat};
+use lancer_backend::{Learner, Usage, WeightFormat};
 use lancer_prefer::{
     Checkpoint, EvaluationRecord, Outcome, ReferenceLogProbs, ReferenceStore, SetAside, StepExample,
     StepRecord, TrainingError, TrainingObserver, TrainingPlan, TrainingReport,
@@ -289,11 +289,6 @@ pub(super) fn export_elsewhere(
     files::whole(to, |to| {
         model.export(to, format).map_err(|source| EvolveError::Elsewhere { iteration, stage, source })
     })
-}
-
-/// A chat of one turn.
-pub(super) fn prompt(text: &str) -> Vec<Message> {
-    vec![Message::user(text)]
 }
 
 /// Writes the trained model as a file in which it is run. Its rows are committed by then ([`Observer::outcome`]): who finds the

@@ -70,6 +70,8 @@ impl HandFilled {
             sample: made.then(|| key.into()),
             prompt: format!("prompt of {key}"),
             response: format!("response of {key}"),
+            conversation: None,
+            fields: serde_json::Map::new(),
         };
         self.ledger.add_record(&record).unwrap();
     }

@@ -14,8 +14,8 @@ use std::{
 };
 
 use lancer_backend::{
-    Backend, BackendError, Learner, LearnerError, Message, Seed, StepReport, StepSettings, TrainingSequence,
-    WeightFormat,
+    Backend, BackendError, Conversation, Learner, LearnerError, Seed, StepReport, StepSettings, TrainedTurns,
+    TrainingSequence, WeightFormat,
     scripted::{ScriptedBackend, ScriptedLearner},
 };
 use lancer_evolve::{Engines, Recipe, RunnableModels};
@@ -71,8 +71,7 @@ pub(crate) fn kill() -> ! {
 
 fn spoil(batch: &[TrainingSequence], mut log_probs: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
     for (sequence, log_probs) in batch.iter().zip(&mut log_probs) {
-        let text: Vec<u8> =
-            sequence.targets().iter().filter_map(|token| u8::try_from(token.0).ok()).collect();
+        let text: Vec<u8> = sequence.targets().filter_map(|token| u8::try_from(token.0).ok()).collect();
         if text.starts_with(b"Tell river") {
             log_probs[0] = f32::NAN;
         }
@@ -85,8 +84,8 @@ impl Learner for SpoiledLearner {
         self.inner.context_length()
     }
 
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        self.inner.encode(prompt, response)
+    fn encode(&self, chat: &Conversation, turns: TrainedTurns) -> Result<TrainingSequence, LearnerError> {
+        self.inner.encode(chat, turns)
     }
 
     fn log_probs(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {

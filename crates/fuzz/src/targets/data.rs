@@ -7,7 +7,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use lancer_data::{read_pairs, read_preferences, read_rows, write_rows};
+use lancer_data::{read_preferences, read_records, read_rows, write_rows};
 use serde_json::json;
 
 use super::{file, fixture};
@@ -33,11 +33,11 @@ fn read(input: &[u8], folder: &Path, name: &str) -> Outcome {
         rejects.iter().take(3).map(|reject| reject.reason.as_str()).collect::<Vec<_>>().join("; ")
     };
     let mut said = reasons(&rows.rejects);
-    if let Ok(pairs) = read_pairs(&path) {
-        said += &reasons(&pairs.rejects);
+    if let Ok(read) = read_records(&path) {
+        said += &reasons(&read.rejects);
     }
-    if let Ok(pairs) = read_preferences(&path) {
-        said += &reasons(&pairs.rejects);
+    if let Ok(read) = read_preferences(&path) {
+        said += &reasons(&read.rejects);
     }
     Outcome::Read(format!("{} rows, {} rejects: {said}", rows.rows.len(), rows.rejects.len()))
 }

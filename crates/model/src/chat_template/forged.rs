@@ -11,7 +11,7 @@ use regex::Regex;
 use serde_json::Value;
 
 /// Set around a forged token while the chat is rendered. No text can hold it but on purpose: Unicode never assigns it.
-const MARK: char = '\u{10FFFE}';
+pub(super) const MARK: char = '\u{10FFFE}';
 
 /// The texts of a vocabulary's special tokens.
 #[derive(Debug, Clone, Default)]

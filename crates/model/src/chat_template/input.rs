@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 pub enum GenerationPrompt {
     /// Opened, for the model to write.
     Open,
+    /// Opened for an answer: where the template opens a thought with the turn, the thought is closed again, empty.
+    Answer,
     /// Not opened.
     None,
 }
@@ -66,7 +68,7 @@ impl<'a> Context<'a> {
             messages: chat.messages.iter().map(turn).collect(),
             tools: some(chat.tools),
             documents: some(chat.documents),
-            add_generation_prompt: chat.generation == GenerationPrompt::Open,
+            add_generation_prompt: chat.generation != GenerationPrompt::None,
             bos_token,
             eos_token,
             variables: chat.variables,

@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path};
 
-use lancer_backend::{Grammars, Message, TokenId, Tokenizer};
+use lancer_backend::{Conversation, Grammars, Opened, TokenId, Tokenizer};
 use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, ModelError, SpecialTokens};
 
 /// A model's tokenizer and chat template.
@@ -30,8 +30,12 @@ impl Vocabulary {
 }
 
 impl Tokenizer for Vocabulary {
-    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
-        let chat = ChatInput::new(messages, GenerationPrompt::Open);
+    fn chat(&self, chat: &Conversation, what: Opened) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
+        let generation = match what {
+            Opened::Turn => GenerationPrompt::Open,
+            Opened::Answer => GenerationPrompt::Answer,
+        };
+        let chat = ChatInput { tools: &chat.tools, ..ChatInput::new(&chat.messages, generation) };
         let ids = self.tokenizer.encode_chat(self.chat_template.as_ref(), &chat)?;
         Ok(ids.into_iter().map(TokenId).collect())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use lancer_backend::Seed;
+use lancer_backend::{Conversation, Seed};
 
 use super::{AnnotateSettings, Candidate, Kind, PairAnnotation, RejectedKind, RejectedSide, Worse};
 use crate::{Damage, damage};
@@ -26,11 +26,11 @@ pub(super) fn preference(
 
 /// The responses to each prompt.
 fn by_prompt(candidates: &[Candidate]) -> Vec<Vec<&Candidate>> {
-    let mut place: HashMap<&str, usize> = HashMap::new();
+    let mut place: HashMap<&Conversation, usize> = HashMap::new();
     let mut groups: Vec<Vec<&Candidate>> = Vec::new();
     for pair in candidates {
         let next = groups.len();
-        match *place.entry(&pair.prompt).or_insert(next) {
+        match *place.entry(&pair.chat).or_insert(next) {
             // A new prompt's place is the next one.
             new if new == next => groups.push(vec![pair]),
             known => groups[known].push(pair),
@@ -109,11 +109,8 @@ fn damaged(
     if pair.kind != Kind::Seed || !pair.is_good(settings) {
         return Vec::new();
     }
-    let others: Vec<&str> = seeds
-        .iter()
-        .filter(|other| other.prompt != pair.prompt)
-        .map(|other| other.response.as_str())
-        .collect();
+    let others: Vec<&str> =
+        seeds.iter().filter(|other| other.chat != pair.chat).map(|other| other.response.as_str()).collect();
     let seed = seed.derive("rejected");
     let make = |kind: Damage| Some((kind, damage(kind, &pair.key, &pair.response, &others, seed)?));
     let mut made = Vec::new();
@@ -169,7 +166,7 @@ fn with_chosen(chosen: &Candidate) -> PairAnnotation {
     PairAnnotation {
         key: String::new(),
         source: chosen.source.clone(),
-        prompt: chosen.prompt.clone(),
+        prompt: chosen.chat.user_text().into_owned(),
         chosen_key: chosen.key.clone(),
         chosen: chosen.response.clone(),
         chosen_score: chosen.score,

@@ -30,7 +30,7 @@ pub(super) fn examples(candidates: &[Candidate], count: usize, seed: Seed) -> Ve
         .take(count)
         .map(|(points, pair)| {
             let item =
-                Item { key: pair.key.clone(), prompt: pair.prompt.clone(), response: pair.response.clone() };
+                Item { key: pair.key.clone(), chat: pair.chat.clone(), response: pair.response.clone() };
             ReviewExample {
                 key: format!("{}/review", pair.key),
                 record: pair.key.clone(),

@@ -1,10 +1,13 @@
 //! The four texts whose log-probabilities are compared.
 
-use lancer_backend::{Continuation, Message, Prompt, break_special_tokens};
+use lancer_backend::{Continuation, Conversation, Message, Prompt, break_special_tokens};
 
-/// Before a response: its prompt.
-pub(super) fn prompt(prompt: &str) -> Prompt {
-    Prompt::user(break_special_tokens(prompt))
+/// Before a response: the turns before it.
+pub(super) fn prompt(chat: &Conversation) -> Prompt {
+    let turn =
+        |message: &Message| Message { content: break_special_tokens(&message.content), ..message.clone() };
+    let messages = chat.messages.iter().map(turn).collect();
+    Prompt::Chat(Conversation { messages, tools: chat.tools.clone() })
 }
 
 /// Before a response without its prompt.
@@ -14,7 +17,7 @@ pub(super) fn no_prompt() -> Prompt {
 
 /// Before a prompt: its response.
 pub(super) fn response(response: &str) -> Prompt {
-    Prompt::Chat(vec![Message::user(format!("{}\n\nWhat was the question?", break_special_tokens(response)))])
+    Prompt::user(format!("{}\n\nWhat was the question?", break_special_tokens(response)))
 }
 
 /// Before a prompt without its response.

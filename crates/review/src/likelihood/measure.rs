@@ -44,9 +44,9 @@ pub(crate) fn measure(
     // Stable: responses to one prompt come together, prompts in the order in which they first appear.
     let mut first = std::collections::HashMap::new();
     for item in &fitting {
-        first.entry(item.item.prompt.as_str()).or_insert(item.index);
+        first.entry(&item.item.chat).or_insert(item.index);
     }
-    fitting.sort_by_key(|item| first.get(item.item.prompt.as_str()).copied());
+    fitting.sort_by_key(|item| first.get(&item.item.chat).copied());
 
     let mut usage = Usage::default();
     for group in fitting.chunks(GROUP) {
@@ -64,9 +64,9 @@ fn too_long(backend: &dyn Backend, item: &Reviewable<'_>) -> Result<Option<Strin
         // The end of the turn, and one more where a text is split otherwise after a prompt.
         Ok(backend.tokenize(prompt).map_err(&failed)?.len() + text + 2)
     };
-    let (prompt, response) = (&item.item.prompt, &item.item.response);
+    let (prompt, response) = (item.item.last_user_turn(), &item.item.response);
     let tokens = [
-        length(&framing::prompt(prompt), &framing::as_response(response).text)?,
+        length(&framing::prompt(&item.item.chat), &framing::as_response(response).text)?,
         length(&framing::response(response), &framing::as_prompt(prompt).text)?,
         length(&framing::no_prompt(), &framing::as_response(response).text)?,
         length(&framing::no_response(), &framing::as_prompt(prompt).text)?,
@@ -83,16 +83,16 @@ fn measure_group(
     sink: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<Usage, ReviewError> {
     let by_prompt: Vec<&[Reviewable<'_>]> =
-        group.chunk_by(|one, two| one.item.prompt == two.item.prompt).collect();
+        group.chunk_by(|one, two| one.item.chat == two.item.chat).collect();
     let mut requests = Vec::new();
     for items in &by_prompt {
         let continuations = items.iter().map(|item| framing::as_response(&item.item.response)).collect();
-        requests.push(ScoreRequest { prompt: framing::prompt(&items[0].item.prompt), continuations });
+        requests.push(ScoreRequest { prompt: framing::prompt(&items[0].item.chat), continuations });
     }
     for item in group {
         requests.push(ScoreRequest {
             prompt: framing::response(&item.item.response),
-            continuations: vec![framing::as_prompt(&item.item.prompt)],
+            continuations: vec![framing::as_prompt(item.item.last_user_turn())],
         });
     }
     requests.push(ScoreRequest {
@@ -101,7 +101,10 @@ fn measure_group(
     });
     requests.push(ScoreRequest {
         prompt: framing::no_response(),
-        continuations: by_prompt.iter().map(|items| framing::as_prompt(&items[0].item.prompt)).collect(),
+        continuations: by_prompt
+            .iter()
+            .map(|items| framing::as_prompt(items[0].item.last_user_turn()))
+            .collect(),
     });
 
     let mut scored: Vec<Vec<ScoredContinuation>> = vec![Vec::new(); requests.len()];

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use lancer_backend::{Backend, Completion, CompletionSink, Finish, GenerateRequest, Sampling, Seed, Usage};
+use lancer_backend::{
+    Backend, Completion, CompletionSink, Finish, GenerateRequest, Sampling, Seed, Usage, answer_of,
+};
 
 use super::{
     read_score::{names_score, read_score},
@@ -127,7 +129,7 @@ impl CompletionSink for CollectRound<'_, '_> {
 
 fn read(item: &Item, completion: &Completion) -> SampleReview {
     let cut = matches!(completion.finish, Finish::MaxTokens | Finish::ContextFull);
-    let score = read_score(&completion.text, cut)
-        .filter(|&score| !names_score(&item.response, score) && !names_score(&item.prompt, score));
+    let score = read_score(answer_of(&completion.text), cut)
+        .filter(|&score| !names_score(&item.response, score) && !names_score(&item.prompt(), score));
     SampleReview { text: completion.text.clone(), score }
 }

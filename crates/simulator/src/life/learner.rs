@@ -8,8 +8,8 @@ use std::{
 };
 
 use lancer_backend::{
-    Learner, LearnerError, Message, StepReport, StepSettings, TokenId, TrainingSequence, WeightFormat,
-    check_weights,
+    Conversation, Learner, LearnerError, StepReport, StepSettings, TokenId, TrainedTurns, TrainingSequence,
+    WeightFormat, check_weights,
 };
 
 use super::faults::{Engine, EnginePoint};
@@ -102,7 +102,7 @@ fn log_sum_exp(values: &[f32]) -> f32 {
 
 /// The last letter before each target, and the target.
 fn transitions(sequence: &TrainingSequence) -> impl Iterator<Item = (TokenId, TokenId)> {
-    sequence.tokens[sequence.prompt_length - 1..].windows(2).map(|pair| (pair[0], pair[1]))
+    sequence.target_places().map(|place| (sequence.tokens[place - 1], sequence.tokens[place]))
 }
 
 impl Learner for TinyLearner {
@@ -110,13 +110,14 @@ impl Learner for TinyLearner {
         CONTEXT
     }
 
-    fn encode(&self, prompt: &[Message], response: &str) -> Result<TrainingSequence, LearnerError> {
-        let mut tokens: Vec<TokenId> = prompt.iter().flat_map(|message| letters(&message.content)).collect();
+    fn encode(&self, chat: &Conversation, _: TrainedTurns) -> Result<TrainingSequence, LearnerError> {
+        let mut tokens: Vec<TokenId> =
+            chat.prompt().iter().flat_map(|message| letters(&message.content)).collect();
         tokens.push(END);
         let prompt_length = tokens.len();
-        tokens.extend(letters(response));
+        tokens.extend(chat.response().into_iter().flat_map(|message| letters(&message.content)));
         tokens.push(END);
-        Ok(TrainingSequence { tokens, prompt_length })
+        Ok(TrainingSequence::after_prompt(tokens, prompt_length))
     }
 
     fn log_probs(&mut self, batch: &[TrainingSequence]) -> Result<Vec<Vec<f32>>, LearnerError> {
@@ -131,7 +132,7 @@ impl Learner for TinyLearner {
             batch.iter().map(|sequence| transitions(sequence).map(log_prob).collect()).collect();
         if self.is_spoiled {
             for (sequence, log_probs) in batch.iter().zip(&mut log_probs) {
-                if sequence.targets().starts_with(&letters(SPOILED)) {
+                if sequence.targets().take(SPOILED.len()).eq(letters(SPOILED)) {
                     log_probs[0] = f32::NAN;
                 }
             }

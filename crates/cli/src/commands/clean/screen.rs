@@ -3,7 +3,8 @@
 use std::{fs, path::Path};
 
 use clap::ValueEnum;
-use lancer_data::{Handling, Pair, PersonalDataSettings, QualitySettings, Treated, treat_personal_data};
+use lancer_backend::Message;
+use lancer_data::{Handling, PersonalDataSettings, QualitySettings, Record, Treated, treat_personal_data};
 
 use super::Dropped;
 use crate::failure::Failure;
@@ -50,14 +51,15 @@ impl Screen {
         Ok(Self { personal_data: personal_data.settings(), quality })
     }
 
-    /// The pairs that pass, what is personal masked in them; those that do not go to `dropped`.
-    pub(crate) fn pass(&self, pairs: Vec<Pair>, dropped: &mut Vec<Dropped>) -> Vec<Pair> {
-        pairs.into_iter().filter_map(|pair| self.pass_one(pair, dropped)).collect()
+    /// The records that pass, what is personal masked in them; those that do not go to `dropped`.
+    pub(crate) fn pass(&self, records: Vec<Record>, dropped: &mut Vec<Dropped>) -> Vec<Record> {
+        records.into_iter().filter_map(|record| self.pass_one(record, dropped)).collect()
     }
 
-    fn pass_one(&self, mut pair: Pair, dropped: &mut Vec<Dropped>) -> Option<Pair> {
+    fn pass_one(&self, record: Record, dropped: &mut Vec<Dropped>) -> Option<Record> {
+        let mut conversation = record.conversation().clone();
         let mut found = None;
-        for text in [&mut pair.prompt, &mut pair.response] {
+        for text in conversation.messages.iter_mut().flat_map(texts) {
             match treat_personal_data(text, &self.personal_data) {
                 Treated::AsItIs => {}
                 Treated::Masked(masked, _) => *text = masked,
@@ -68,17 +70,24 @@ impl Screen {
             }
         }
         if let Some(kind) = found {
-            dropped.push(Dropped::new(pair, "personal_data", None, kind.as_str().into()));
+            dropped.push(Dropped::new(record.pair(), "personal_data", None, kind.as_str().into()));
             return None;
         }
+        let record = record.with_conversation(conversation);
+        let pair = record.pair();
         let broken = self
             .quality
             .as_ref()
             .map_or_else(Vec::new, |quality| quality.broken(&pair.prompt, &pair.response));
         if broken.is_empty() {
-            return Some(pair);
+            return Some(record);
         }
         dropped.push(Dropped::by_quality(pair, broken));
         None
     }
+}
+
+/// What is said and thought in a turn.
+fn texts(message: &mut Message) -> impl Iterator<Item = &mut String> {
+    [Some(&mut message.content), message.reasoning_content.as_mut()].into_iter().flatten()
 }

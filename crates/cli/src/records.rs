@@ -1,21 +1,29 @@
-//! Pairs from a file, with a line on the terminal for what cannot be used.
+//! Records from a file, with a line on the terminal for what cannot be used.
 
 use std::path::Path;
 
-use lancer_data::{Pair, PreferencePair, Reject};
+use lancer_data::{PreferenceRecord, Record, Reject};
 
 use crate::{failure::Failure, progress::Bars};
 
-/// The pairs of a prompt and a response.
-pub(crate) fn read_pairs(path: &Path, bars: &Bars) -> Result<Vec<Pair>, Failure> {
-    let read = lancer_data::read_pairs(path)?;
-    usable(path, read.pairs, &read.rejects, "pair of a prompt and a response", bars)
+/// Conversations that end with a response.
+pub(crate) fn read_records(path: &Path, bars: &Bars) -> Result<Vec<Record>, Failure> {
+    let read = lancer_data::read_records(path)?;
+    say_what_is_unused(read.unused().into_iter(), bars);
+    usable(path, read.records, &read.rejects, "conversation with a prompt and a response", bars)
+}
+
+fn say_what_is_unused<'a>(unused: impl Iterator<Item = (&'a str, usize)>, bars: &Bars) {
+    for (what, records) in unused {
+        bars.say(&format!("note: not used of {records} records: {what}"));
+    }
 }
 
 /// The pairs of a better and a worse response.
-pub(crate) fn read_preferences(path: &Path, bars: &Bars) -> Result<Vec<PreferencePair>, Failure> {
+pub(crate) fn read_preferences(path: &Path, bars: &Bars) -> Result<Vec<PreferenceRecord>, Failure> {
     let read = lancer_data::read_preferences(path)?;
-    usable(path, read.pairs, &read.rejects, "pair of a `chosen` and a `rejected` response", bars)
+    say_what_is_unused(read.unused.iter().map(|(what, records)| (what.as_str(), *records)), bars);
+    usable(path, read.records, &read.rejects, "pair of a `chosen` and a `rejected` response", bars)
 }
 
 fn usable<T>(
