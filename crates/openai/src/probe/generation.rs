@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lancer_backend::{Sampling, Seed, Tokenizer};
+use lancer_backend::{Opened, Sampling, Seed, Tokenizer};
 
 use super::{Probe, Said};
 use crate::{GeneratedLogProbs, PromptForm, Seeds, ServerError, Software, body, wire::Choice};
@@ -22,7 +22,7 @@ impl Probe<'_> {
         self.can.token_ids =
             matches!(self.can.software, Software::Vllm | Software::Sglang | Software::LlamaCpp);
         let mut reasons = Vec::new();
-        let ours = self.vocabulary.chat(&Self::chat()).map(|tokens| tokens.len() as u64);
+        let ours = self.vocabulary.chat(&Self::chat(), Opened::Turn).map(|tokens| tokens.len() as u64);
         for form in [PromptForm::Tokens, PromptForm::Text, PromptForm::Chat] {
             if form == PromptForm::Text && ours.is_err() {
                 continue;
