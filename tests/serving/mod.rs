@@ -113,6 +113,20 @@ fn connection(
     write!(stream, "HTTP/1.1 {status} -\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
+/// Penalties and biases as vLLM takes them.
+fn penalties(body: &Value) -> Penalties {
+    let number = |name: &str, neutral: f64| body[name].as_f64().unwrap_or(neutral) as f32;
+    let bias = body["logit_bias"].as_object().into_iter().flatten();
+    Penalties {
+        repetition: number("repetition_penalty", 1.0),
+        presence: number("presence_penalty", 0.0),
+        frequency: number("frequency_penalty", 0.0),
+        bias: bias
+            .filter_map(|(token, bias)| Some((TokenId(token.parse().ok()?), bias.as_f64()? as f32)))
+            .collect(),
+    }
+}
+
 impl Model {
     fn answer(&mut self, body: &Value) -> (u16, Value) {
         let prompt: Vec<TokenId> = body["prompt"]
@@ -124,10 +138,12 @@ impl Model {
             .collect();
         let sampling = match body["temperature"].as_f64() {
             Some(0.0) => Sampling::Greedy,
-            temperature => Sampling::Nucleus {
+            temperature => Sampling::Random(RandomSampling {
                 temperature: temperature.unwrap_or(1.0) as f32,
+                top_k: body["top_k"].as_u64().and_then(|top_k| NonZeroU32::new(top_k as u32)),
                 top_p: body["top_p"].as_f64().unwrap_or(1.0) as f32,
-            },
+                min_p: body["min_p"].as_f64().unwrap_or(0.0) as f32,
+            }),
         };
         let seed = body["seed"].as_u64().unwrap_or(7);
         let count = body["n"].as_u64().unwrap_or(1);
@@ -135,6 +151,7 @@ impl Model {
             prompt: Prompt::Tokens(prompt.clone()),
             seeds: (0..count).map(|sample| Seed(seed + sample)).collect(),
             sampling,
+            penalties: penalties(body),
             max_tokens: body["max_tokens"].as_u64().unwrap_or(16) as usize,
             stop: texts(&body["stop"]),
             constraint: constraint(&body["structured_outputs"]),
