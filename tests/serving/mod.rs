@@ -6,13 +6,15 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::mpsc::{self, Sender},
     thread,
 };
 
 use lancer_backend::{
-    Backend, Collect, Completion, Constraint, Finish, GenerateRequest, Grammar, Learner, Prompt, Sampling,
+    Backend, Collect, Completion, Constraint, Finish, GenerateRequest, Grammar, Learner, Penalties,
+    Prompt, RandomSampling, Sampling,
     Seed, TokenId, TrainingSequence,
 };
 use lancer_burn::{BurnBackend, BurnLearner, BurnSettings, TrainSettings};
