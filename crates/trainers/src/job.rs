@@ -140,6 +140,10 @@ impl Job<'_> {
         let versions = versions(self.trainer, &python)?;
         let folder = std::path::absolute(self.folder).map_err(TrainerError::io("find", self.folder))?;
         let paths = Paths { folder };
+        if !paths.description().exists() {
+            // So that the folder is known for a job's from its first file on.
+            write_json(&paths.description(), &json!(Kept::default()))?;
+        }
         let model = Model::open(self.model)?;
         let tokens = Tokens(&model);
         let prepared = prepare(&tokens, self.examples, self.train, self.seed)?;

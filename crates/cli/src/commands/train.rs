@@ -1,9 +1,11 @@
 //! `lancer train`: fine-tuning and preference optimisation by themselves.
 
+mod elsewhere;
+mod observer;
+
 use std::{
     collections::HashMap,
     num::NonZeroU32,
-    ops::ControlFlow,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -11,22 +13,19 @@ use std::{
 use clap::{Args, Subcommand};
 use lancer_backend::{Learner, Message, WeightFormat};
 use lancer_data::Record;
-use lancer_evolve::{
-    PreferenceSettings, SftSettings, TrainElsewhereError, TrainerSettings, TrainingPlace, TrainingTask,
-    training_base,
-};
+use lancer_evolve::{PreferenceSettings, SftSettings, training_base};
 use lancer_model::{ConvertFormat, Model};
 use lancer_output::{Existing, Place};
 use lancer_prefer::{
-    Base, BothFall, Candidate, Checkpoint, CheckpointPolicy, Draw, EvaluationRecord, Examples, GradientSpike,
-    Outcome, PreferenceExample, PreferenceMetrics, ReferenceFile, SetAside, SftExample, Split, StepRecord,
-    TrainingObserver, TrainingPlan, TrainingReport, both_fall, draw, gradient_spikes, loss::PreferenceLoss,
-    train_preference, train_sft,
+    Base, BothFall, Candidate, CheckpointPolicy, Draw, EvaluationRecord, Examples, GradientSpike, Outcome,
+    PreferenceExample, PreferenceMetrics, ReferenceFile, SetAside, SftExample, Split, StepRecord,
+    TrainingReport, both_fall, draw, gradient_spikes, loss::PreferenceLoss, train_preference, train_sft,
 };
 use serde::Serialize;
 
+use self::{elsewhere::check_trainer, observer::Observer};
 use crate::{
-    engines::{self, EngineOptions, trainers},
+    engines::{self, EngineOptions},
     failure::Failure,
     hub_model::Files,
     interrupt,
@@ -214,22 +213,6 @@ fn preference(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     })
 }
 
-/// Checks who trains, and gives what a program that trains elsewhere is asked for.
-fn check_trainer<'a>(
-    trainer: Option<TrainerSettings<'a>>,
-    learner: &toml::Table,
-) -> Result<Option<TrainerSettings<'a>>, Failure> {
-    let wrong = |error: Box<dyn std::error::Error + Send + Sync>| Failure::Usage(error);
-    if let Some(settings) = trainer
-        && trainers::place(settings.trainer).map_err(wrong)? == TrainingPlace::Elsewhere
-    {
-        trainers::check(&settings).map_err(wrong)?;
-        return Ok(Some(settings));
-    }
-    engines::check_learner(learner).map_err(|error| wrong_learner(&*error))?;
-    Ok(None)
-}
-
 /// A wrong setting in the table `learner`.
 fn wrong_learner(error: &dyn std::error::Error) -> Failure {
     Failure::usage(format!("learner: {error}"))
@@ -310,54 +293,6 @@ impl<'a> Job<'a> {
     fn export(&self, learner: &dyn Learner, to: &Path, format: WeightFormat) -> Result<(), Failure> {
         let export = if self.arguments.merge { Learner::export } else { Learner::export_trained };
         Ok(export(learner, to, format)?)
-    }
-
-    /// Has another program train, in a folder that is kept.
-    fn elsewhere(
-        &self,
-        settings: TrainerSettings<'_>,
-        examples: Examples<'_>,
-        loss: Option<&PreferenceLoss>,
-        bars: &mut Bars,
-    ) -> Result<(), Failure> {
-        let folder = self.training_folder()?;
-        let seed = self.arguments.seed.get();
-        let task = TrainingTask { settings, model: &self.model, examples, seed, folder: &folder };
-        let watching = interrupt::watch();
-        let clock = Instant::now();
-        let trained = trainers::train(&task, self.arguments.python.get(), &mut Observer { bars: &mut *bars });
-        bars.stop();
-        let took = clock.elapsed();
-        drop(watching);
-        let trained = trained.map_err(|error| match error {
-            TrainElsewhereError::Program(error) => Failure::Failed(error),
-            TrainElsewhereError::Training(error) => Failure::Failed(error.into()),
-        })?;
-        let model = trained.model;
-        self.finish(Ok(trained.report), loss, took, |to, format| match &model {
-            Some(model) => model.export(to, format).map_err(|error| Failure::Failed(error)),
-            None => Ok(()),
-        })?;
-        drop(model);
-        trainers::tidy(&folder);
-        Ok(())
-    }
-
-    /// The folder of a program's data, configuration, log and checkpoints: the one for checkpoints, or one beside the output.
-    fn training_folder(&self) -> Result<PathBuf, Failure> {
-        let folder = self.arguments.checkpoints.clone().unwrap_or_else(|| {
-            let mut name = self.arguments.to.file_stem().unwrap_or_default().to_owned();
-            name.push("-training");
-            self.arguments.to.with_file_name(name)
-        });
-        let mut entries = std::fs::read_dir(&folder).into_iter().flatten();
-        if entries.next().is_some() && !folder.join("job.json").exists() {
-            return Err(Failure::usage(format!(
-                "{} is no folder of a training elsewhere, which lancer would write into; give another one with --checkpoints",
-                folder.display()
-            )));
-        }
-        Ok(folder)
     }
 
     /// Writes the trained model and prints the report.
@@ -444,55 +379,4 @@ fn print(output: Output, report: &Report) {
             report.tokens as f64 / report.seconds
         );
     });
-}
-
-struct Observer<'a> {
-    bars: &'a mut Bars,
-}
-
-impl TrainingObserver for Observer<'_> {
-    fn planned(&mut self, plan: &TrainingPlan) -> ControlFlow<()> {
-        for note in &plan.notes {
-            self.bars.say(&format!("note: {note}"));
-        }
-        self.bars.start("train".into(), "steps", plan.done as usize, plan.steps as usize);
-        self.bars.add(0, 0)
-    }
-
-    fn referenced(&mut self, done: usize, total: usize) -> ControlFlow<()> {
-        if done == 1 {
-            self.bars.start("reference".into(), "pairs", 0, total);
-        }
-        let flow = self.bars.add(1, 0);
-        if done == total {
-            self.bars.stop();
-        }
-        flow
-    }
-
-    fn waiting(&mut self) -> ControlFlow<()> {
-        self.bars.add(0, 0)
-    }
-
-    fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
-        self.bars.add(1, record.tokens as usize)
-    }
-
-    fn evaluated(&mut self, record: &EvaluationRecord) -> ControlFlow<()> {
-        self.bars.say(&format!("held-out loss {:.4} after {} steps", record.loss, record.step));
-        self.bars.add(0, 0)
-    }
-
-    fn set_aside(&mut self, example: &SetAside) -> ControlFlow<()> {
-        let SetAside { key, step, reason } = example;
-        self.bars.say(&format!("note: {key} is set aside at step {step}: {reason}"));
-        self.bars.add(0, 0)
-    }
-
-    fn damaged(&mut self, checkpoint: &Checkpoint, reason: &str) {
-        self.bars.say(&format!(
-            "note: the checkpoint of step {} is damaged and was renamed ({reason}); training goes on from before it",
-            checkpoint.step
-        ));
-    }
 }
