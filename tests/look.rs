@@ -70,7 +70,17 @@ fn hostile() -> String {
     found["rows"][0][0].as_str().unwrap().to_owned()
 }
 
+/// One test, since each test is a process of its own under nextest, and would make the run again.
 #[test]
+fn runs_are_looked_at_in_a_terminal() {
+    runs_are_listed();
+    a_run_and_a_record_are_shown_whole();
+    the_losses_of_a_steps_examples_make_its_loss();
+    a_query_reads_and_changes_nothing();
+    two_runs_are_compared();
+    models_answer_what_is_piped_to_them();
+}
+
 fn runs_are_listed() {
     let found = json(&["runs", &runs().display().to_string()]);
     let names: Vec<&str> =
@@ -86,7 +96,6 @@ fn runs_are_listed() {
     assert!(text(&nothing.stderr).contains("/no/such/folder"));
 }
 
-#[test]
 fn a_run_and_a_record_are_shown_whole() {
     let run = printed(&["inspect", &place("one")]);
     assert_shown(&run);
@@ -120,7 +129,6 @@ fn a_run_and_a_record_are_shown_whole() {
     assert_eq!(none.status.code(), Some(2));
 }
 
-#[test]
 fn the_losses_of_a_steps_examples_make_its_loss() {
     let found = json(&["query", &place("one"),
         "SELECT step.loss, avg(step_example.loss), step.examples, count(*), max(abs(json_extract(preference, '$.reward_margin')
@@ -136,7 +144,6 @@ fn the_losses_of_a_steps_examples_make_its_loss() {
     }
 }
 
-#[test]
 fn a_query_reads_and_changes_nothing() {
     let table = printed(&[
         "query",
@@ -163,7 +170,6 @@ fn a_query_reads_and_changes_nothing() {
     assert!(check.status.success(), "{}", text(&check.stdout));
 }
 
-#[test]
 fn two_runs_are_compared() {
     let found = json(&["diff", &place("one"), &place("two")]);
     let names: Vec<&str> =
@@ -193,7 +199,6 @@ fn chat(arguments: &[&str], said: &str) -> (String, bool) {
     (text(&output.stdout), output.status.success())
 }
 
-#[test]
 fn models_answer_what_is_piped_to_them() {
     let model = PathBuf::from(place("one")).join("models/m1.gguf").display().to_string();
     let (both, is_done) = chat(&["--compare", &model, "--seed", "3"], "Name a colour.");

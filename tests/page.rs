@@ -44,6 +44,13 @@ impl Page {
         stream
     }
 
+    /// Asks for the news of a run.
+    pub(crate) fn watch(&self, run: &str) -> TcpStream {
+        let mut stream = self.connect();
+        write!(stream, "GET /api/run/events?run={run} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).unwrap();
+        stream
+    }
+
     /// Sends a request with these headers beside `Host`, and gives status, headers and body.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let host = format!("{}", self.address);
@@ -104,4 +111,11 @@ impl Answer {
         assert_eq!(self.status, 200, "{self:?}");
         serde_json::from_str(&self.body).unwrap()
     }
+}
+
+/// The first event of a stream.
+pub(crate) fn first_event(stream: TcpStream) -> Value {
+    let mut lines = BufReader::new(stream).lines();
+    let line = lines.find_map(|line| line.unwrap().strip_prefix("data: ").map(str::to_owned)).unwrap();
+    serde_json::from_str(&line).unwrap()
 }

@@ -9,7 +9,7 @@ mod tiny_run;
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     path::Path,
     sync::OnceLock,
@@ -33,7 +33,17 @@ fn runs() -> &'static Path {
     .path()
 }
 
+/// One test, since each test is a process of its own under nextest, and would make the run again.
 #[test]
+fn a_finished_run_is_served_to_whom_it_may() {
+    only_this_page_may_ask_and_change();
+    other_machines_need_the_token();
+    nothing_outside_of_the_folder_is_read();
+    texts_are_handed_over_as_data();
+    many_watch_and_one_never_reads();
+    a_model_of_the_run_answers();
+}
+
 fn only_this_page_may_ask_and_change() {
     let page = Page::new(runs(), &[]);
     let port = page.address.port();
@@ -91,7 +101,6 @@ fn only_this_page_may_ask_and_change() {
     assert_eq!(page.send("OPTIONS", "/api/judge", &[("Origin", "http://evil.example")], "").status, 403);
 }
 
-#[test]
 fn other_machines_need_the_token() {
     let refused = lancer(&["serve", &runs().display().to_string(), "--token", "short"]);
     assert_eq!(refused.status.code(), Some(2));
@@ -130,7 +139,6 @@ fn other_machines_need_the_token() {
     );
 }
 
-#[test]
 fn nothing_outside_of_the_folder_is_read() {
     let outside = tempfile::tempdir().unwrap();
     let inside = outside.path().join("runs");
@@ -183,7 +191,6 @@ fn nothing_outside_of_the_folder_is_read() {
     }
 }
 
-#[test]
 fn texts_are_handed_over_as_data() {
     let page = Page::new(runs(), &[]);
     let found = page.get("/api/records?run=one&text=onerror&origin=seed").json();
@@ -207,25 +214,10 @@ fn texts_are_handed_over_as_data() {
     assert_eq!(page.get("/api/compare?runs=%5B%22one%22%5D").status, 400);
 }
 
-/// The first event of a stream.
-fn first_event(stream: TcpStream) -> Value {
-    let mut lines = BufReader::new(stream).lines();
-    let line = lines.find_map(|line| line.unwrap().strip_prefix("data: ").map(str::to_owned)).unwrap();
-    serde_json::from_str(&line).unwrap()
-}
-
-#[test]
 fn many_watch_and_one_never_reads() {
     let page = Page::new(runs(), &[]);
-    let request = format!("GET /api/run/events?run=one HTTP/1.1\r\nHost: {}\r\n\r\n", page.address);
     // They ask, and nothing of what they are sent is ever taken.
-    let idle: Vec<TcpStream> = (0..4)
-        .map(|_| {
-            let mut stream = page.connect();
-            stream.write_all(request.as_bytes()).unwrap();
-            stream
-        })
-        .collect();
+    let idle: Vec<TcpStream> = (0..4).map(|_| page.watch("one")).collect();
     // Others have not even asked to the end.
     let half: Vec<TcpStream> = (0..20)
         .map(|_| {
@@ -234,15 +226,9 @@ fn many_watch_and_one_never_reads() {
             stream
         })
         .collect();
-    let watching: Vec<TcpStream> = (0..100)
-        .map(|_| {
-            let mut stream = page.connect();
-            stream.write_all(request.as_bytes()).unwrap();
-            stream
-        })
-        .collect();
+    let watching: Vec<TcpStream> = (0..100).map(|_| page.watch("one")).collect();
     for stream in watching {
-        let event = first_event(stream);
+        let event = page::first_event(stream);
         assert_eq!(event["overview"]["name"], "one");
         assert_eq!(event["run"]["summary"]["seeds"], 25);
     }
@@ -379,7 +365,7 @@ fn a_run_is_started_stopped_and_resumed_from_the_page() {
     assert!(status("stopped"));
     assert_eq!(page.tell("/api/stop", &json!({ "run": "new" })).status, 409);
     let log = page.get("/api/run?run=new").json()["log"].to_string();
-    assert!(log.contains("stopping after what is being computed"), "{log}");
+    assert!(log.contains("the same command goes on from here"), "{log}");
     page.tell("/api/resume", &json!({ "run": "new" })).json();
     assert!(status("working"));
     assert_eq!(page.tell("/api/stop", &json!({ "run": "new" })).status, 202);
@@ -388,7 +374,6 @@ fn a_run_is_started_stopped_and_resumed_from_the_page() {
     assert!(check.status.success(), "{}", text(&check.stdout));
 }
 
-#[test]
 fn a_model_of_the_run_answers() {
     let page = Page::new(runs(), &[]);
     let ask = |model: u32, turns: Value| {
