@@ -1,4 +1,4 @@
-//! The conformance suite on every engine, and the table of it in docs/backends.md.
+//! The conformance suite on every engine, and the table of it in docs/reference/conformance.md.
 
 #![cfg(all(feature = "llama-cpp", feature = "burn-cpu", feature = "burn-wgpu", feature = "onnx"))]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
@@ -94,9 +94,9 @@ fn the_table_in_the_documentation_is_what_a_run_gives() {
         }
     }
     println!("{table}");
-    let documentation = fs::read_to_string(root().join("docs/backends.md")).unwrap();
+    let documentation = fs::read_to_string(root().join("docs/reference/conformance.md")).unwrap();
     assert!(
         documentation.contains(&table),
-        "docs/backends.md has another table than this run gives:\n{table}"
+        "docs/reference/conformance.md has another table than this run gives:\n{table}"
     );
 }

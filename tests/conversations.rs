@@ -139,7 +139,7 @@ fn records_come_from_standard_input_and_go_to_standard_output() {
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         finished(&output);
-        assert_eq!(lines(text(&output.stdout)), rows, "{name}");
+        assert_eq!(lines(&text(&output.stdout)), rows, "{name}");
         assert!(text(&output.stderr).contains("12 of 12 records kept"), "{}", text(&output.stderr));
     }
 }

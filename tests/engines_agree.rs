@@ -229,7 +229,7 @@ fn a_real_model_is_the_same_in_every_engine() {
         assert_eq!(burn.detokenize(&expected).unwrap(), original.detokenize(&expected).unwrap());
     }
     // A thousand tokens: more than Gemma's window.
-    let long = include_str!("../docs/architecture.md");
+    let long = include_str!("../docs/explanation/architecture.md");
     let cut = |at: usize| long.char_indices().nth(at).map_or(long.len(), |(place, _)| place);
     for (beginning, end) in [(300, 700), (4000, 4300)] {
         let mut tokens: Vec<TokenId> = bos.into_iter().collect();

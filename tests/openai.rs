@@ -70,7 +70,8 @@ fn the_commands_work_with_a_server() {
     let (written, reviewed) = (within("written.jsonl"), within("reviewed.jsonl"));
     let generated = ["generate", &seeds, &written, "--what", "responses", "--count", "2", "--set"];
     let output = with_server(&served, &[&generated[..], &["max_response_tokens=16"]].concat());
-    assert_eq!(fs::read_to_string(&written).unwrap().lines().count(), 24);
+    // All but those that are of no use, such as empty ones.
+    assert!((20..=24).contains(&fs::read_to_string(&written).unwrap().lines().count()));
     let said = text(&output.stderr);
     assert!(said.contains("vLLM ours, model `tiny`") && said.contains("prompt_logprobs"), "{said}");
     with_server(

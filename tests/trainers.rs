@@ -175,7 +175,7 @@ fn train(folder: &Path, kind: &str, model: &str, data: &Path, to: &str, more: &[
     for setting in [
         "train.epochs=2",
         "train.batch={examples=5}",
-        "train.max_length=256",
+        "train.max_length=512",
         "train.evaluate_every=2",
         "train.optimizer.weight_decay=0.1",
         "train.optimizer.learning_rate=0.0001",
@@ -281,4 +281,69 @@ fn a_run_is_trained_by_trl() {
         assert!(iteration[phase]["steps"].as_u64().unwrap() > 0, "{iteration}");
     }
     assert_whole(&folder.path().join("run"));
+}
+
+/// An environment whose program asks a Python for its judgement of the configuration, prints it, and fails.
+fn judging(folder: &Path, package: &str, program: &str, python: &Path, code: &str) -> PathBuf {
+    let judge = folder.join("judge.py");
+    fs::write(&judge, code).unwrap();
+    let script = format!("#!/bin/sh\n{} {} $2\nexit 7\n", python.display(), judge.display());
+    fake::write_program(folder, program, &script);
+    fake::write_program(folder, "python", &format!("#!/bin/sh\necho '{{\"{package}\": \"0\"}}'\n"))
+}
+
+/// The configurations of fine-tuning and of DPO, in full and with LoRA, are accepted by the trainer's own parser.
+fn assert_accepted(trainer: &str, package: &str, program: &str, python: &Path, code: &str) {
+    for (kind, setting) in [
+        ("sft", "train.epochs=1"),
+        ("sft", LORA),
+        ("dpo", "loss.beta=0.2"),
+        ("dpo", LORA),
+        ("dpo", "loss.kind=ipo"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let python = judging(folder.path(), package, program, python, code);
+        let more = ["--trainer", trainer, "--python", python.to_str().unwrap(), "--set", setting];
+        let more: Vec<String> = more.map(str::to_owned).into();
+        let failed = call(&train(folder.path(), kind, TINY, &data(folder.path()), "out", &more));
+        let said = text(&failed.stderr);
+        assert!(said.contains("the configuration is accepted"), "{trainer}, {kind}, {setting}: {said}");
+    }
+}
+
+#[test]
+fn llama_factory_accepts_its_configurations() {
+    let Some(python) = env::var_os("LANCER_LLAMA_FACTORY_PYTHON") else {
+        skip!("LANCER_LLAMA_FACTORY_PYTHON does not name the Python of an environment with LLaMA-Factory");
+        return;
+    };
+    let code = "
+import json, pathlib, sys, yaml
+from llamafactory.hparams import get_train_args
+config = yaml.safe_load(open(sys.argv[1]))
+info = json.load(open(pathlib.Path(config['dataset_dir']) / 'dataset_info.json'))
+_, data, training, finetuning, _ = get_train_args(dict(config))
+assert finetuning.disable_shuffling and data.template == 'empty' and training.learning_rate == config['learning_rate']
+assert set(info) == {'train', 'held_out'}, info
+print('the configuration is accepted')
+";
+    assert_accepted("llama-factory", "llamafactory", "llamafactory-cli", Path::new(&python), code);
+}
+
+#[test]
+fn axolotl_accepts_its_configurations() {
+    let Some(python) = env::var_os("LANCER_AXOLOTL_PYTHON") else {
+        skip!("LANCER_AXOLOTL_PYTHON does not name the Python of an environment with Axolotl");
+        return;
+    };
+    let code = "
+import sys, yaml
+from axolotl.utils.schemas.config import AxolotlInputConfig
+config = yaml.safe_load(open(sys.argv[1]))
+unknown = set(config) - set(AxolotlInputConfig.model_fields)
+assert not unknown, unknown
+AxolotlInputConfig(**config)
+print('the configuration is accepted')
+";
+    assert_accepted("axolotl", "axolotl", "axolotl", Path::new(&python), code);
 }

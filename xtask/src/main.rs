@@ -41,7 +41,7 @@ Commands:
   fuzz     give damaged and hostile files to everything that reads files: all targets, or those that are named;
            `--minutes N` for each (1 by default) or `--runs N`, `--seed N`
   torture  runs with everything that can go wrong, each drawn from a seed: `cargo xtask torture --runs N --seed S`;
-           `--binary` kills the program itself; docs/torture.md says more
+           `--binary` kills the program itself; docs/lab/torture.md says more
   bench    measure, against other tools where there are some: `cargo xtask bench data`, `engines`, `generate`, `growth`
            (training, by length, batch and model), `review` (of one engine after `--backend NAME`), `train`, `turns`
            (ONNX Runtime in lancer and in Python), `variants` (of training); all take `--rounds N`

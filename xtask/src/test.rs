@@ -7,7 +7,7 @@ use crate::{
     parts::Parts,
     process::{Failure, output, run as run_program},
     servers,
-    setup::{Environment, WORKSPACE, WORKSPACE_WITHOUT_WGPU},
+    setup::{Environment, WORKSPACE, WORKSPACE_WITHOUT_WGPU, root},
     skipped::{self, Skipped},
     vulkan, webgpu,
 };
@@ -75,7 +75,10 @@ fn checks(
 ) -> Result<(), Failure> {
     let cargo = |arguments: &[&str]| run_program(environment.cargo().args(arguments));
     parts.run("formatting", || cargo(&["fmt", "--all", "--check"]))?;
-    skipped.leave_out("the tests of CUDA", "they are not built here; docs/backends.md says how to run them");
+    skipped.leave_out(
+        "the tests of CUDA",
+        "they are not built here; docs/reference/conformance.md says how to run them",
+    );
     let driver = parts.run("Vulkan driver", || vulkan::prepare(installs))?;
     let workspace = if driver.is_ok() { WORKSPACE } else { WORKSPACE_WITHOUT_WGPU };
     if let Err(reason) = &driver {
@@ -131,6 +134,16 @@ fn checks(
                 Ok(())
             })
         })?;
+    }
+    if output(Command::new("mdbook").arg("--version")).is_some() {
+        let folder = environment.target().join("book");
+        let mut build = Command::new("mdbook");
+        parts.run("book", || run_program(build.arg("build").arg(root()).arg("--dest-dir").arg(&folder)))?;
+    } else {
+        skipped.leave_out(
+            "building the book",
+            "mdbook is not installed; its links and examples are tested without it",
+        );
     }
     // Last, since its closing lines count the tests.
     let tests = if output(Command::new("cargo").args(["nextest", "--version"])).is_some() {

@@ -19,8 +19,8 @@ pub enum Sampling {
 impl Sampling {
     /// Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751): the probabilities are sharpened by `temperature`, then cut to
     /// the smallest set of tokens that holds at least `top_p` of them.
-    pub fn nucleus(temperature: f32, top_p: f32) -> Self {
-        Self::Random(RandomSampling { temperature, top_p, ..RandomSampling::default() })
+    pub const fn nucleus(temperature: f32, top_p: f32) -> Self {
+        Self::Random(RandomSampling { temperature, top_p, top_k: None, min_p: 0.0 })
     }
 }
 

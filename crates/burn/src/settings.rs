@@ -127,7 +127,7 @@ pub struct LoraSettings {
 pub enum Scaling {
     /// `alpha / rank`.
     Rank,
-    /// `alpha / √rank`, with which adapters of high rank learn too (rsLoRA; Kalajdzievski 2023, arXiv 2312.03732).
+    /// `alpha / √rank`, with which adapters of high rank learn too (`rsLoRA`; Kalajdzievski 2023, arXiv 2312.03732).
     RootOfRank,
 }
 
@@ -276,7 +276,7 @@ impl Targets {
 }
 
 /// A matrix of each layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
 pub enum Projection {
     /// Queries.
     QProj,

@@ -66,7 +66,7 @@ fn step(learner: &mut BurnLearner) {
     learner.step(&StepSettings::default()).unwrap();
 }
 
-/// The formula of docs/performance.md: the input of each layer, and one layer with its gradients.
+/// The formula of docs/reference/adapters.md: the input of each layer, and one layer with its gradients.
 fn activations_by_layer(config: &Config) -> usize {
     let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
     let heads = config.head_dim * (config.heads + config.kv_heads);

@@ -30,12 +30,37 @@ const ATTEMPTS: u32 = 10;
 /// A conversion failed.
 type ConvertError = Box<dyn Error + Send + Sync>;
 
-/// A model as a GGUF file: itself, a folder's, or that of a base with its adapter merged.
+/// A model as llama.cpp runs it.
 #[cfg(feature = "llama-cpp")]
-pub(crate) fn as_gguf(model: &Path) -> Result<PathBuf, BackendError> {
+pub(crate) struct GgufModel {
+    /// The file with the model's own weights.
+    pub(crate) base: PathBuf,
+    /// The GGUF adapter over them, where there is one.
+    pub(crate) adapter: Option<PathBuf>,
+}
+
+/// A model as GGUF: a file itself, a folder's, or a base and the adapter over it, each in a file of its own.
+#[cfg(feature = "llama-cpp")]
+pub(crate) fn as_gguf(model: &Path) -> Result<GgufModel, BackendError> {
+    if !Adapter::is_at(model) {
+        return Ok(GgufModel { base: base_as_gguf(model)?, adapter: None });
+    }
+    let failed = |source: ConvertError| BackendError::Load { path: model.into(), source };
+    let opened = Model::open(model).map_err(|error| failed(error.into()))?;
+    let base = base_as_gguf(opened.base_path())?;
+    let adapter = once(model, "adapter-gguf", "adapter.gguf", &|_, to| {
+        let adapter = opened.adapter().ok_or("the adapter is gone")?;
+        Ok(adapter.write_gguf(opened.config(), to)?)
+    })?;
+    Ok(GgufModel { base, adapter: Some(adapter) })
+}
+
+/// A model that is no adapter as a GGUF file.
+#[cfg(feature = "llama-cpp")]
+fn base_as_gguf(model: &Path) -> Result<PathBuf, BackendError> {
     use lancer_model::{ConvertFormat, convert};
 
-    if !model.is_dir() && !Adapter::is_at(model) {
+    if !model.is_dir() {
         return Ok(model.into());
     }
     once(model, "gguf-half", "model.gguf", &|place, to| {

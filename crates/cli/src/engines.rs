@@ -31,7 +31,7 @@ use lancer_backend::{Backend, BackendError, Learner, LearnerError, Seed, WeightF
 use lancer_eval::TaskSpec;
 use lancer_evolve::{
     Engines, Recipe, RunnableModels, TrainElsewhereError, TrainedElsewhere, TrainerSettings, TrainingPlace,
-    TrainingTask,
+    TrainingTask, WritableModel,
 };
 use lancer_model::{ConvertFormat, Model, convert};
 use lancer_prefer::TrainingObserver;
@@ -292,9 +292,11 @@ fn llama_cpp(options: &EngineOptions, model: &Path) -> Result<Box<dyn Backend>, 
         main_gpu: options.main_gpu,
         ..default
     };
-    // An adapter comes as a model that names its base (`lancer_model::Adapter::base_of`), and is merged into a file of its own. Where
-    // llama.cpp takes adapters beside their base, the base's file and `Adapter::write_gguf` go in here.
-    Ok(Box::new(LlamaCpp::load(&crate::converted::as_gguf(model)?, &settings)?))
+    let model = crate::converted::as_gguf(model)?;
+    Ok(Box::new(match &model.adapter {
+        Some(adapter) => LlamaCpp::load_adapted(&model.base, adapter, &settings)?,
+        None => LlamaCpp::load(&model.base, &settings)?,
+    }))
 }
 
 #[cfg(not(feature = "llama-cpp"))]
@@ -328,9 +330,34 @@ fn named(name: &str) -> Result<BackendName, String> {
     })
 }
 
+/// What training makes in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Makes {
+    /// Adapters over the user's model, in both phases.
+    Adapters,
+    /// Whole models.
+    Models,
+}
+
+impl Makes {
+    fn of(recipe: &Recipe) -> Self {
+        let adapts = |trainer: Option<TrainerSettings<'_>>, learner: &toml::Table| {
+            let place = trainer.map(|settings| trainers::place(settings.trainer));
+            !matches!(place, Some(Ok(TrainingPlace::Elsewhere))) && trains_adapters(learner)
+        };
+        let (sft, preference) = (&recipe.sft, &recipe.preference);
+        if adapts(sft.trainer(), &sft.learner) && adapts(preference.trainer(), &preference.learner) {
+            Self::Adapters
+        } else {
+            Self::Models
+        }
+    }
+}
+
 /// The engines of a run.
 pub(crate) struct RunEngines {
     options: EngineOptions,
+    makes: Makes,
     /// The Python of programs that train elsewhere, where the command line names it.
     python: Option<PathBuf>,
     /// The user's model, which the servers run at first.
@@ -355,6 +382,7 @@ impl RunEngines {
         let run = run.map(Path::to_owned);
         Ok(Self {
             options,
+            makes: Makes::of(recipe),
             python: None,
             first: recipe.model.clone(),
             scores,
@@ -411,6 +439,8 @@ fn asks_for_scores(recipe: &Recipe) -> bool {
 impl Engines for RunEngines {
     fn runs(&self) -> RunnableModels {
         match BackendName::of(&self.options).engine() {
+            // Adapters run over the user's own file, as they were trained.
+            Engine::LlamaCpp if self.makes == Makes::Adapters => RunnableModels::Trainable,
             Engine::LlamaCpp | Engine::Onnx => RunnableModels::Gguf,
             Engine::Burn | Engine::OpenAi => RunnableModels::Trainable,
         }
@@ -467,6 +497,14 @@ impl Engines for RunEngines {
         observer: &mut dyn TrainingObserver,
     ) -> Result<TrainedElsewhere, TrainElsewhereError> {
         trainers::train(task, self.python.as_deref(), observer)
+    }
+
+    fn take_over(
+        &mut self,
+        model: &Path,
+        start: &Path,
+    ) -> Result<Box<dyn WritableModel>, Box<dyn Error + Send + Sync>> {
+        interrupt::of_run(|| trainers::take_over(model, start))
     }
 
     fn tidy(&mut self, folder: &Path) {

@@ -79,13 +79,14 @@ pub(crate) fn check() -> Result<(), Failure> {
     }
 }
 
-/// Asks another process of this program to stop in order, as Ctrl-C does.
+/// Asks another process of this program to stop in order, as Ctrl-C does: by the signal that is not ignored where a shell started
+/// this one in the background.
 #[cfg(all(unix, feature = "serve"))]
 #[allow(unsafe_code, reason = "the standard library can only kill a process")]
 pub(crate) fn ask(process: u32) -> std::io::Result<()> {
     let process = i32::try_from(process).map_err(std::io::Error::other)?;
     // SAFETY: `kill` takes two numbers and touches no memory of this process.
-    let sent = unsafe { libc::kill(process, libc::SIGINT) };
+    let sent = unsafe { libc::kill(process, libc::SIGTERM) };
     if sent == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 

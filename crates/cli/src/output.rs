@@ -1,7 +1,7 @@
 //! How results and messages are printed.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, Write},
     sync::{
         OnceLock,
@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, shown};
 
 /// Why results could not be printed, the first time.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
@@ -39,9 +39,24 @@ impl Output {
         match self {
             Self::Text => text(result),
             // Results are structs of numbers, texts and lists, which JSON has.
-            Self::Json => outln!("{}", serde_json::to_string(result).unwrap_or_default()),
+            Self::Json => outln!("{}", escaped(&serde_json::to_string(result).unwrap_or_default())),
         }
     }
+}
+
+/// JSON in which no character controls a terminal. JSON's own writer escapes the older control characters; those from U+007F on, and
+/// marks that turn the direction of writing, occur within texts only, where their escapes mean the same.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if shown::controls(character) {
+            // A string takes all that is written to it; all of these have four digits.
+            let _ = write!(escaped, "\\u{:04x}", character as u32);
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
 }
 
 /// Whether standard output is for rows: results are then printed on standard error.
@@ -92,5 +107,18 @@ pub(crate) fn printed() -> Result<(), Failure> {
     match FAILED.get() {
         Some(error) => Err(Failure::failed(format!("cannot print the results: {error}"))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn json_controls_no_terminal_and_means_the_same() {
+        let text = "a\u{1b}[31m\u{9b}2J\u{202e}\u{7f}\n grün";
+        let json = escaped(&serde_json::to_string(text).unwrap());
+        assert!(!json.chars().any(char::is_control) && json.contains("\\u009b2J\\u202e"), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn block(text: &str, margin: &str) -> String {
 }
 
 /// Whether a terminal would do something else than show it.
-fn controls(character: char) -> bool {
+pub(crate) fn controls(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -7,7 +7,7 @@ use lancer_backend::{
     Backend, BackendError, Completion, CompletionSink, GenerateRequest, Message, Prompt, Sampling, Seed,
 };
 
-use crate::engines::{self, EngineOptions};
+use crate::engines::{self, EngineOptions, Scores};
 
 /// How a model chooses its words.
 #[derive(Debug, Clone, Copy, Args)]
@@ -28,7 +28,7 @@ impl SpeakOptions {
         if self.temperature == 0.0 {
             Sampling::Greedy
         } else {
-            Sampling::Nucleus { temperature: self.temperature, top_p: self.top_p }
+            Sampling::nucleus(self.temperature, self.top_p)
         }
     }
 }
@@ -38,7 +38,7 @@ pub(crate) struct Speaker(Box<dyn Backend>);
 
 impl Speaker {
     pub(crate) fn load(engine: &EngineOptions, model: &Path) -> Result<Self, BackendError> {
-        engines::backend(engine, model).map(Self)
+        engines::backend(engine, model, Scores::NotAsked).map(Self)
     }
 
     /// The answer to a chat, whose last turn is the user's. The same chat and seed get the same answer.

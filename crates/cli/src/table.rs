@@ -6,7 +6,7 @@ mod trials;
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, TableComponent, presets};
 use indicatif::HumanCount;
 use lancer_evolve::summary::{
     IterationSummary, Notation, StageSummary, StartEnd, Summary, TaskEstimate, TrainingSummary,
@@ -84,6 +84,15 @@ pub(crate) fn narrow_of(columns: Vec<String>, right: &[usize]) -> Table {
     let mut table = of(columns, right);
     table.set_width(shown::WIDTH as u16);
     table
+}
+
+/// Lets these columns be as wide as what is in them, so that the others give way.
+pub(crate) fn keep_whole(table: &mut Table, columns: &[usize]) {
+    for &column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
 }
 
 fn of(columns: Vec<String>, right: &[usize]) -> Table {

@@ -76,6 +76,20 @@ pub trait Engines {
         ))
     }
 
+    /// Opens a model that was trained elsewhere, checked against the one that it was trained from: the same shape, finite
+    /// weights, and not the same ones.
+    ///
+    /// # Errors
+    /// Where it is not a model that can be taken over; the error says why.
+    fn take_over(
+        &mut self,
+        model: &Path,
+        start: &Path,
+    ) -> Result<Box<dyn WritableModel>, Box<dyn Error + Send + Sync>> {
+        let _ = start;
+        Err(format!("{}: models that were trained elsewhere are not taken over here", model.display()).into())
+    }
+
     /// Removes from a program's folder what is no longer needed once its model was written.
     fn tidy(&mut self, folder: &Path) {
         let _ = folder;
@@ -164,6 +178,6 @@ pub enum TrainElsewhereError {
 pub enum RunnableModels {
     /// GGUF files of the recipe's format, beside what is trained on.
     Gguf,
-    /// What is trained on, in 32-bit floats: nothing is converted between stages.
+    /// What is trained on, whole models or adapters over the user's: nothing is converted between stages.
     Trainable,
 }

@@ -257,6 +257,14 @@ pub enum EvolveError {
         /// What it failed with.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A model that was trained elsewhere cannot be brought.
+    #[error("the model {model} is not brought into the run: {reason}")]
+    Brought {
+        /// The model.
+        model: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The run was interrupted; the same command goes on from here.
     #[error("interrupted in iteration {iteration}, stage {stage}; the same command goes on from here")]
     Interrupted {

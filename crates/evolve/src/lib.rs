@@ -51,7 +51,7 @@ pub use recipe::{
     ServerSettings, SftIterations, SftSettings, nearest, schema as settings_schema, with_changes,
 };
 pub use report::{report_place, write_report, write_report_to};
-pub use run::Run;
+pub use run::{Part, Reached, Run};
 pub use stage::Stage;
 pub use summary::Summary;
 pub use track::{TrackFormat, Tracked, Tracker};

@@ -57,7 +57,8 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "ServerSettings::is_empty")]
     pub server: ServerSettings,
     /// How the weights are held where the model is run, the same for all models of a run, so that they can be compared. An
-    /// engine that runs what is trained on, as Burn does, has them in 32-bit floats whatever this says.
+    /// engine that runs what is trained on has them as they are there, whatever this says: Burn in 32-bit floats, and
+    /// llama.cpp, where adapters are trained, as they are in the model's own file.
     pub format: WeightFormat,
     /// How pairs are reviewed.
     pub review: ReviewSettings,

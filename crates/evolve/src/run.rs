@@ -21,6 +21,30 @@ use crate::{
     stages::{self, Session},
 };
 
+/// Which part of a run is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The run is left after this stage of the iteration that it is in.
+    pub until: Option<Stage>,
+    /// A model that was trained elsewhere on what the run has annotated: it becomes the iteration's model, and nothing is
+    /// trained in that iteration.
+    pub trained: Option<PathBuf>,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// Every stage is finished.
+    End,
+    /// It was left where it was asked to be.
+    After {
+        /// The iteration, from 1.
+        iteration: u32,
+        /// Its last finished stage.
+        stage: Stage,
+    },
+}
+
 /// A run.
 ///
 /// Everything that it makes is in the ledger or, for models, whole or absent, so a run that was killed goes on where it
@@ -115,13 +139,30 @@ impl Run {
     /// [`EvolveError::Interrupted`] where `progress` ended it, and what a stage fails with. What was made is kept; the
     /// next call goes on from there.
     pub fn execute(&self, engines: &mut dyn Engines, progress: &mut dyn Progress) -> Result<(), EvolveError> {
+        self.execute_part(engines, progress, &Part::default()).map(|_| ())
+    }
+
+    /// Takes the run through a part of the stages that are not finished.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), and [`EvolveError::Brought`] where no iteration waits for the model that is brought.
+    pub fn execute_part(
+        &self,
+        engines: &mut dyn Engines,
+        progress: &mut dyn Progress,
+        part: &Part,
+    ) -> Result<Reached, EvolveError> {
         self.recipe.check_learners(engines)?;
+        if let Some(model) = &part.trained {
+            self.check_waits(model)?;
+        }
         if let Some(migrated) = self.ledger.migrated() {
             progress.note(&migrated.to_string());
         }
         let written = Written::new(&self.folder, &self.ledger);
         let form = written.form()?;
         let mut session = Session::new(&self.recipe, &self.folder, &self.ledger, form, engines, progress);
+        session.bring(part.trained.clone());
         self.note_version(&mut session)?;
         for iteration in 0..=self.recipe.iterations {
             if !budget::affords(&self.ledger, self.recipe.budget_tokens, iteration)? {
@@ -129,8 +170,14 @@ impl Run {
                 budget::set_last_iteration(&self.ledger, iteration - 1)?;
                 break;
             }
+            let was_whole = self.is_whole(iteration)?;
             for &stage in Stage::of(iteration) {
+                // An iteration that was whole is not ended again in its middle.
+                let ends = part.until == Some(stage) && iteration > 0 && !was_whole;
                 if self.ledger.is_finished(iteration, stage)? {
+                    if ends {
+                        return Ok(Reached::After { iteration, stage });
+                    }
                     continue;
                 }
                 session.laps.lap();
@@ -151,10 +198,43 @@ impl Run {
                 }
                 self.ledger.flush()?;
                 result?;
+                if ends {
+                    return Ok(Reached::After { iteration, stage });
+                }
             }
         }
         written.check_all(self.recipe.iterations)?;
-        self.ledger.flush()
+        self.ledger.flush()?;
+        Ok(Reached::End)
+    }
+
+    /// Whether every stage of an iteration is finished.
+    fn is_whole(&self, iteration: u32) -> Result<bool, EvolveError> {
+        for &stage in Stage::of(iteration) {
+            if !self.ledger.is_finished(iteration, stage)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Checks that an iteration has its examples and no model yet.
+    fn check_waits(&self, model: &Path) -> Result<(), EvolveError> {
+        for iteration in 1..=self.recipe.iterations {
+            if self.is_whole(iteration)? {
+                continue;
+            }
+            let has_examples = self.ledger.is_finished(iteration, Stage::Annotate)?;
+            if has_examples && !self.ledger.is_finished(iteration, Stage::Preference)? {
+                return Ok(());
+            }
+            break;
+        }
+        Err(EvolveError::Brought {
+            model: model.into(),
+            reason: "no iteration of this run has its examples and no model yet; the run gets there with --until annotate"
+                .into(),
+        })
     }
 
     /// Keeps which version of lancer works on the run, and says where that is not the one that started it.

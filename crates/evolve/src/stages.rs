@@ -4,6 +4,7 @@
 //! ([`groups`]). It can be killed and run again at any point.
 
 mod annotate;
+mod brought;
 mod calibrate;
 mod check;
 mod clean;
@@ -51,6 +52,8 @@ pub(crate) struct Session<'a> {
     form: Option<RunnableModels>,
     /// The model that is loaded to be run.
     loaded: Option<(u32, Box<dyn Backend>)>,
+    /// A model that was trained elsewhere, for the next iteration that trains.
+    brought: Option<PathBuf>,
     /// Counts the time of the stage.
     pub(crate) laps: Laps,
 }
@@ -91,7 +94,12 @@ impl<'a> Session<'a> {
         engines: &'a mut dyn Engines,
         progress: &'a mut dyn Progress,
     ) -> Self {
-        Self { recipe, folder, ledger, form, engines, progress, loaded: None, laps: Laps::new() }
+        Self { recipe, folder, ledger, form, engines, progress, loaded: None, brought: None, laps: Laps::new() }
+    }
+
+    /// Takes this model for the next iteration that trains, in place of a training.
+    pub(crate) fn bring(&mut self, model: Option<PathBuf>) {
+        self.brought = model;
     }
 
     /// Tells the user something.

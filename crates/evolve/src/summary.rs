@@ -135,7 +135,7 @@ impl Summary {
         }
         Ok(Self {
             folder: folder.into(),
-            seeds: ledger.records(0)?.len(),
+            seeds: ledger.origins(0)?.len(),
             rejected: funnel::count(ledger.rejects()?.into_iter().map(|reject| reject.reason)),
             before: stages::before(ledger, &timings)?,
             confidence: bootstrap.confidence,

@@ -23,7 +23,7 @@ pub use self::{
     queue::{JudgeItem, Queue, queue, threshold},
     record_page::{Fate, RecordFilter, RecordPage, RecordRow, Sort, record_page},
     run::{Curves, RunView},
-    runs::{RunOverview, Status, find_runs, overview, runs},
+    runs::{RunOverview, Status, find_runs, overview, run_name, runs},
     sql::{Answer, query},
 };
 

@@ -28,12 +28,16 @@ pub enum Write {
 
 impl<'a> Matrix<'a> {
     /// The matrix that begins with the first of `numbers`, its rows `step` apart.
+    ///
+    /// # Panics
+    /// Where it is not within `numbers`, or its rows overlap.
     pub fn new(numbers: &'a [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
         assert_is_within(numbers.len(), [rows, columns], step);
         Self { numbers, rows, columns, steps: [step, 1] }
     }
 
     /// Rows and columns exchanged.
+    #[must_use]
     pub fn transposed(self) -> Self {
         let Self { numbers, rows, columns, steps: [row, column] } = self;
         Self { numbers, rows: columns, columns: rows, steps: [column, row] }
@@ -42,6 +46,9 @@ impl<'a> Matrix<'a> {
 
 impl<'a> MatrixMut<'a> {
     /// The matrix that begins with the first of `numbers`, its rows `step` apart.
+    ///
+    /// # Panics
+    /// Where it is not within `numbers`, or its rows overlap.
     pub fn new(numbers: &'a mut [f32], [rows, columns]: [usize; 2], step: usize) -> Self {
         assert_is_within(numbers.len(), [rows, columns], step);
         Self { numbers, rows, columns, step }
@@ -81,10 +88,9 @@ fn multiply_with(
     assert_eq!(one.columns, two.rows, "as many columns as the other has rows");
     let MatrixMut { numbers, rows, columns, step } = output;
     assert_eq!([rows, columns], [one.rows, two.columns], "the product's size");
-    // The pointers, sizes and steps are those of matrices in their slices, as was checked when they were made; the output's
-    // is borrowed alone.
+    // SAFETY: the pointers, sizes and steps are those of matrices in their slices, as was checked when they were made; the
+    // output's is borrowed alone.
     #[allow(unsafe_code, reason = "a product on strides, with checked sizes")]
-    // SAFETY: as said above.
     unsafe {
         gemm::gemm(
             rows,

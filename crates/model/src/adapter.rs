@@ -40,7 +40,7 @@ pub struct AdapterScale {
     pub rank: usize,
     /// Above 0.
     pub alpha: f64,
-    /// Whether `alpha` is divided by the root of the rank in place of the rank (rsLoRA).
+    /// Whether `alpha` is divided by the root of the rank in place of the rank (`rsLoRA`).
     pub by_root: bool,
 }
 

@@ -38,6 +38,7 @@ pub(crate) struct Stored<'a> {
 
 impl StoredMatrix {
     /// The weights, `[output, input]` as Hugging Face has them.
+    #[allow(clippy::missing_panics_doc, reason = "the matrix was checked when it was found")]
     pub fn blocks(&self) -> BlockMatrix<'_> {
         let matrix = BlockMatrix::new(self.format, self.shape, self.bytes());
         // Both were checked when the matrix was found.

@@ -1,6 +1,6 @@
 //! A request in the words of the server that gets it.
 
-use lancer_backend::{Constraint, Grammar, Sampling, Seed, TokenId};
+use lancer_backend::{Constraint, Grammar, Penalties, RandomSampling, Sampling, Seed, TokenId};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -16,6 +16,8 @@ pub(crate) fn seed_number(seed: Seed) -> u64 {
 /// How a server samples and what it tells, for one request.
 pub(crate) struct Asked<'a> {
     pub(crate) sampling: Sampling,
+    /// How logits are changed; `None` changes nothing.
+    pub(crate) penalties: Option<&'a Penalties>,
     pub(crate) seed: Option<Seed>,
     pub(crate) stop: &'a [String],
     pub(crate) constraint: &'a Constraint,
@@ -25,19 +27,21 @@ pub(crate) struct Asked<'a> {
 /// The body of a request for samples, without its prompt. Every setting of sampling is said, so that no default of the
 /// server's or of the model's `generation_config.json` counts.
 pub(crate) fn of_samples(can: &Capabilities, asked: &Asked<'_>, max_tokens: usize, samples: usize) -> Body {
-    let (temperature, top_p) = match asked.sampling {
-        Sampling::Greedy => (0.0, 1.0),
-        Sampling::Nucleus { temperature, top_p } => (temperature, top_p),
+    let random = match asked.sampling {
+        Sampling::Greedy => RandomSampling { temperature: 0.0, ..RandomSampling::default() },
+        Sampling::Random(random) => random,
     };
+    let neutral = Penalties::default();
+    let penalties = asked.penalties.unwrap_or(&neutral);
     let mut body = Body {
         model: can.model.clone(),
         max_tokens,
-        temperature,
-        top_p: Some(top_p),
+        temperature: random.temperature,
+        top_p: Some(random.top_p),
         n: (samples > 1).then_some(samples),
         seed: asked.seed.map(seed_number),
         stop: asked.stop.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
-        own: sampling_fields(can.software, asked.end_of_turn),
+        own: sampling_fields(can.software, random, penalties, asked.end_of_turn),
         ..Body::default()
     };
     if can.token_ids {
@@ -71,36 +75,62 @@ pub(crate) fn of_scores(can: &Capabilities, form: Scoring, tokens: Vec<TokenId>)
     body
 }
 
-/// What neutralises a server's own defaults of sampling.
-fn sampling_fields(software: Software, end_of_turn: TokenId) -> Map<String, Value> {
-    let fields = match software {
+/// Cuts, penalties and biases, all of them said, so that no default of the server's own counts.
+fn sampling_fields(
+    software: Software,
+    random: RandomSampling,
+    penalties: &Penalties,
+    end_of_turn: TokenId,
+) -> Map<String, Value> {
+    let top_k = random.top_k.map(|top_k| i64::from(top_k.get()));
+    let mut fields = object(match software {
         Software::Vllm | Software::Sglang => json!({
-            "top_k": -1,
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "presence_penalty": 0.0,
-            "frequency_penalty": 0.0,
+            "top_k": top_k.unwrap_or(-1),
+            "min_p": random.min_p,
+            "repetition_penalty": penalties.repetition,
             "stop_token_ids": [end_of_turn],
         }),
-        // Temperature first, then the nucleus, as everywhere else.
+        // In the order in which every engine samples.
         Software::LlamaCpp => json!({
-            "samplers": ["temperature", "top_p"],
-            "top_k": 0,
-            "min_p": 0.0,
-            "repeat_penalty": 1.0,
-            "presence_penalty": 0.0,
-            "frequency_penalty": 0.0,
+            "samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"],
+            "top_k": top_k.unwrap_or(0),
+            "min_p": random.min_p,
+            "repeat_penalty": penalties.repetition,
+            "repeat_last_n": -1,
         }),
         Software::LlamaCppPython => json!({
-            "top_k": 0,
-            "min_p": 0.0,
-            "repeat_penalty": 1.0,
-            "presence_penalty": 0.0,
-            "frequency_penalty": 0.0,
+            "top_k": top_k.unwrap_or(0),
+            "min_p": random.min_p,
+            "repeat_penalty": penalties.repetition,
         }),
         Software::Other => json!({}),
+    });
+    if software != Software::Other || !penalties.are_neutral() {
+        fields.insert("presence_penalty".into(), json!(penalties.presence));
+        fields.insert("frequency_penalty".into(), json!(penalties.frequency));
+    }
+    if !penalties.bias.is_empty() {
+        let bias = penalties.bias.iter().map(|(token, bias)| (token.0.to_string(), json!(bias)));
+        fields.insert("logit_bias".into(), Value::Object(bias.collect()));
+    }
+    fields
+}
+
+/// Why a server that is known by OpenAI's interface alone cannot sample as asked: that interface has no field for it.
+pub(crate) fn cannot_sample(can: &Capabilities, sampling: Sampling, penalties: &Penalties) -> Option<String> {
+    if can.software != Software::Other {
+        return None;
+    }
+    let cuts = matches!(sampling, Sampling::Random(random) if random.top_k.is_some() || random.min_p > 0.0);
+    let repeats = (penalties.repetition - 1.0).abs() > 0.0;
+    let setting = match (cuts, repeats) {
+        (true, _) => "top_k and min_p",
+        (_, true) => "repetition_penalty",
+        _ => return None,
     };
-    object(fields)
+    Some(format!(
+        "OpenAI's interface has no field for {setting}, and what the server at hand adds to it is not known; leave them at their defaults"
+    ))
 }
 
 /// What makes a server give the ids of tokens.
@@ -134,9 +164,7 @@ fn held_to(can: &Capabilities, constraint: &Constraint) -> Map<String, Value> {
                 fields.remove("x-guidance");
             }
             match can.json_schema {
-                Some(SchemaField::StructuredOutputs) => {
-                    json!({ "structured_outputs": { "json": object, "disable_any_whitespace": true } })
-                }
+                Some(SchemaField::StructuredOutputs) => json!({ "structured_outputs": { "json": object } }),
                 Some(SchemaField::JsonSchemaText) => json!({ "json_schema": object.to_string() }),
                 Some(SchemaField::JsonSchema) => json!({ "json_schema": object }),
                 Some(SchemaField::ResponseFormat) => json!({ "response_format": {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What one server can do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Capabilities {
     /// The program.
     pub software: Software,
@@ -35,6 +36,8 @@ pub struct Capabilities {
     pub regex: Option<RegexField>,
     /// How a text is held to a JSON schema.
     pub json_schema: Option<SchemaField>,
+    /// Whether a text that is held to a schema may have white space between its parts, as much as the model likes.
+    pub white_space_in_json: bool,
     /// How a text is held to one of some choices.
     pub choices: Option<ChoicesField>,
     /// How it is given an adapter.
@@ -231,6 +234,12 @@ impl Capabilities {
             ("texts held to", if held.is_empty() { "nothing".to_owned() } else { held.join(", ") }),
             ("a new model", weights.to_owned()),
         ];
+        if self.white_space_in_json && self.software == Software::Vllm {
+            rows.push((
+                "note",
+                "texts held to a JSON schema may have white space without end: start it with --structured-outputs-config '{\"backend\": \"xgrammar\", \"disable_any_whitespace\": true}'".to_owned(),
+            ));
+        }
         if self.own_sampling {
             let advice = match self.software {
                 Software::Vllm => {

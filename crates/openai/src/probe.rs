@@ -7,7 +7,7 @@ mod structure;
 
 use std::path::Path;
 
-use lancer_backend::{Constraint, Message, Sampling, Seed, Tokenizer};
+use lancer_backend::{Constraint, Conversation, Message, Opened, Sampling, Seed, Tokenizer};
 use serde_json::Value;
 
 use crate::{
@@ -73,6 +73,7 @@ impl Capabilities {
             scoring: None,
             regex: None,
             json_schema: None,
+            white_space_in_json: false,
             choices: None,
             adapters: None,
             new_weights: false,
@@ -83,8 +84,9 @@ impl Capabilities {
 
 impl Probe<'_> {
     /// The chat that every question to a server begins from.
-    fn chat() -> Vec<Message> {
-        vec![Message::user("Write one sentence about the sea.")]
+    fn chat() -> Conversation {
+        let messages = vec![Message::user("Write one sentence about the sea.")];
+        Conversation { messages, ..Conversation::default() }
     }
 
     /// Its prompt in the form that the server takes.
@@ -95,7 +97,7 @@ impl Probe<'_> {
         };
         match self.can.prompts {
             PromptForm::Tokens => {
-                let tokens = match self.vocabulary.chat(&Self::chat()) {
+                let tokens = match self.vocabulary.chat(&Self::chat(), Opened::Turn) {
                     Ok(tokens) => tokens,
                     // A base model has no template.
                     Err(_) => self.vocabulary.document("Once upon a time there was a small"),
@@ -109,7 +111,7 @@ impl Probe<'_> {
                 Ok((COMPLETIONS, body))
             }
             PromptForm::Chat => {
-                body.messages = serde_json::to_value(Self::chat()).ok();
+                body.messages = serde_json::to_value(Self::chat().messages).ok();
                 Ok((CHAT_COMPLETIONS, body))
             }
         }
@@ -119,6 +121,7 @@ impl Probe<'_> {
     fn body(&self, sampling: Sampling, seed: u64, max_tokens: usize, samples: usize) -> Body {
         let asked = Asked {
             sampling,
+            penalties: None,
             seed: Some(Seed(seed)),
             stop: &[],
             constraint: &Constraint::Free,

@@ -32,7 +32,7 @@ struct OfSamples {
 struct Prepared {
     index: usize,
     asked: GenerateRequest,
-    prepared: PreparedRequest,
+    ready: PreparedRequest,
     /// The prompt as the servers take it.
     prompt: PromptOf,
 }
@@ -48,16 +48,17 @@ impl Exchange for OfSamples {
 
     fn request(&self, server: usize) -> (&'static str, Value) {
         let can = &self.servers[server];
-        let Prepared { asked, prepared, prompt, .. } = &*self.request;
+        let Prepared { asked, ready, prompt, .. } = &*self.request;
         let of = Asked {
             sampling: asked.sampling,
+            penalties: Some(&asked.penalties),
             // A sample's seed is its own: one request has one.
             seed: (can.seeds == Seeds::Obeyed || self.count == 1).then(|| asked.seeds[self.first]),
             stop: if can.stops { &asked.stop } else { &[] },
             constraint: &asked.constraint,
             end_of_turn: self.vocabulary.end_of_turn(),
         };
-        let mut body: Body = body::of_samples(can, &of, prepared.limit, self.count);
+        let mut body: Body = body::of_samples(can, &of, ready.limit, self.count);
         let path = match prompt {
             PromptOf::Prompt(prompt) => {
                 body.prompt = Some(prompt.clone());
@@ -74,18 +75,18 @@ impl Exchange for OfSamples {
 
     fn read(&self, _: usize, answer: &Answer) -> Result<Vec<Written>, String> {
         let answer: Completions = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
-        let Prepared { asked, prepared, .. } = &*self.request;
-        written::read(answer, asked, prepared, &self.vocabulary, self.count)
+        let Prepared { asked, ready, .. } = &*self.request;
+        written::read(answer, asked, ready, &self.vocabulary, self.count)
     }
 
     fn most(&self) -> Tokens {
-        let Prepared { prepared, .. } = &*self.request;
-        Tokens { prompt: prepared.prompt.len() as u64, generated: (prepared.limit * self.count) as u64 }
+        let Prepared { ready, .. } = &*self.request;
+        Tokens { prompt: ready.prompt.len() as u64, generated: (ready.limit * self.count) as u64 }
     }
 
     fn took(&self, answer: &Vec<Written>) -> Tokens {
         let generated = answer.iter().map(|written| written.charged).sum();
-        Tokens { prompt: self.request.prepared.prompt.len() as u64, generated }
+        Tokens { prompt: self.request.ready.prompt.len() as u64, generated }
     }
 }
 
@@ -103,13 +104,17 @@ pub(crate) fn generate(
         .iter()
         .enumerate()
         .map(|(index, asked)| {
-            let prepared = PreparedRequest::new(asked, index, context_length, &**vocabulary)?;
+            let ready = PreparedRequest::new(asked, index, context_length, &**vocabulary)?;
             let invalid = |reason: String| BackendError::InvalidRequest { request: index, reason };
-            if let Some(reason) = can.iter().find_map(|can| cannot_hold(can, &asked.constraint)) {
+            let cannot = |can: &Capabilities| {
+                let sample = || body::cannot_sample(can, asked.sampling, &asked.penalties);
+                cannot_hold(can, &asked.constraint).or_else(sample)
+            };
+            if let Some(reason) = can.iter().find_map(cannot) {
                 return Err(invalid(reason));
             }
-            let prompt = prompt_of(&asked.prompt, &prepared, form, vocabulary).map_err(invalid)?;
-            Ok(Arc::new(Prepared { index, asked: asked.clone(), prepared, prompt }))
+            let prompt = prompt_of(&asked.prompt, &ready, form, vocabulary).map_err(invalid)?;
+            Ok(Arc::new(Prepared { index, asked: asked.clone(), ready, prompt }))
         })
         .collect::<Result<Vec<_>, BackendError>>()?;
     let together = can.iter().all(|can| can.several && can.seeds == Seeds::Ignored);
@@ -136,7 +141,7 @@ pub(crate) fn generate(
         &mut |number, written| {
             let (request, first) = &places[number];
             let mut sink = sink.borrow_mut();
-            let prompt = request.prepared.prompt.len();
+            let prompt = request.ready.prompt.len();
             usage.read += prompt as u64;
             let generated: usize = written.iter().map(|written| written.tokens.len()).sum();
             usage.generated += generated as u64;

@@ -149,7 +149,7 @@ fn hand_over(
     }
 }
 
-/// SGLang says in its answer whether it took what it was given.
+/// `SGLang` says in its answer whether it took what it was given.
 fn taken(client: &Client, answer: &Value) -> Result<(), String> {
     if answer["success"] != false {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Requests and answers as JSON has them. Fields beyond OpenAI's are vLLM's, SGLang's or llama.cpp's, and are left out
+//! Requests and answers as JSON has them. Fields beyond OpenAI's are vLLM's, `SGLang`'s or llama.cpp's, and are left out
 //! where the server is another.
 
 use std::collections::BTreeMap;
@@ -163,7 +163,7 @@ pub(crate) struct ModelBody {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) owned_by: Option<String>,
-    /// vLLM's and SGLang's: the longest sequence.
+    /// vLLM's and `SGLang`'s: the longest sequence.
     #[serde(default)]
     pub(crate) max_model_len: Option<usize>,
     /// vLLM's: the model that an adapter belongs to.
@@ -177,10 +177,10 @@ pub(crate) struct ModelBody {
 /// What llama.cpp's server says of a model.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ModelMeta {
-    #[serde(default)]
-    pub(crate) n_ctx: Option<usize>,
-    #[serde(default)]
-    pub(crate) n_ctx_train: Option<usize>,
-    #[serde(default)]
-    pub(crate) n_params: Option<u64>,
+    #[serde(default, rename = "n_ctx")]
+    pub(crate) context: Option<usize>,
+    #[serde(default, rename = "n_ctx_train")]
+    pub(crate) trained_context: Option<usize>,
+    #[serde(default, rename = "n_params")]
+    pub(crate) parameters: Option<u64>,
 }

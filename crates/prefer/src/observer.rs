@@ -50,6 +50,16 @@ pub trait TrainingObserver {
         ControlFlow::Continue(())
     }
 
+    /// The exact numbers of a step that [`stepped`](Self::stepped) was told less exactly, from a program that trains elsewhere.
+    fn step_corrected(&mut self, record: &StepRecord) {
+        let _ = record;
+    }
+
+    /// The exact numbers of an evaluation that [`evaluated`](Self::evaluated) was told less exactly.
+    fn evaluation_corrected(&mut self, record: &EvaluationRecord) {
+        let _ = record;
+    }
+
     /// The held-out examples were evaluated.
     fn evaluated(&mut self, record: &EvaluationRecord) -> ControlFlow<()> {
         let _ = record;

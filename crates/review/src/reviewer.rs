@@ -42,7 +42,7 @@ impl Reviewer {
 /// Prompts and responses are data. The model is not shown sentences that name a score or speak to a reviewer
 /// ([`Review::left_out`]), nor characters that cannot be seen; what it is shown is quoted, special tokens are broken up,
 /// and a written score counts only where what was shown does not name it. A model can still be talked into a score by
-/// words that are not known here: docs/reviews.md says by how much.
+/// words that are not known here: docs/explanation/reviews.md says by how much.
 pub fn review(
     backend: &mut dyn Backend,
     reviewer: &Reviewer,

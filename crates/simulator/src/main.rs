@@ -2,7 +2,8 @@
 //!
 //! A run is drawn from a seed: its recipe, the troubles of its first lives, the time that an answer takes. Each life is a process
 //! of its own (`torture life`), into whose system calls `lancer-faults` puts the faults. After each life what must hold is
-//! checked, and at the end every table and every file is compared with an uninterrupted run's. docs/torture.md says more.
+//! checked, and at the end every table and every file is compared with an uninterrupted run's. docs/lab/torture.md says
+//! more.
 
 mod binary;
 mod course;

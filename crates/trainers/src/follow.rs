@@ -66,41 +66,49 @@ impl<'a> Followed<'a> {
         let step = numbers.get("step").map(|&step| step as u64);
         if numbers.contains_key("loss") {
             let step = step.unwrap_or(self.made + 1);
-            return self.step(step, &numbers, observer);
+            self.made = self.made.max(step);
+            let Some(record) = self.step_record(step, &numbers) else { return ControlFlow::Continue(()) };
+            let flow = observer.stepped(&record);
+            self.steps.push(record);
+            return flow;
         }
-        if numbers.contains_key("eval_loss") {
-            return self.evaluation(step.unwrap_or(self.made), &numbers, observer);
-        }
-        ControlFlow::Continue(())
+        let Some(record) = self.evaluation_record(step.unwrap_or(self.made), &numbers) else {
+            return ControlFlow::Continue(());
+        };
+        let flow = observer.evaluated(&record);
+        self.evaluations.push(record);
+        flow
     }
 
     /// Takes the exact numbers of a checkpoint, which replace those of the log.
-    pub(crate) fn history(
-        &mut self,
-        history: &[(u64, Numbers)],
-        observer: &mut dyn TrainingObserver,
-    ) -> ControlFlow<()> {
-        self.steps.clear();
-        self.evaluations.clear();
+    pub(crate) fn history(&mut self, history: &[(u64, Numbers)], observer: &mut dyn TrainingObserver) {
         for (step, numbers) in history {
-            if numbers.contains_key("loss") {
-                self.step(*step, numbers, observer)?;
-            } else if numbers.contains_key("eval_loss") {
-                self.evaluation(*step, numbers, observer)?;
+            if let Some(record) = self.step_record(*step, numbers) {
+                observer.step_corrected(&record);
+                match self.steps.iter_mut().find(|told| told.step == *step) {
+                    Some(told) => *told = record,
+                    // An earlier start of lancer was told it.
+                    None => self.steps.push(record),
+                }
+            } else if let Some(record) = self.evaluation_record(*step, numbers) {
+                observer.evaluation_corrected(&record);
+                match self.evaluations.iter_mut().find(|told| told.step == *step) {
+                    Some(told) => *told = record,
+                    None => self.evaluations.push(record),
+                }
             }
         }
-        ControlFlow::Continue(())
+        self.steps.sort_by_key(|record| record.step);
+        self.evaluations.sort_by_key(|record| record.step);
     }
 
-    fn step(&mut self, step: u64, numbers: &Numbers, observer: &mut dyn TrainingObserver) -> ControlFlow<()> {
-        let Some(&(examples, tokens, target_tokens)) =
-            step.checked_sub(1).and_then(|place| self.amounts.steps.get(place as usize))
-        else {
-            return ControlFlow::Continue(());
-        };
+    /// The record of a step; none where it is not one of the plan, or has numbers that no table can hold.
+    fn step_record(&self, step: u64, numbers: &Numbers) -> Option<StepRecord> {
+        let loss = *numbers.get("loss")?;
+        let &(examples, tokens, target_tokens) = self.amounts.steps.get(step.checked_sub(1)? as usize)?;
         let record = StepRecord {
             step,
-            loss: numbers["loss"],
+            loss,
             learning_rate: of(numbers, &["learning_rate", "lr"]).unwrap_or(0.0),
             gradient_norm: of(numbers, &["grad_norm"]).unwrap_or(0.0),
             examples,
@@ -108,32 +116,14 @@ impl<'a> Followed<'a> {
             target_tokens,
             preference: self.metrics(numbers, ""),
         };
-        self.made = self.made.max(step);
-        // No row is one that a table cannot hold.
-        if !record.loss.is_finite() || !record.gradient_norm.is_finite() {
-            return ControlFlow::Continue(());
-        }
-        let flow = observer.stepped(&record);
-        self.steps.push(record);
-        flow
+        (loss.is_finite() && record.gradient_norm.is_finite()).then_some(record)
     }
 
-    fn evaluation(
-        &mut self,
-        step: u64,
-        numbers: &Numbers,
-        observer: &mut dyn TrainingObserver,
-    ) -> ControlFlow<()> {
+    fn evaluation_record(&self, step: u64, numbers: &Numbers) -> Option<EvaluationRecord> {
+        let loss = *numbers.get("eval_loss")?;
         let (examples, target_tokens) = self.amounts.held_out;
-        let loss = numbers["eval_loss"];
-        if !loss.is_finite() {
-            return ControlFlow::Continue(());
-        }
         let preference = self.metrics(numbers, "eval_");
-        let record = EvaluationRecord { step, loss, examples, target_tokens, preference };
-        let flow = observer.evaluated(&record);
-        self.evaluations.push(record);
-        flow
+        loss.is_finite().then_some(EvaluationRecord { step, loss, examples, target_tokens, preference })
     }
 
     fn metrics(&self, numbers: &Numbers, before: &str) -> Option<PreferenceMetrics> {

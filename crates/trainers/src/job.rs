@@ -173,7 +173,7 @@ impl Job<'_> {
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
         let is_same = before.sha_256 == kept.sha_256;
-        kept.is_finished = is_same && before.is_finished;
+        kept.is_finished = is_same && before.is_finished && paths.output().exists();
         if !is_same {
             start::remove(&paths.output())?;
             start::remove(&paths.log())?;
@@ -217,8 +217,7 @@ impl Job<'_> {
         let history = log::history(&state);
         if !history.is_empty() {
             let _ = fs::copy(state.join("trainer_state.json"), paths.folder.join("trainer_state.json"));
-            // The training is done: who asks to stop now is asked again by what comes next.
-            let _ = followed.history(&history, observer);
+            followed.history(&history, observer);
         }
         let checked = TrainedModel::check(self.trainer, self.model, &paths);
         if checked.is_err() {

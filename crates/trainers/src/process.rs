@@ -18,19 +18,16 @@ use crate::{
     start::remove,
 };
 
-/// How long a trainer may take to end after it was asked to, before it is asked again more firmly.
-const PATIENCE: [(Signal, Duration); 3] = [
-    (Signal::Interrupt, Duration::from_secs(20)),
-    (Signal::Terminate, Duration::from_secs(10)),
-    (Signal::Kill, Duration::from_secs(10)),
-];
+/// How long a trainer may take to end after it was asked to, before it is killed. It is not interrupted as by Ctrl-C: a process that
+/// was started in the background of a shell, and all that it starts, does not hear that.
+const PATIENCE: [(Signal, Duration); 2] =
+    [(Signal::Terminate, Duration::from_secs(30)), (Signal::Kill, Duration::from_secs(10))];
 
 /// The trainers that this process has started and that have not ended.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 #[derive(Clone, Copy)]
 enum Signal {
-    Interrupt,
     Terminate,
     Kill,
 }
@@ -100,7 +97,7 @@ impl Running {
         self.child.try_wait()
     }
 
-    /// Ends it in order: it is interrupted, then asked to end, then killed.
+    /// Ends it in order: it is asked to end, then killed.
     pub(crate) fn stop(&mut self) {
         for (kind, patience) in PATIENCE {
             signal(self.child.id(), kind);
@@ -168,7 +165,6 @@ fn signal(process: u32, kind: Signal) {
     };
 
     let kind = match kind {
-        Signal::Interrupt => Kind::SIGINT,
         Signal::Terminate => Kind::SIGTERM,
         Signal::Kill => Kind::SIGKILL,
     };

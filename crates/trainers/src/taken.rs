@@ -41,20 +41,25 @@ impl TrainedModel {
                     .map_err(|error| refused(error.to_string()))?,
             )
         };
-        let mut has_changed = false;
-        for name in start.tensor_names() {
-            let trained = weights.tensor(&name).map_err(|error| refused(error.to_string()))?;
-            if let Some(wrong) = trained.data.iter().find(|weight| !weight.is_finite()) {
-                return Err(refused(format!(
-                    "{name} has {wrong} in it. The training has diverged: look at the losses in the log, and train with a \
-                     lower `train.optimizer.learning_rate`"
-                )));
-            }
-            has_changed = has_changed || trained.data != start.tensor(&name)?.data;
-        }
-        if !has_changed {
-            return Err(refused("its weights are those that it started from: nothing was trained".into()));
-        }
+        compare(&start, weights.as_ref(), &refused)?;
+        Ok(Self { start, weights })
+    }
+
+    /// Opens a model that was trained elsewhere by whatever means, a GGUF file, a folder or a PEFT adapter, and checks it as
+    /// what a trainer wrote is checked.
+    ///
+    /// # Errors
+    /// [`TrainerError::Refused`], saying what is wrong.
+    pub fn brought(start: &Path, trained: &Path) -> Result<Self, TrainerError> {
+        let trainer = Trainer::Command;
+        let refused = |reason: String| TrainerError::Refused { trainer, path: trained.into(), reason };
+        let start = Model::open(start)?;
+        let weights: Box<dyn TensorSource> = if trained.join("adapter_config.json").exists() {
+            Box::new(Merged::open(Model::open(start.path())?, trained).map_err(&refused)?)
+        } else {
+            Box::new(Model::open(trained).map_err(|error| refused(error.to_string()))?)
+        };
+        compare(&start, weights.as_ref(), &refused)?;
         Ok(Self { start, weights })
     }
 
@@ -65,6 +70,36 @@ impl TrainedModel {
     pub fn export(&self, to: &Path, format: ConvertFormat) -> Result<(), ModelError> {
         write_model(&self.start, self.weights.as_ref(), to, format)
     }
+}
+
+/// Checks that every tensor of `start` is there in its shape, that every number is finite, and that something has changed.
+fn compare(
+    start: &Model,
+    weights: &dyn TensorSource,
+    refused: &dyn Fn(String) -> TrainerError,
+) -> Result<(), TrainerError> {
+    let mut has_changed = false;
+    for name in start.tensor_names() {
+        let trained = weights.tensor(&name).map_err(|error| refused(error.to_string()))?;
+        let first = start.tensor(&name)?;
+        if trained.shape != first.shape {
+            return Err(refused(format!(
+                "{name} has the shape {:?}, and {:?} in the model that it was to be trained from",
+                trained.shape, first.shape
+            )));
+        }
+        if let Some(wrong) = trained.data.iter().find(|weight| !weight.is_finite()) {
+            return Err(refused(format!(
+                "{name} has {wrong} in it. The training has diverged: look at the losses in the log, and train with a \
+                 lower `train.optimizer.learning_rate`"
+            )));
+        }
+        has_changed = has_changed || trained.data != first.data;
+    }
+    if !has_changed {
+        return Err(refused("its weights are those that it started from: nothing was trained".into()));
+    }
+    Ok(())
 }
 
 /// The model of `start` with the weights in a folder, whatever else is in that folder.

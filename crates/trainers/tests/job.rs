@@ -41,6 +41,7 @@ fn train() -> TrainSettings {
 
 struct Seen {
     steps: Vec<StepRecord>,
+    corrected: Vec<StepRecord>,
     plan: Option<TrainingPlan>,
     /// Ends the training after its first step.
     stops: bool,
@@ -55,6 +56,10 @@ impl TrainingObserver for Seen {
     fn stepped(&mut self, record: &StepRecord) -> ControlFlow<()> {
         self.steps.push(record.clone());
         ControlFlow::Continue(())
+    }
+
+    fn step_corrected(&mut self, record: &StepRecord) {
+        self.corrected.push(record.clone());
     }
 
     fn waiting(&mut self) -> ControlFlow<()> {
@@ -87,7 +92,7 @@ impl Place {
         let settings =
             JobSettings { python: Some(environment(self.0.path(), behaviour)), ..JobSettings::default() };
         let examples = examples();
-        let mut seen = Seen { steps: Vec::new(), plan: None, stops };
+        let mut seen = Seen { steps: Vec::new(), corrected: Vec::new(), plan: None, stops };
         let job = Job {
             trainer: Trainer::Trl,
             settings: &settings,
@@ -209,11 +214,12 @@ fn a_training_goes_on_from_its_last_checkpoint() {
     let (done, seen) = place.run(Behaviour::FailsAfterCheckpoint, &Method::default());
     assert_eq!(seen.plan.unwrap().done, 2);
     let done = done.unwrap();
-    // The step that was made now, then the exact numbers of the checkpoint.
-    assert_eq!(
-        seen.steps.iter().map(|step| (step.step, step.loss)).collect::<Vec<_>>(),
-        [(3, 2.125), (1, 2.50001), (2, 2.25001)]
-    );
+    let numbers = |steps: &[StepRecord]| -> Vec<(u64, f64)> {
+        steps.iter().map(|step| (step.step, step.loss)).collect()
+    };
+    assert_eq!(numbers(&seen.steps), [(3, 2.125)], "the step that was made now");
+    assert_eq!(numbers(&seen.corrected), [(1, 2.50001), (2, 2.25001)], "the checkpoint's exact numbers");
+    assert_eq!(numbers(&done.report.steps), [(1, 2.50001), (2, 2.25001), (3, 2.125)]);
     assert!(done.model.is_some());
 }
 
@@ -238,18 +244,14 @@ fn another_job_in_the_folder_begins_anew() {
 
 #[test]
 fn an_interrupted_training_ends_in_order() {
-    for (behaviour, marks) in [(Behaviour::WaitsForInterrupt, true), (Behaviour::Fails, false)] {
-        let place = Place::new();
-        if marks {
-            let (done, _) = place.run_until(behaviour, &Method::default(), true);
-            let done = done.unwrap();
-            assert_eq!(done.report.outcome, Outcome::Interrupted { step: 1 });
-            assert!(done.model.is_none());
-            assert!(place.job().join("interrupted").exists(), "it was not interrupted first");
-            assert!(!place.job().join("process").exists());
-        }
-        assert!(place.run(Behaviour::Trains, &Method::default()).0.unwrap().model.is_some());
-    }
+    let place = Place::new();
+    let (done, _) = place.run_until(Behaviour::WaitsToBeEnded, &Method::default(), true);
+    let done = done.unwrap();
+    assert_eq!(done.report.outcome, Outcome::Interrupted { step: 1 });
+    assert!(done.model.is_none());
+    assert!(place.job().join("asked-to-end").exists(), "it was killed at once");
+    assert!(!place.job().join("process").exists());
+    assert!(place.run(Behaviour::Trains, &Method::default()).0.unwrap().model.is_some());
 }
 
 #[cfg(target_os = "linux")]

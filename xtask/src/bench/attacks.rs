@@ -1,7 +1,7 @@
 //! `cargo xtask bench attacks`: how far texts that try to set their own score move it, in each mode of review.
 //!
 //! Each attack of `fixtures/attacks` is set after good responses and after other prompts' responses, and its score is
-//! compared with that of the same pair without it. docs/reviews.md has the figures.
+//! compared with that of the same pair without it. docs/lab/reviews.md has the figures.
 
 use std::{
     collections::{BTreeMap, HashMap},

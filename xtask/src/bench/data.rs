@@ -1,5 +1,5 @@
 //! `cargo xtask bench data`: `lancer-data` against the Python packages for the same work, and how its time grows with the
-//! number of texts. Writes `docs/bench/data.md` and the plot beside it.
+//! number of texts. Writes `docs/lab/bench/data.md` and the plot beside it.
 
 mod agreement;
 mod duplicates;
@@ -77,7 +77,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         folder,
         rounds,
     };
-    let docs = root().join("docs/bench");
+    let docs = root().join("docs/lab/bench");
     let agreement = agreement::measure(&workplace)?;
     let duplicates = duplicates::measure(&workplace)?;
     let growth = growth::measure(&workplace, &docs)?;

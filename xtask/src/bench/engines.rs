@@ -1,5 +1,5 @@
 //! `cargo xtask bench engines`: the engines side by side on the default model, each in a process of its own that does the work
-//! that `lancer_backend::speed` describes. Writes `docs/bench/engines.md`.
+//! that `lancer_backend::speed` describes. Writes `docs/lab/bench/engines.md`.
 
 use std::{
     fmt::Write as _,
@@ -100,7 +100,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
     let measured = in_turn(rounds, &mut turns)?;
     let page = page(rounds, &measured)?;
     println!("{page}");
-    write(&root().join("docs/bench/engines.md"), &page)?;
+    write(&root().join("docs/lab/bench/engines.md"), &page)?;
     let found: Vec<Value> = CONTESTANTS
         .iter()
         .zip(&measured)

@@ -57,7 +57,7 @@ pub(crate) fn run(rounds: usize) -> Result<(), Failure> {
         let tokenizer = root().join("fixtures/tiny-qwen2");
         run_program(workplace.programs.example("random_model").args([&larger, &tokenizer]))?;
     }
-    let docs = root().join("docs/bench");
+    let docs = root().join("docs/lab/bench");
     let text = [
         workplace.introduction("How training's cost grows"),
         workplace.lengths(&docs)?,
@@ -96,7 +96,7 @@ impl Workplace {
     /// Writes the page and what it was made of.
     fn finish(self, page: &str) -> Result<(), Failure> {
         let Self { name, environment, found, .. } = self;
-        write(&root().join("docs/bench").join(format!("{name}.md")), page)?;
+        write(&root().join("docs/lab/bench").join(format!("{name}.md")), page)?;
         println!("{page}");
         write(&scratch(&environment, &format!("{name}.json")), &format!("{:#}\n", Value::from(found)))
     }

@@ -56,7 +56,7 @@ pub(super) fn pair(learner: &BurnLearner, weights: &str) -> Option<AdapterPair> 
 }
 
 /// The name of the matrix beside which an adapter is.
-fn module<'a>([down, _]: [&'a Parameter; 2]) -> &'a str {
+fn module([down, _]: [&Parameter; 2]) -> &str {
     down.name.strip_suffix(A).unwrap_or(&down.name)
 }
 

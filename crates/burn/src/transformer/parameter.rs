@@ -77,11 +77,6 @@ impl Parameter {
         Self { name, shape, value, training, rate: 1.0, order }
     }
 
-    /// The same matrix with other weights.
-    pub(crate) fn with_value(&self, value: Tensor<2>) -> Self {
-        Self { value, ..self.clone() }
-    }
-
     /// The same matrix in this order.
     pub(crate) fn ordered(&self, order: Order) -> Self {
         if order == self.order {

@@ -38,7 +38,8 @@ pub(crate) struct Arguments {
     /// Data of evaluation tasks: what has 13 words in a row from one of its texts is dropped. May be repeated.
     #[arg(long, value_name = "FILE")]
     evaluation: Vec<PathBuf>,
-    /// Quality rules: a TOML file of limits, by rule, under [prompt] and [response]. docs/data.md lists the rules.
+    /// Quality rules: a TOML file of limits, by rule, under [prompt] and [response]. docs/reference/cleaning.md lists the
+    /// rules.
     #[arg(long, value_name = "FILE")]
     quality: Option<PathBuf>,
     /// What is done with e-mail addresses, phone and card numbers, IP addresses, keys and tokens.

@@ -10,8 +10,8 @@ use crate::{failure::Failure, interrupt, output::Output, progress::Bars, table};
 
 /// Compare recipes of the literature on the same model, seeds, tasks and budget, each under several seeds.
 ///
-/// Every recipe is the one of --recipe with the settings that make it what it is; docs/recipe.md lists them. Each trial is
-/// a run of its own within the folder. Whatever ends the comparison, the same command goes on where it was.
+/// Every recipe is the one of --recipe with the settings that make it what it is; docs/reference/recipe.md lists them. Each
+/// trial is a run of its own within the folder. Whatever ends the comparison, the same command goes on where it was.
 #[derive(Args)]
 #[command(after_long_help = all_settings())]
 pub(crate) struct Arguments {

@@ -58,6 +58,7 @@ fn print(found: &Differences) {
             };
             rows.add_row([setting.name.clone(), value(0), value(1)]);
         }
+        table::keep_whole(&mut rows, &[0]);
         outln!("{rows}");
     }
     let RunDifference { first_model, model, tasks, gain, notes } = &found.evaluation;

@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use lancer_backend::Seed;
 use lancer_evolve::{
-    EvolveError, Recipe, Run, Summary, TrackFormat, Tracked, Tracker,
+    EvolveError, Part, Reached, Recipe, Run, Stage, Summary, models, TrackFormat, Tracked, Tracker,
     summary::Outcome,
     trials::{self, Standing},
     write_report,
@@ -47,8 +47,24 @@ pub(crate) struct Arguments {
     /// Write the scalars of the run for another tool too, into `track` within its folder.
     #[arg(long, value_enum, value_name = "FORM", conflicts_with = "repeat")]
     track: Option<Track>,
+    /// Leave the run after this stage of the iteration that it is in: `annotate` makes data and trains nothing. The same command
+    /// without it goes on.
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    until: Option<Stage>,
+    /// A model that was trained elsewhere on the run's examples (a GGUF file, a Hugging Face folder or a PEFT adapter): it becomes
+    /// the iteration's model, and the run goes on from there.
+    #[arg(long, value_name = "PATH")]
+    trained: Option<PathBuf>,
     #[command(flatten)]
     recipe: RecipeOptions,
+}
+
+/// Reads the name of a stage.
+fn stage(text: &str) -> Result<Stage, String> {
+    Stage::from_name(&text.replace('-', "_")).filter(|stage| *stage != Stage::Import).ok_or_else(|| {
+        let known = Stage::ITERATION.map(|stage| stage.as_str().replace('_', "-"));
+        format!("the stages are {}", known.join(", "))
+    })
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -116,16 +132,20 @@ fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     engines.check()?;
     let watching = interrupt::watch();
     let run = interrupt::of_run(|| Run::open(&arguments.run, recipe))?;
-    let result = executed(arguments, &run, &mut engines, output);
+    let part = Part { until: arguments.until, trained: arguments.trained.clone() };
+    let result = executed(arguments, &run, &mut engines, &part, output);
     drop(watching);
     // A report of what there is, also of a run that was stopped; the first failure is the one to be told.
     let report = write_report(run.ledger(), run.folder());
-    result?;
+    let reached = result?;
     let report = report?;
     let summary = Summary::of(run.ledger(), run.folder())?;
     output.print(&summary, |summary| {
         table::print(summary);
         outln!("report      {}", report.display());
+        if let Reached::After { iteration, stage } = reached {
+            print_left(&run, iteration, stage);
+        }
     });
     if !arguments.require_gain || summary.kept.outcome == Outcome::Better {
         return Ok(());
@@ -139,18 +159,33 @@ fn executed(
     arguments: &Arguments,
     run: &Run,
     engines: &mut RunEngines,
+    part: &Part,
     output: Output,
-) -> Result<(), EvolveError> {
+) -> Result<Reached, EvolveError> {
     let mut bars = Bars::new(output);
-    let Some(track) = arguments.track else { return run.execute(engines, &mut bars) };
+    let Some(track) = arguments.track else { return run.execute_part(engines, &mut bars, part) };
     let format = match track {
         Track::Tensorboard => TrackFormat::TensorBoard,
         Track::Jsonl => TrackFormat::Jsonl,
     };
     let mut tracked = Tracked::new(&mut bars, Tracker::begin(run.folder(), format)?);
-    let result = run.execute(engines, &mut tracked);
+    let result = run.execute_part(engines, &mut tracked, part);
     let written = tracked.end();
-    result.and(written)
+    let reached = result?;
+    written.map(|()| reached)
+}
+
+/// Says where a run was left, and how it goes on.
+fn print_left(run: &Run, iteration: u32, stage: Stage) {
+    outln!("left after  {stage} of iteration {iteration} (--until)");
+    let exports = models::export(run.folder(), iteration);
+    if exports.exists() {
+        outln!("data        {}", exports.display());
+    }
+    outln!("go on       the same command without --until");
+    if stage == Stage::Annotate {
+        outln!("            or train elsewhere on the data, and then: lancer evolve --run {} --trained MODEL", run.folder().display());
+    }
 }
 
 fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {

@@ -155,8 +155,9 @@ fn print_evaluation(iteration: &IterationSummary) {
 
 fn print_lineage(found: &Lineage) {
     let record = &found.record;
-    let from = if record.iteration == 0 { "seed".into() } else { format!("iteration {}", record.iteration) };
-    outln!("{}  {} ({from})", shown::shown(&record.key), record.origin.as_str().replace('_', " "));
+    let from =
+        if record.iteration == 0 { String::new() } else { format!(", iteration {}", record.iteration) };
+    outln!("{}  {}{from}", shown::shown(&record.key), record.origin.as_str().replace('_', " "));
     quote("Prompt", &record.prompt);
     quote("Response", &record.response);
 

@@ -42,6 +42,7 @@ fn print(arguments: &Arguments, runs: &[RunOverview]) {
             run.last_activity.map(ago).unwrap_or_default(),
         ]);
     }
+    table::keep_whole(&mut rows, &[1, 3, 4]);
     outln!("{rows}");
     for run in runs {
         if let Some(problem) = &run.problem {

@@ -28,7 +28,7 @@ use serde::Serialize;
 use crate::{
     engines::{self, EngineOptions, trainers},
     failure::Failure,
-    hub_model::{self, Files},
+    hub_model::Files,
     interrupt,
     options::{Changes, ModelFiles, PythonOption, SeedOption},
     output::Output,
@@ -42,8 +42,8 @@ use crate::{
 pub(crate) enum Command {
     /// Fine-tune a model on conversations: on their last answers, or with `--set turns=all` on all of them.
     Sft(Arguments),
-    /// Train a model on preference pairs: rows with `chosen` and `rejected`, in the layouts of docs/data.md. The loss is
-    /// DPO unless set otherwise, such as `--set loss.kind=simpo`.
+    /// Train a model on preference pairs: rows with `chosen` and `rejected`, in the layouts of docs/reference/data.md. The
+    /// loss is DPO unless set otherwise, such as `--set loss.kind=simpo`.
     Dpo(Arguments),
 }
 

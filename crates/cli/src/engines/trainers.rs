@@ -67,6 +67,14 @@ pub(crate) fn train(
     })
 }
 
+/// Opens a model that was trained elsewhere.
+pub(crate) fn take_over(
+    model: &Path,
+    start: &Path,
+) -> Result<Box<dyn WritableModel>, Box<dyn Error + Send + Sync>> {
+    Ok(Box::new(Written(TrainedModel::brought(start, model)?)))
+}
+
 /// Removes what a program's folder no longer needs. What cannot be removed takes room, and hurts nothing else.
 pub(crate) fn tidy(folder: &Path) {
     let _ = Job::tidy(folder);

@@ -203,6 +203,25 @@ impl Ledger {
         self.rows(&format!("{RECORD} WHERE record.iteration = ?1 ORDER BY record.key"), [iteration], record)
     }
 
+    /// The keys of the records that an iteration made, and where each comes from, without their texts.
+    pub(crate) fn origins(&self, iteration: u32) -> Result<Vec<(String, Origin)>, EvolveError> {
+        self.rows("SELECT key, origin FROM record WHERE iteration = ?1", [iteration], |row| {
+            Ok((row.get(0)?, Origin::from_name(&row.get::<_, String>(1)?)))
+        })
+    }
+
+    /// The keys of the records in the pool of an iteration.
+    pub(crate) fn pool_keys(&self, iteration: u32) -> Result<Vec<String>, EvolveError> {
+        self.rows("SELECT record FROM pool WHERE iteration <= ?1", [iteration], |row| row.get(0))
+    }
+
+    /// The keys of the records of an iteration that cleaning kept.
+    pub(crate) fn kept_keys(&self, iteration: u32) -> Result<Vec<String>, EvolveError> {
+        self.rows("SELECT record FROM verdict WHERE iteration = ?1 AND rule IS NULL", [iteration], |row| {
+            row.get(0)
+        })
+    }
+
     /// A record by its key.
     pub fn record(&self, key: &str) -> Result<Option<Record>, EvolveError> {
         let mut rows = self.rows(&format!("{RECORD} WHERE record.key = ?1"), [key], record)?;

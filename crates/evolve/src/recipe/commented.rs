@@ -55,7 +55,7 @@ impl Writer<'_> {
     /// is not absent.
     fn section(&mut self, name: &str, settings: &[Described], table: Option<&Table>) {
         let value = |setting: &Described| table.and_then(|table| table.get(&setting.name));
-        let is_section = |setting: &&Described| matches!(setting.holds, Holds::Section(_) | Holds::Learner);
+        let is_section = |setting: &&Described| matches!(setting.holds, Holds::Section(_) | Holds::Table);
         let mut is_named = name.is_empty();
         for setting in settings.iter().filter(|setting| !is_section(setting)) {
             let full = full_name(name, &setting.name);
@@ -173,7 +173,7 @@ mod tests {
                         let silent = words.iter().filter(|word| word.description.is_empty());
                         found.extend(silent.map(|word| format!("{full}: {}", word.word)));
                     }
-                    Holds::Value | Holds::Learner => {}
+                    Holds::Value | Holds::Table => {}
                 }
             }
         }

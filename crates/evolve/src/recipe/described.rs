@@ -27,8 +27,8 @@ pub(super) enum Holds {
     Forms(Vec<Word>),
     /// Further settings. Those of another kind than the chosen one are among them.
     Section(Vec<Described>),
-    /// A table that the training engine reads.
-    Learner,
+    /// A table that the training engine, or a program that trains, reads.
+    Table,
 }
 
 /// One of the words that a setting takes.
@@ -158,7 +158,7 @@ impl Reader<'_> {
             return Holds::Forms(alternatives.iter().filter_map(form).collect());
         }
         match self.properties(resolved) {
-            settings if settings.is_empty() && name == "learner" => Holds::Learner,
+            settings if settings.is_empty() && matches!(name, "learner" | "job") => Holds::Table,
             settings if settings.is_empty() => Holds::Value,
             settings => Holds::Section(settings),
         }

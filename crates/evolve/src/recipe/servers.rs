@@ -1,9 +1,11 @@
 //! Servers that run the models of a run, where its engine is one.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 /// Servers that run the models of a run. The loop does not read them; a key is no part of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
     /// Their addresses, in the caller's form. They may change while a run goes on: servers move.

@@ -31,6 +31,7 @@ pub struct SftSettings {
     pub trainer: Option<String>,
     /// How a program that trains elsewhere is found and started. Whoever brings the programs reads it.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub job: toml::Table,
     /// What the training engine takes: which weights are trained and how.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
@@ -81,6 +82,7 @@ pub struct PreferenceSettings {
     pub trainer: Option<String>,
     /// How a program that trains elsewhere is found and started. Whoever brings the programs reads it.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub job: toml::Table,
     /// What the training engine takes: which weights are trained and how.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]

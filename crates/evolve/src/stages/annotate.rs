@@ -8,6 +8,7 @@ use lancer_review::{Candidate, Kind, ModeSetting, PairAnnotation, RejectedKind, 
 use super::{Session, interrupted, judged::Judged};
 use crate::{
     error::EvolveError,
+    export,
     ledger::{Origin, PairRow, SftKind, SftRow},
     stage::Stage,
 };
@@ -44,7 +45,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     judged.override_reviews(ledger, &mut candidates, is_reviewed, worse)?;
     session.progress.begin(iteration, Stage::Annotate, "records", 0, candidates.len());
     let annotations = annotate(&candidates, &session.recipe.annotate, session.seed(iteration, "annotate"));
-    let pairs = judged.pairs(ledger, annotations.preference.iter().map(pair_row).collect())?;
+    let pairs =
+        judged.pairs(ledger, annotations.preference.iter().map(|pair| pair_row(pair, &judged)).collect())?;
     ledger.together(|| {
         for example in annotations.sft {
             ledger.add_sft(
@@ -76,14 +78,21 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         }
         pairs.iter().try_for_each(|pair| ledger.add_pair(iteration, pair))
     })?;
+    // Who finds the files finds their rows.
+    ledger.flush()?;
+    export::write(ledger, session.recipe, session.folder, iteration)?;
     let flow = session.progress.advance(candidates.len(), 0);
     session.progress.end();
     interrupted(flow, iteration, Stage::Annotate)
 }
 
-fn pair_row(pair: &PairAnnotation) -> PairRow {
+/// A pair, with the judgement about one of its records where there is one: its scores, and perhaps its texts, are the person's.
+fn pair_row(pair: &PairAnnotation, judged: &Judged) -> PairRow {
+    let rejected_record = rejected_record(pair);
+    let of = |key: &str| judged.of_record(key).map(|judgement| judgement.number);
     PairRow {
-        rejected_record: rejected_record(pair),
+        judgement: of(&pair.chosen_key).or_else(|| rejected_record.as_deref().and_then(of)),
+        rejected_record,
         key: pair.key.clone(),
         record: pair.chosen_key.clone(),
         rejected_kind: pair.rejected_kind.to_string(),
@@ -92,7 +101,6 @@ fn pair_row(pair: &PairAnnotation) -> PairRow {
         prompt: pair.prompt.clone(),
         chosen: pair.chosen.clone(),
         rejected: pair.rejected.clone(),
-        judgement: None,
     }
 }
 

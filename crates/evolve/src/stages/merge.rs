@@ -9,7 +9,7 @@ use super::{Session, interrupted};
 use crate::{
     comparison,
     error::EvolveError,
-    export, files,
+    files,
     ledger::{Ledger, Origin, Phase},
     models,
     recipe::Gate,
@@ -18,8 +18,7 @@ use crate::{
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let ledger = session.ledger;
-    session.progress.begin(iteration, Stage::Merge, "exports", 0, 1);
-    export::write(ledger, session.recipe, session.folder, iteration)?;
+    session.progress.begin(iteration, Stage::Merge, "pool", 0, 1);
     let threshold =
         (session.recipe.review.mode != ModeSetting::None).then_some(session.recipe.merge.threshold);
     let joining = joining(ledger, iteration, threshold)?;

@@ -9,7 +9,7 @@ use lancer_prefer::{
 };
 
 use super::{
-    Session, interrupted,
+    Session, brought, interrupted,
     training::{Observer, References, elsewhere, export, export_elsewhere, export_trained, train_elsewhere},
 };
 use crate::{
@@ -27,6 +27,9 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let gguf = session.gguf(iteration);
     if trainable.exists() && gguf.as_ref().is_none_or(|gguf| gguf.exists()) {
         return Ok(());
+    }
+    if let Some(model) = session.brought.clone() {
+        return brought::take_over(session, iteration, &model);
     }
     let rows = session.ledger.pairs(iteration)?;
     let settings = &session.recipe.preference;

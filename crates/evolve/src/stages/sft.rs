@@ -21,7 +21,7 @@ use crate::{
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let fine_tuned = models::fine_tuned(session.folder, iteration);
-    if fine_tuned.exists() {
+    if fine_tuned.exists() || session.brought.is_some() {
         return Ok(());
     }
     if iteration > 1 && session.recipe.sft.iterations == SftIterations::First {

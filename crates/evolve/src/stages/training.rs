@@ -152,6 +152,17 @@ impl TrainingObserver for Observer<'_> {
         self.progress.advance(1, 0)
     }
 
+    fn step_corrected(&mut self, record: &StepRecord) {
+        let written = self.ledger.add_step(self.iteration, self.phase, record);
+        // The first error is the one that is told.
+        let _ = self.keep(written);
+    }
+
+    fn evaluation_corrected(&mut self, record: &EvaluationRecord) {
+        let written = self.ledger.add_held_out(self.iteration, self.phase, record);
+        let _ = self.keep(written);
+    }
+
     fn evaluated(&mut self, record: &EvaluationRecord) -> ControlFlow<()> {
         let written = self.ledger.add_held_out(self.iteration, self.phase, record);
         self.keep(written)?;

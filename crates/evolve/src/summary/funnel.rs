@@ -121,15 +121,14 @@ pub struct PoolCounts {
 impl Funnel {
     pub(super) fn of(ledger: &Ledger, recipe: &Recipe, iteration: u32) -> Result<Self, EvolveError> {
         let thresholds = thresholds(recipe);
-        let pool: HashSet<String> = ledger.pool(iteration)?.into_iter().map(|record| record.key).collect();
-        let kept: HashSet<String> =
-            ledger.kept_records(iteration)?.into_iter().map(|record| record.key).collect();
+        let pool: HashSet<String> = ledger.pool_keys(iteration)?.into_iter().collect();
+        let kept: HashSet<String> = ledger.kept_keys(iteration)?.into_iter().collect();
         let reviews = ledger.reviews(iteration)?;
         let of = |keys: &HashSet<String>| {
             let reviews = reviews.iter().filter(|review| keys.contains(&review.record));
             ReviewCounts::of(keys.len(), reviews, &thresholds)
         };
-        let after = ledger.pool(iteration + 1)?.len();
+        let after = ledger.pool_keys(iteration + 1)?.len();
         Ok(Self {
             review_seeds: of(&pool),
             generate: GenerateCounts::of(ledger, iteration)?,
@@ -167,7 +166,7 @@ impl GenerateCounts {
             let written = samples.iter().filter(|sample| writings.contains(&sample.writing.as_str()));
             written.map(|sample| &sample.parent).collect::<HashSet<_>>().len()
         };
-        let records = ledger.records(iteration)?.into_iter();
+        let origins = ledger.origins(iteration)?.into_iter().map(|(_, origin)| origin);
         Ok(Self {
             sources: sources(&["new_prompt", "worse_response"]),
             sources_of_prompts: sources(&["new_prompt"]),
@@ -175,9 +174,7 @@ impl GenerateCounts {
             prompts: WrittenCounts::of(&samples, "new_prompt"),
             responses: WrittenCounts::of(&samples, "response"),
             worse_responses: WrittenCounts::of(&samples, "worse_response"),
-            records: count(
-                records.filter(|record| record.origin != Origin::Seed).map(|record| record.origin.as_str()),
-            ),
+            records: count(origins.filter(|origin| *origin != Origin::Seed).map(Origin::as_str)),
         })
     }
 }
@@ -197,7 +194,7 @@ impl CleanCounts {
         let verdicts = ledger.verdicts(iteration)?;
         let dropped = count(verdicts.iter().filter_map(|verdict| verdict.rule.as_deref()));
         Ok(Self {
-            records: ledger.records(iteration)?.len(),
+            records: ledger.origins(iteration)?.len(),
             kept: verdicts.iter().filter(|verdict| verdict.rule.is_none()).count(),
             dropped,
         })

@@ -35,8 +35,7 @@ pub struct ScoreStatistics {
 
 impl Scores {
     pub(super) fn of(ledger: &Ledger, iteration: u32) -> Result<Self, EvolveError> {
-        let origins: HashMap<String, Origin> =
-            ledger.records(iteration)?.into_iter().map(|record| (record.key, record.origin)).collect();
+        let origins: HashMap<String, Origin> = ledger.origins(iteration)?.into_iter().collect();
         let (mut pool, mut new_prompt, mut worse_response) = (Vec::new(), Vec::new(), Vec::new());
         for review in ledger.reviews(iteration)? {
             let Some(score) = review.score else { continue };

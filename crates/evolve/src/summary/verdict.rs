@@ -68,7 +68,7 @@ impl Outcome {
             }
             Self::Mixed => {
                 "To lose less, leave fine-tuning out and learn from preferences alone, the seeds' responses \
-                            against the model's own: recipe = \"spin\" with sft.max_examples=0 (docs/runs/small-model.md)."
+                            against the model's own: recipe = \"spin\" with sft.max_examples=0 (docs/lab/runs/small-model.md)."
                     .into()
             }
             Self::Worse => {

@@ -24,13 +24,13 @@ fn record(event: &[u8]) -> Vec<u8> {
 
 /// The key of a field: its number and its wire type.
 fn key(field: u8, kind: u8) -> u8 {
-    field << 3 | kind
+    (field << 3) | kind
 }
 
 fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
+        bytes.push((number as u8) | 0x80);
         number >>= 7;
     }
     bytes.push(number as u8);
@@ -59,7 +59,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(
             crc ^ u32::from(*byte),
-            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 },
+            |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 },
         )
     })
 }

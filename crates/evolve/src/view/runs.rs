@@ -114,10 +114,10 @@ pub fn runs(folder: &Path) -> Result<Vec<RunOverview>, EvolveError> {
     Ok(found
         .iter()
         .map(|run| {
-            let name = name(folder, run);
+            let name = run_name(folder, run);
             Ledger::read(&run.join(Run::LEDGER))
                 .and_then(|ledger| overview(&ledger, run, name.clone()))
-                .unwrap_or_else(|error| unreadable(run, name, &error))
+                .unwrap_or_else(|error| RunOverview::unreadable(run, name, error.to_string()))
         })
         .collect())
 }
@@ -169,35 +169,38 @@ pub fn overview(ledger: &Ledger, run: &Path, name: String) -> Result<RunOverview
     })
 }
 
-fn unreadable(run: &Path, name: String, error: &EvolveError) -> RunOverview {
-    RunOverview {
-        name,
-        status: Status::Unreadable,
-        iteration: 0,
-        planned: 0,
-        stage: None,
-        stage_title: None,
-        model: 0,
-        gain: None,
-        outcome: Outcome::NotEvaluated,
-        seconds: 0.0,
-        tokens_per_second: None,
-        last_activity: last_activity(run),
-        problem: Some(error.to_string()),
+impl RunOverview {
+    /// Of a run whose ledger cannot be read.
+    pub fn unreadable(run: &Path, name: String, problem: String) -> Self {
+        Self {
+            name,
+            status: Status::Unreadable,
+            iteration: 0,
+            planned: 0,
+            stage: None,
+            stage_title: None,
+            model: 0,
+            gain: None,
+            outcome: Outcome::NotEvaluated,
+            seconds: 0.0,
+            tokens_per_second: None,
+            last_activity: last_activity(run),
+            problem: Some(problem),
+        }
     }
 }
 
-/// The path of `run` below `folder`.
-fn name(folder: &Path, run: &Path) -> String {
+/// The path of `run` below `folder`, with `/` between its parts; `.` for the folder itself.
+pub fn run_name(folder: &Path, run: &Path) -> String {
     let below = run.strip_prefix(folder).unwrap_or(run);
     let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     if parts.is_empty() { ".".into() } else { parts.join("/") }
 }
 
-/// When the ledger or the file of its newest commits was written.
+/// When the ledger, or the file that counts its commits, was written. Reading touches neither.
 fn last_activity(run: &Path) -> Option<u64> {
     let modified = |name: &str| fs::metadata(run.join(name)).and_then(|found| found.modified()).ok();
-    let last: SystemTime = [Run::LEDGER, "ledger.sqlite-wal"].into_iter().filter_map(modified).max()?;
+    let last: SystemTime = [Run::LEDGER, "ledger.lock"].into_iter().filter_map(modified).max()?;
     last.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 

@@ -31,18 +31,8 @@ struct PeftConfig {
     lora_dropout: f64,
     #[serde(default)]
     use_rslora: bool,
-    #[serde(default)]
-    use_dora: bool,
-    #[serde(default)]
-    fan_in_fan_out: bool,
-    #[serde(default)]
-    lora_bias: bool,
-    #[serde(default)]
-    rank_pattern: Value,
-    #[serde(default)]
-    alpha_pattern: Value,
-    #[serde(default)]
-    modules_to_save: Value,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 pub(super) fn read(folder: &Path) -> Result<Adapter, ModelError> {
@@ -82,7 +72,7 @@ impl PeftConfig {
     /// Why the adapter cannot be used, if it cannot.
     fn refused(&self) -> Option<String> {
         let is_set = |value: &Value| match value {
-            Value::Null => false,
+            Value::Null | Value::Bool(false) => false,
             Value::Object(entries) => !entries.is_empty(),
             Value::Array(entries) => !entries.is_empty(),
             _ => true,
@@ -96,15 +86,9 @@ impl PeftConfig {
         if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) {
             return Some(format!("lora_alpha is {}; it must be above 0", self.lora_alpha));
         }
-        let others = [
-            ("use_dora", self.use_dora),
-            ("fan_in_fan_out", self.fan_in_fan_out),
-            ("lora_bias", self.lora_bias),
-            ("rank_pattern", is_set(&self.rank_pattern)),
-            ("alpha_pattern", is_set(&self.alpha_pattern)),
-            ("modules_to_save", is_set(&self.modules_to_save)),
-        ];
-        let (name, _) = others.into_iter().find(|(_, is_set)| *is_set)?;
+        let changing =
+            ["use_dora", "fan_in_fan_out", "lora_bias", "rank_pattern", "alpha_pattern", "modules_to_save"];
+        let name = changing.into_iter().find(|&name| self.others.get(name).is_some_and(is_set))?;
         Some(format!(
             "{name} is set, which is not supported; merge the adapter with PEFT and take the merged model"
         ))

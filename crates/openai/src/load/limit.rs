@@ -18,7 +18,7 @@ const WEIGHT: f64 = 0.2;
 /// wait in the server's queue instead of ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Limit {
-    limit: f64,
+    now: f64,
     most: f64,
     /// Below it the limit doubles.
     threshold: f64,
@@ -31,11 +31,11 @@ pub(crate) struct Limit {
 impl Limit {
     pub(crate) fn new(most: u32) -> Self {
         let most = f64::from(most.max(1));
-        Self { limit: FIRST.min(most), most, threshold: most, best: None, smoothed: None, halved_at: 0 }
+        Self { now: FIRST.min(most), most, threshold: most, best: None, smoothed: None, halved_at: 0 }
     }
 
     pub(crate) fn get(&self) -> usize {
-        self.limit as usize
+        self.now as usize
     }
 
     /// A request was answered. `in_use` says whether as many as the limit were in flight: else it was no limit.
@@ -47,16 +47,16 @@ impl Limit {
         let best = self.best.map_or(smoothed, |best| best.min(smoothed));
         self.best = Some(best);
         if in_use && smoothed <= SLOWER * best {
-            let more = if self.limit < self.threshold { 1.0 } else { 1.0 / self.limit };
-            self.limit = (self.limit + more).min(self.most);
+            let more = if self.now < self.threshold { 1.0 } else { 1.0 / self.now };
+            self.now = (self.now + more).min(self.most);
         }
     }
 
     /// A request was refused for lack of room, or got no answer in time. `sent_at` and `now` count requests.
     pub(crate) fn congested(&mut self, sent_at: u64, now: u64) {
         if sent_at >= self.halved_at {
-            self.limit = (self.limit / 2.0).max(1.0);
-            self.threshold = self.limit;
+            self.now = (self.now / 2.0).max(1.0);
+            self.threshold = self.now;
             self.halved_at = now;
         }
     }

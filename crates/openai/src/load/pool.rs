@@ -214,7 +214,7 @@ mod tests {
         let cancel = Cancel::default();
         let first = pool.acquire(&cancel, PATIENCE).unwrap();
         assert_eq!(first.server, 0);
-        first.congested(Some(Duration::from_secs(3600)));
+        first.congested(Some(Duration::from_hours(1)));
         drop(first);
         for _ in 0..4 {
             assert_eq!(pool.acquire(&cancel, PATIENCE).unwrap().server, 1);
@@ -246,7 +246,7 @@ mod tests {
     fn nobody_waits_for_servers_that_ask_for_longer_than_the_patience() {
         let pool = pool(&["http://a"], 256);
         let cancel = Cancel::default();
-        pool.acquire(&cancel, PATIENCE).unwrap().congested(Some(Duration::from_secs(3600)));
+        pool.acquire(&cancel, PATIENCE).unwrap().congested(Some(Duration::from_hours(1)));
         assert!(matches!(pool.acquire(&cancel, PATIENCE), Err(NoSlot::AllRest(_))));
     }
 }

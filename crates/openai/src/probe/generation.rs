@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lancer_backend::{Sampling, Seed, Tokenizer};
+use lancer_backend::{Opened, Sampling, Seed, Tokenizer};
 
 use super::{Probe, Said};
 use crate::{GeneratedLogProbs, PromptForm, Seeds, ServerError, Software, body, wire::Choice};
@@ -10,10 +10,10 @@ use crate::{GeneratedLogProbs, PromptForm, Seeds, ServerError, Software, body, w
 /// Tokens of a probing sample.
 const TOKENS: usize = 16;
 
-const RANDOM: Sampling = Sampling::Nucleus { temperature: 1.0, top_p: 1.0 };
+const RANDOM: Sampling = Sampling::nucleus(1.0, 1.0);
 
 /// A nucleus that almost only the most probable token is in.
-const NARROW: Sampling = Sampling::Nucleus { temperature: 1.0, top_p: 0.01 };
+const NARROW: Sampling = Sampling::nucleus(1.0, 0.01);
 
 impl Probe<'_> {
     /// Finds the form of prompts: token ids, else text whose tokens are as many as ours, else chats.
@@ -22,7 +22,7 @@ impl Probe<'_> {
         self.can.token_ids =
             matches!(self.can.software, Software::Vllm | Software::Sglang | Software::LlamaCpp);
         let mut reasons = Vec::new();
-        let ours = self.vocabulary.chat(&Self::chat()).map(|tokens| tokens.len() as u64);
+        let ours = self.vocabulary.chat(&Self::chat(), Opened::Turn).map(|tokens| tokens.len() as u64);
         for form in [PromptForm::Tokens, PromptForm::Text, PromptForm::Chat] {
             if form == PromptForm::Text && ours.is_err() {
                 continue;

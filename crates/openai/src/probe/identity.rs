@@ -30,9 +30,9 @@ pub(super) fn identify(
     let found = choose(&models.data, model, server)?;
     let mut can = Capabilities::unknown(found.id.clone());
     let meta = found.meta.as_ref();
-    can.parameters = meta.and_then(|meta| meta.n_params);
+    can.parameters = meta.and_then(|meta| meta.parameters);
     can.context_length =
-        found.max_model_len.or_else(|| meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train)));
+        found.max_model_len.or_else(|| meta.and_then(|meta| meta.context.or(meta.trained_context)));
     let get = |path: &str| -> Option<Value> {
         let answer = client.get(server, path).ok()?;
         if answer.is_success() { answer.json().ok() } else { None }
@@ -82,19 +82,17 @@ fn choose<'a>(
         if names.is_empty() { "no model".into() } else { names.join(", ") }
     };
     let server = || server.base().to_owned();
-    match asked {
-        Some(name) => models.iter().find(|model| model.id == name).ok_or_else(|| ServerError::NoModel {
+    if let Some(name) = asked {
+        return models.iter().find(|model| model.id == name).ok_or_else(|| ServerError::NoModel {
             server: server(),
             asked: name.into(),
             known: known(),
-        }),
-        None => {
-            let mut of_their_own = models.iter().filter(|model| model.parent.is_none());
-            match (of_their_own.next(), of_their_own.next()) {
-                (Some(only), None) => Ok(only),
-                _ => Err(ServerError::WhichModel { server: server(), known: known() }),
-            }
-        }
+        });
+    }
+    let mut of_their_own = models.iter().filter(|model| model.parent.is_none());
+    match (of_their_own.next(), of_their_own.next()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(ServerError::WhichModel { server: server(), known: known() }),
     }
 }
 

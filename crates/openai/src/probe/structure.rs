@@ -31,6 +31,7 @@ impl Probe<'_> {
             self.can.json_schema = Some(field);
             let text = self.held(&Constraint::Grammar(Grammar::JsonSchema(SCHEMA.into())))?;
             if is_sea(&text) {
+                self.can.white_space_in_json = text.contains(char::is_whitespace);
                 break;
             }
             self.can.json_schema = None;
@@ -51,6 +52,7 @@ impl Probe<'_> {
     fn held(&self, constraint: &Constraint) -> Result<String, ServerError> {
         let asked = Asked {
             sampling: Sampling::Greedy,
+            penalties: None,
             seed: None,
             stop: &[],
             constraint,

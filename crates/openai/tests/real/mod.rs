@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -51,6 +52,10 @@ impl Server {
         command
             .args(["-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--dtype", "float32"])
             .args(["--served-model-name", "served", "--max-model-len", "2048", "--max-num-seqs", "32"])
+            .args([
+                "--structured-outputs-config",
+                r#"{"backend": "xgrammar", "disable_any_whitespace": true}"#,
+            ])
             .args(["--enforce-eager", "--generation-config", "vllm", "--model"])
             .arg(&served)
             .env("VLLM_CPU_KVCACHE_SPACE", "1")
@@ -98,25 +103,12 @@ impl Server {
         let child = command.spawn().unwrap();
         let mut server = Self { child, address: format!("http://127.0.0.1:{port}"), log, _folder: folder };
         let begin = Instant::now();
-        while !server.is_there(port) {
+        while !is_there(port) {
             let ended = server.child.try_wait().unwrap();
             assert!(ended.is_none() && begin.elapsed() < START, "no server: {}", server.log());
             thread::sleep(Duration::from_millis(200));
         }
         server
-    }
-
-    /// Whether it answers that it is well.
-    fn is_there(&self, port: u16) -> bool {
-        use std::io::{Read, Write};
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-        let request =
-            format!("GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
-        let mut answer = Vec::new();
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-        stream.write_all(request.as_bytes()).is_ok()
-            && stream.read_to_end(&mut answer).is_ok()
-            && answer.starts_with(b"HTTP/1.1 200")
     }
 
     /// The end of what it has printed.
@@ -125,6 +117,17 @@ impl Server {
         let lines: Vec<&str> = text.lines().rev().take(60).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Whether a server at the port answers that it is well.
+fn is_there(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let request = format!("GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    let mut answer = Vec::new();
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    stream.write_all(request.as_bytes()).is_ok()
+        && stream.read_to_end(&mut answer).is_ok()
+        && answer.starts_with(b"HTTP/1.1 200")
 }
 
 impl Drop for Server {

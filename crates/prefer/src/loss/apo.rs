@@ -1,12 +1,14 @@
 //! Anchored preference optimisation: each side moves against the reference, not the other side alone.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{PairLogProb, PairLoss, log_ratios, stable::sigmoid};
 use crate::error::{SettingError, require};
 
 /// Settings of [`apo_zero`] and [`apo_down`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Apo {
     /// Strength of the tie to the reference; above 0, at most 100.

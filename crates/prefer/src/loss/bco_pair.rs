@@ -1,5 +1,7 @@
 //! Binary classifier optimisation over pairs: each side is told good from bad by itself.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 use crate::error::{SettingError, require};
 
 /// Settings of [`bco_pair`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BcoPair {
     /// Strength of the tie to the reference; above 0, at most 100.

@@ -1,5 +1,7 @@
 //! Efficient exact optimisation: the reverse divergence from the preferences of a pair.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 use crate::error::{SettingError, require};
 
 /// Settings of [`exo_pair`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExoPair {
     /// Strength of the tie to the reference; above 0, at most 100.

@@ -1,5 +1,7 @@
 //! DPO where some pairs have their sides swapped.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 use crate::error::{SettingError, require};
 
 /// Settings of [`robust`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Robust {
     /// Strength of the tie to the reference; above 0, at most 100.

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use schemars::JsonSchema;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,30 +17,30 @@ use crate::error::SettingError;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PreferenceLoss {
-    /// See [`dpo`].
+    /// Direct preference optimisation (arXiv 2305.18290): TRL's `sigmoid`.
     Dpo(Dpo),
-    /// See [`ipo`].
+    /// Identity preference optimisation (arXiv 2310.12036).
     Ipo(Ipo),
-    /// See [`simpo`].
+    /// SimPO: without a reference, by the mean log-probability of a token (arXiv 2405.14734).
     #[serde(rename = "simpo")]
     SimPo(SimPo),
-    /// See [`orpo`].
+    /// ORPO: fine-tuning with an odds ratio, without a reference (arXiv 2403.07691).
     Orpo(Orpo),
-    /// See [`kto`].
+    /// KTO: each response judged by itself (arXiv 2402.01306).
     Kto(Kto),
-    /// See [`sigmoid_norm`](super::sigmoid_norm()).
+    /// Length-normalised DPO: log-probabilities as means over tokens.
     SigmoidNorm(SigmoidNorm),
-    /// See [`robust`](super::robust()).
+    /// DPO where a known share of the pairs is the wrong way round (arXiv 2403.00409).
     Robust(Robust),
-    /// See [`exo_pair`](super::exo_pair()).
+    /// EXO for pairs: the reverse KL divergence to the preferences (arXiv 2402.00856).
     ExoPair(ExoPair),
-    /// See [`sppo_hard`](super::sppo_hard()).
+    /// SPPO with hard labels (arXiv 2405.00675).
     SppoHard(SppoHard),
-    /// See [`apo_zero`](super::apo_zero()).
+    /// APO-zero: the chosen response up, the rejected one down (arXiv 2408.06266).
     ApoZero(Apo),
-    /// See [`apo_down`](super::apo_down()).
+    /// APO-down: both down, the rejected one further (arXiv 2408.06266).
     ApoDown(Apo),
-    /// See [`bco_pair`](super::bco_pair()).
+    /// BCO for pairs: a binary classifier on the rewards, without their shift (arXiv 2404.04656).
     BcoPair(BcoPair),
 }
 
@@ -205,7 +204,15 @@ impl PreferenceLoss {
             Self::Dpo(settings) => settings.nll_weight,
             Self::SimPo(settings) => settings.nll_weight,
             Self::Orpo(_) => 1.0,
-            _ => 0.0,
+            Self::Ipo(_)
+            | Self::Kto(_)
+            | Self::SigmoidNorm(_)
+            | Self::Robust(_)
+            | Self::ExoPair(_)
+            | Self::SppoHard(_)
+            | Self::ApoZero(_)
+            | Self::ApoDown(_)
+            | Self::BcoPair(_) => 0.0,
         }
     }
 }

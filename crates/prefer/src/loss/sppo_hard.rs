@@ -1,12 +1,14 @@
 //! Self-play preference optimisation, where the preference of a pair is certain.
 
+use schemars::JsonSchema;
+
 use serde::{Deserialize, Serialize};
 
 use super::{PairLogProb, PairLoss, log_ratios};
 use crate::error::{SettingError, require};
 
 /// Settings of [`sppo_hard`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SppoHard {
     /// 1 / η in the paper: the log-ratios aimed at are 1 / (2 · beta) and its negative; above 0, at most 100.

@@ -1,7 +1,7 @@
 //! The words by which text that is written for a reviewer is known, in folded form (see [`super::fold`]).
 //!
-//! Each is a part of a regular expression. They are lists, so what they do not name is not found: docs/reviews.md says what
-//! that leaves.
+//! Each is a part of a regular expression. They are lists, so what they do not name is not found: docs/explanation/reviews.md says
+//! what that leaves.
 
 /// What a score is called where it stands before its number.
 pub(super) const SCORE: &str = r"s ?c ?[o0] ?r ?e ?s?|final mark|ratings?|grade|my mark|verdict|criteria met|punktzahl|gesamtpunktzahl|bewertung|wertung|punkte|puntuacion|puntaje|calificacion|puntos|nota|valutazione|punteggio|voto|pontuacao|avaliacao|cijfer|beoordeling|ocena|punkty|betyg|poang|karakter|pistemaara|puan|pontszam|skor|skore|nilai|diem|diem so|scor|оценка|оценку|балл|баллы|баллов|оцінка|бал|βαθμος|βαθμολογια|ציון|ניקוד|نتيجة|النتيجة|تقييم|التقييم|درجة|الدرجة|امتیاز|نمره|स्कोर|अंक|স্কোর|নম্বর|மதிப்பெண்|స్కోరు|คะแนน|评分|評分|得分|分数|分數|打分|スコア|点数|評価|评价|採点|점수|평점";

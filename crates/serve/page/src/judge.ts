@@ -1,7 +1,7 @@
 // A queue for a person, by keyboard alone.
 
 import { el, fixed, nothing, plain, quote } from "figures";
-import { type Agreement, type JudgeItem, type Queue, type Snapshot, ask, tell } from "./api";
+import { type Agreement, type JudgeItem, type Overview, type Queue, ask, tell } from "./api";
 import { sides } from "./difference";
 import { type Leave, choice, failed, field, link, say } from "./parts";
 
@@ -167,8 +167,8 @@ export function judgeView(host: HTMLElement, run: string, given: URLSearchParams
   };
   document.addEventListener("keydown", onkey);
   const start = async () => {
-    const { run: view } = await ask<Snapshot>("run", { run });
-    const known = view.summary.iterations.map((one) => one.iteration);
+    const overview = (await ask<Overview[]>("runs")).find((one) => one.name === run);
+    const known = Array.from({ length: overview?.iteration ?? 0 }, (_, place) => place + 1);
     const all = subject === "record" ? [0, ...known] : known;
     if (!given.get("iteration")) {
       // The newest in which there is something.

@@ -109,7 +109,7 @@ function header(name: string, { overview, run, can_stop }: Snapshot): Node[] {
       figure("Tokens/s, this stage", overview.tokens_per_second === null ? "–" : fixed(overview.tokens_per_second, 0)),
       overview.gain && figure("Gain, standard deviations", [model(overview.model), ` ${gain(overview.gain)}`])),
     ...run.summary.iterations.map((one) => el("p", { class: "conclusion" }, withModels(one.conclusion))),
-    ...(last ? [el("p", { class: "conclusion muted" }, last.advice)] : []),
+    ...(last && last.unfinished === null ? [el("p", { class: "conclusion muted" }, last.advice)] : []),
   ];
 }
 

@@ -1,7 +1,7 @@
 // The models of a run side by side: the same prompt, the same seed.
 
 import { el, model, nothing } from "figures";
-import { type Snapshot, ask, tell } from "./api";
+import { type Overview, ask, tell } from "./api";
 import { type Leave, failed, field, say } from "./parts";
 
 type Turn = { role: string; content: string };
@@ -69,9 +69,8 @@ export function talkView(host: HTMLElement, run: string): Leave {
     }
   });
   const start = async () => {
-    const { overview, run: view } = await ask<Snapshot>("run", { run });
-    const made = view.summary.iterations.filter((one) => one.unfinished === null || ["evaluate", "merge"].includes(one.unfinished)).map((one) => one.iteration);
-    const newest = overview.model || made.at(-1) || 0;
+    const overview = (await ask<Overview[]>("runs")).find((one) => one.name === run);
+    const newest = overview?.model ?? 0;
     sides = [...new Set([0, newest])].map((number) => ({ number, turns: [], log: el("div", { class: "log-of-talk", "aria-live": "polite" }) }));
     columns.append(...sides.map((side) => el("div", {}, el("h3", {}, model(side.number), side.number === 0 ? " before the run" : " after it"), side.log)));
     if (newest === 0) columns.append(nothing("The run has made no model yet."));

@@ -41,12 +41,14 @@ struct Listed {
 }
 
 pub(super) fn list(app: &App, _: &Request) -> Result<Reply, ApiError> {
-    let listed: Vec<Listed> = view::runs(&app.folder)?
+    let listed: Vec<Listed> = view::find_runs(&app.folder)?
         .into_iter()
-        .map(|overview| {
-            let place = app.place(&overview.name).ok();
-            let can_stop = place.is_some_and(|place| app.started.process(&place).is_some());
-            Listed { overview, can_stop }
+        .map(|place| {
+            let name = view::run_name(&app.folder, &place);
+            let overview = app
+                .with_ledger(&place, |ledger| Ok(view::overview(ledger, &place, name.clone())?))
+                .unwrap_or_else(|error| RunOverview::unreadable(&place, name, error.text().to_owned()));
+            Listed { overview, can_stop: app.started.process(&place).is_some() }
         })
         .collect();
     Reply::json(&listed)
