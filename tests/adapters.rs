@@ -258,5 +258,8 @@ fn llama_cpp_runs_adapters_over_the_users_own_file() {
     assert_eq!(written.keys().find(is_whole), None, "a whole model was written");
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     let gain = &summary["iterations"][1]["gain"]["mean"];
-    assert!(gain.as_f64().is_some_and(|gain| gain != 0.0), "the adapter changes nothing where it is run: {summary}");
+    assert!(
+        gain.as_f64().is_some_and(|gain| gain != 0.0),
+        "the adapter changes nothing where it is run: {summary}"
+    );
 }

@@ -45,7 +45,7 @@ fn under_one_system_prompt() -> Vec<Value> {
     let system = "You are a careful assistant of the town library. Answer in two short sentences, and never guess: where you \
                   do not know something, say who would know it.";
     [
-        "Why does bread rise?",
+        "Why does bread dough rise?",
         "Which river runs through Vienna?",
         "How many legs has a spider?",
         "When was the printing press invented?",

@@ -8,7 +8,7 @@ use std::{
 
 use flate2::{Compression as Level, write::GzEncoder};
 use lancer_output::{Existing, Place, Scratch};
-use polars::prelude::{KeyValueMetadata, ParquetCompression, ParquetWriter};
+use polars::prelude::{DataFrame, ParquetCompression, ParquetWriter};
 use serde::Serialize;
 use serde_json::{Value, ser::to_string};
 
@@ -55,18 +55,31 @@ pub fn write_rows_to<T: Serialize>(path: &Place, rows: &[T]) -> Result<(), DataE
             write_to(path, |file| compression.write(file, |file| write_csv(&fields, delimiter, file)))
         }
         Format::Parquet => {
-            let mut frame = frame::to_frame(rows)?;
-            write_to(path, |file| {
-                // Snappy: the one that every reader of Parquet has.
-                ParquetWriter::new(file)
-                    .with_compression(ParquetCompression::Snappy)
-                    // Polars would note in the file that its texts are views, which `datasets` cannot sort or save.
-                    .with_key_value_metadata(Some(KeyValueMetadata::from_static(Vec::new())))
-                    .finish(&mut frame)
-                    .map_err(|error| io::Error::other(error.to_string()))
-                    .map(|_| ())
-            })
+            let bytes = parquet(&mut frame::to_frame(rows)?)?;
+            write_to(path, |file| file.write_all(&bytes))
         }
+    }
+}
+
+/// A frame as a Parquet file.
+fn parquet(frame: &mut DataFrame) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::new();
+    // Snappy: the one that every reader of Parquet has.
+    ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).finish(frame)?;
+    forget_views(&mut bytes);
+    Ok(bytes)
+}
+
+/// Takes from a Parquet file the note that its texts were views where it was written: pyarrow, and so `datasets`, makes views of
+/// them again and cannot sort those. Polars always writes it; under another name it is passed over.
+fn forget_views(file: &mut [u8]) {
+    const NAME: &[u8] = b"ARROW:schema";
+    // The file ends with its footer, the footer's length and a mark, four bytes each of these two.
+    let Some(end) = file.len().checked_sub(8) else { return };
+    let length = file[end..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes)) as usize;
+    let footer = &mut file[end.saturating_sub(length)..end];
+    if let Some(place) = footer.windows(NAME.len()).rposition(|bytes| bytes == NAME) {
+        footer[place..place + NAME.len()].copy_from_slice(b"POLAR:schema");
     }
 }
 

@@ -284,7 +284,9 @@ fn plainly(candidates: &[Candidate], pool: &[Pair], settings: &CleanSettings) ->
     let same = |one: &str, two: &str| one.split_whitespace().eq(two.split_whitespace());
     let near = |one: &str, two: &str| {
         let score = settings.rouge.score(one, two);
-        score.recall.max(score.precision).max(score.f1) > settings.threshold
+        let (less, more) = (score.recall.min(score.precision), score.recall.max(score.precision));
+        // What is all within a text of more than twice its length is no copy of it.
+        score.f1 > settings.threshold || (2.0 * less >= more && more > settings.threshold)
     };
     let mut kept: Vec<&Candidate> = Vec::new();
     let mut fallen: HashMap<(&str, String), Rule> = HashMap::new();

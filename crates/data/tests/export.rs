@@ -154,6 +154,8 @@ fn conversations_with_tools_are_exported_whole() {
     // What does not fit there is not in the plain files.
     assert_eq!(rows_of(&folder, "plain/sft.jsonl"), 1);
     assert!(!folder.join("plain/preference.jsonl").exists());
+    let card = fs::read_to_string(folder.join("README.md")).unwrap();
+    assert!(card.contains("config_name: preference\n") && !card.contains("config_name: preference_plain"));
     // No text is a view, which `datasets` cannot sort.
     let bytes = fs::read(folder.join("sft.parquet")).unwrap();
     assert!(!bytes.windows(12).any(|bytes| bytes == b"ARROW:schema"));

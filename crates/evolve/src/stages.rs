@@ -94,7 +94,17 @@ impl<'a> Session<'a> {
         engines: &'a mut dyn Engines,
         progress: &'a mut dyn Progress,
     ) -> Self {
-        Self { recipe, folder, ledger, form, engines, progress, loaded: None, brought: None, laps: Laps::new() }
+        Self {
+            recipe,
+            folder,
+            ledger,
+            form,
+            engines,
+            progress,
+            loaded: None,
+            brought: None,
+            laps: Laps::new(),
+        }
     }
 
     /// Takes this model for the next iteration that trains, in place of a training.

@@ -18,7 +18,8 @@ use crate::{
 /// matter. A sample's text depends on its source, on `examples`, `settings` and `seed`, and on its number. So samples
 /// that are left for later come out the same, as far as the engine rounds the same.
 ///
-/// A source that cannot be written from (an empty prompt, one that is longer than the context) does not fail the call:
+/// A source that cannot be written from (an empty prompt, one that is longer than the context, turns that
+/// the chat template refuses) does not fail the call:
 /// its samples are handed over as unusable.
 pub fn write(
     backend: &mut dyn Backend,
@@ -42,10 +43,12 @@ pub fn write(
         for (request, reading) in plan.requests(index, job) {
             let unusable = if job.source.prompt().trim().is_empty() {
                 Some(Unusable::EmptySource)
-            } else if backend.tokenize(&request.prompt).map_err(failed)?.len() >= info.context_length {
-                Some(Unusable::SourceTooLong)
             } else {
-                None
+                match backend.tokenize(&request.prompt) {
+                    Ok(tokens) => (tokens.len() >= info.context_length).then_some(Unusable::SourceTooLong),
+                    Err(BackendError::ChatTemplate(_)) => Some(Unusable::Refused),
+                    Err(error) => return Err(failed(error)),
+                }
             };
             let Some(unusable) = unusable else {
                 requests.push(request);

@@ -44,6 +44,9 @@ pub enum Unusable {
         "the source does not fit into the model's context; shorten it or load the model with a longer one"
     )]
     SourceTooLong,
+    /// The model's chat template refuses the source's turns. Nothing was generated.
+    #[error("the model's chat template refuses the source")]
+    Refused,
     /// The model wrote no text.
     #[error("nothing was written")]
     Empty,
@@ -69,6 +72,7 @@ impl Unusable {
         match self {
             Self::EmptySource => "empty_source",
             Self::SourceTooLong => "source_too_long",
+            Self::Refused => "refused",
             Self::Empty => "empty",
             Self::Unfinished => "unfinished",
             Self::Echo => "echo",

@@ -166,7 +166,7 @@ fn calibrate_likelihood(
     *usage += measure(backend, &reviewable, &mut |event| {
         match event {
             Event::Advanced(_) => {}
-            Event::TooLong(..) => reviewed += 1,
+            Event::Unreadable(..) => reviewed += 1,
             Event::Measured(index, features) => {
                 let KnownPair { damage, seed, .. } = pairs[index];
                 labelled.push((damage, Labelled { features, is_good: damage.is_none(), seed }));

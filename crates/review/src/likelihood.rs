@@ -27,7 +27,7 @@ pub(crate) fn review(
     let reviewable = Reviewable::of(shown, sink)?;
     measure(backend, &reviewable, &mut |event| match event {
         Event::Advanced(tokens) => sink.advanced(tokens),
-        Event::TooLong(item, reason) => sink.reviewed(Review {
+        Event::Unreadable(item, reason) => sink.reviewed(Review {
             item,
             outcome: Outcome::Unscored { reason },
             detail: Detail::None,

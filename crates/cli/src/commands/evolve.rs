@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use lancer_backend::Seed;
 use lancer_evolve::{
-    EvolveError, Part, Reached, Recipe, Run, Stage, Summary, models, TrackFormat, Tracked, Tracker,
+    EvolveError, Part, Reached, Recipe, Run, Stage, Summary, TrackFormat, Tracked, Tracker, models,
     summary::Outcome,
     trials::{self, Standing},
     write_report,
@@ -184,7 +184,10 @@ fn print_left(run: &Run, iteration: u32, stage: Stage) {
     }
     outln!("go on       the same command without --until");
     if stage == Stage::Annotate {
-        outln!("            or train elsewhere on the data, and then: lancer evolve --run {} --trained MODEL", run.folder().display());
+        outln!(
+            "            or train elsewhere on the data, and then: lancer evolve --run {} --trained MODEL",
+            run.folder().display()
+        );
     }
 }
 

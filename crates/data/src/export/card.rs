@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::export::Export;
+use crate::export::{Export, layout};
 
 /// What an export says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,11 +89,15 @@ fn front_matter(export: &Export<'_>, title: &str) -> String {
     if kinds.iter().any(|(_, rows)| *rows > 0) {
         text.push_str("configs:\n");
     }
-    for (kind, _) in kinds.into_iter().filter(|(_, rows)| *rows > 0) {
-        let _ = write!(
-            text,
-            "- config_name: {kind}\n  data_files: {kind}.parquet\n- config_name: {kind}_plain\n  data_files: plain/{kind}.parquet\n"
-        );
+    // Conversations of more turns are not in the plain files.
+    let plain = [layout::sft_plain(export.sft).len(), layout::preference_plain(export.preference).len()];
+    for ((kind, rows), plain) in kinds.into_iter().zip(plain) {
+        if rows > 0 {
+            let _ = write!(text, "- config_name: {kind}\n  data_files: {kind}.parquet\n");
+        }
+        if plain > 0 {
+            let _ = write!(text, "- config_name: {kind}_plain\n  data_files: plain/{kind}.parquet\n");
+        }
     }
     text + "---\n"
 }

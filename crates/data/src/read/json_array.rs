@@ -67,8 +67,9 @@ impl Elements {
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,
                 b'\\' => self.is_escaped = true,
+                b'"' => self.in_text = false,
                 // JSON has no line break within a text: the element is broken, and what comes after it need not be.
-                b'"' | b'\n' => self.in_text = false,
+                b'\n' => (self.in_text, self.depth) = (false, 0),
                 _ => {}
             }
             return self.push(byte);

@@ -11,12 +11,18 @@ use crate::{error::EvolveError, models, stage::Stage};
 /// Checks the model against the one that the iteration starts from, and writes it as the iteration's own.
 pub(super) fn take_over(session: &mut Session<'_>, iteration: u32, path: &Path) -> Result<(), EvolveError> {
     let start = session.trainable(session.ledger.start(iteration)?);
-    let model = session
-        .engines
-        .take_over(path, &start)
-        .map_err(|source| EvolveError::Elsewhere { iteration, stage: Stage::Preference, source })?;
+    let model = session.engines.take_over(path, &start).map_err(|source| EvolveError::Elsewhere {
+        iteration,
+        stage: Stage::Preference,
+        source,
+    })?;
     let place = (iteration, Stage::Preference);
-    export_elsewhere(model.as_ref(), &models::trainable(session.folder, iteration), WeightFormat::F32, place)?;
+    export_elsewhere(
+        model.as_ref(),
+        &models::trainable(session.folder, iteration),
+        WeightFormat::F32,
+        place,
+    )?;
     if let Some(gguf) = session.gguf(iteration) {
         export_elsewhere(model.as_ref(), &gguf, session.recipe.format, place)?;
     }

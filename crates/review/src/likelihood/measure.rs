@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use lancer_backend::{Backend, Prompt, ScoreRequest, ScoredContinuation, Usage};
+use lancer_backend::{Backend, BackendError, Prompt, ScoreRequest, ScoredContinuation, Usage};
 
 use super::{
     features::{Features, Scored},
@@ -18,8 +18,8 @@ use crate::{
 pub(crate) enum Event {
     /// So many tokens were scored.
     Advanced(usize),
-    /// The item of this index does not fit into the context, in the words of the reason.
-    TooLong(usize, String),
+    /// The model cannot read the item of this index, in the words of the reason.
+    Unreadable(usize, String),
     /// The item of this index was measured.
     Measured(usize, Features),
 }
@@ -36,8 +36,8 @@ pub(crate) fn measure(
 ) -> Result<Usage, ReviewError> {
     let mut fitting = Vec::new();
     for item in items {
-        match too_long(&*backend, item)? {
-            Some(reason) => go_on(sink(Event::TooLong(item.index, reason)))?,
+        match unreadable(&*backend, item)? {
+            Some(reason) => go_on(sink(Event::Unreadable(item.index, reason)))?,
             None => fitting.push(*item),
         }
     }
@@ -55,14 +55,24 @@ pub(crate) fn measure(
     Ok(usage)
 }
 
-/// Why an item does not fit into the context; `None` if it does.
-fn too_long(backend: &dyn Backend, item: &Reviewable<'_>) -> Result<Option<String>, ReviewError> {
+/// Why the model cannot read an item: it does not fit into the context, or the chat template refuses it; `None` where it can.
+fn unreadable(backend: &dyn Backend, item: &Reviewable<'_>) -> Result<Option<String>, ReviewError> {
     let context_length = backend.info().context_length;
-    let failed = ReviewError::backend(Mode::Likelihood);
-    let length = |prompt: &Prompt, text: &str| -> Result<usize, ReviewError> {
-        let text = backend.tokenize(&Prompt::text(text)).map_err(&failed)?.len();
+    match longest(backend, item) {
+        Ok(tokens) => Ok((tokens > context_length).then(|| reviewable::too_long(tokens, context_length))),
+        Err(BackendError::ChatTemplate(reason)) => {
+            Ok(Some(format!("the model's chat template refuses it: {reason}")))
+        }
+        Err(error) => Err(ReviewError::backend(Mode::Likelihood)(error)),
+    }
+}
+
+/// The tokens of the longest of an item's four texts.
+fn longest(backend: &dyn Backend, item: &Reviewable<'_>) -> Result<usize, BackendError> {
+    let length = |prompt: &Prompt, text: &str| -> Result<usize, BackendError> {
+        let text = backend.tokenize(&Prompt::text(text))?.len();
         // The end of the turn, and one more where a text is split otherwise after a prompt.
-        Ok(backend.tokenize(prompt).map_err(&failed)?.len() + text + 2)
+        Ok(backend.tokenize(prompt)?.len() + text + 2)
     };
     let (prompt, response) = (item.item.last_user_turn(), &item.item.response);
     let tokens = [
@@ -71,8 +81,7 @@ fn too_long(backend: &dyn Backend, item: &Reviewable<'_>) -> Result<Option<Strin
         length(&framing::no_prompt(), &framing::as_response(response).text)?,
         length(&framing::no_response(), &framing::as_prompt(prompt).text)?,
     ];
-    let longest = tokens.into_iter().max().unwrap_or(0);
-    Ok((longest > context_length).then(|| reviewable::too_long(longest, context_length)))
+    Ok(tokens.into_iter().max().unwrap_or(0))
 }
 
 /// The requests of a group: one a prompt with its responses; one a response with its prompt; the responses alone; the
