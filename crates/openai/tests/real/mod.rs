@@ -76,8 +76,19 @@ impl Server {
             model.to_owned()
         };
         let mut command = Command::new(program);
+        // Its threads wait for each other actively: on a busy machine two of them are far slower than one.
         command
-            .args(["--host", "127.0.0.1", "--ctx-size", "8192", "--parallel", "4", "--model"])
+            .args([
+                "--threads",
+                "1",
+                "--host",
+                "127.0.0.1",
+                "--ctx-size",
+                "8192",
+                "--parallel",
+                "4",
+                "--model",
+            ])
             .arg(&served);
         Self::start(command, folder)
     }
@@ -87,7 +98,17 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(python);
         command
-            .args(["-m", "llama_cpp.server", "--host", "127.0.0.1", "--n_ctx", "2048", "--model"])
+            .args([
+                "-m",
+                "llama_cpp.server",
+                "--host",
+                "127.0.0.1",
+                "--n_ctx",
+                "2048",
+                "--n_threads",
+                "1",
+                "--model",
+            ])
             .arg(model);
         Self::start(command, folder)
     }
