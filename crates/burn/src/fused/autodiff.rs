@@ -1,5 +1,7 @@
 //! The operations as steps of Burn's autodiff graph: what each keeps, and where its derivatives go.
 
+mod stored;
+
 use std::{fmt::Debug, marker::PhantomData, sync::Arc};
 
 use burn::backend::{
@@ -13,6 +15,7 @@ use burn::backend::{
 };
 use lancer_model::Activation;
 
+use self::stored::{AdaptedStoredBackward, StoredBackward};
 use super::{AttentionShape, Fused, Gated, Lookup, Reaches, Turns};
 use crate::{settings::Products, stored_weight::StoredWeight};
 
@@ -363,40 +366,6 @@ impl<B: Derived> Backward<B, 2> for LinearBackward<B> {
         let wants = ops.parents.each_ref().map(Option::is_some);
         let found = B::linear_back(ops.state, by_output, wants);
         for (node, gradient) in ops.parents.into_iter().zip(found) {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct StoredBackward<B>(PhantomData<B>);
-
-impl<B: Derived> Backward<B, 1> for StoredBackward<B> {
-    type State = (Arc<StoredWeight>, Products);
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<B>(&ops.node);
-        let [node] = ops.parents;
-        let (weight, products) = ops.state;
-        if let Some(node) = node {
-            grads.register::<B>(node.id, B::stored_back(by_output, weight, products));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct AdaptedStoredBackward<B>(PhantomData<B>);
-
-impl<B: Derived> Backward<B, 3> for AdaptedStoredBackward<B> {
-    type State = B::AdaptedStored;
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let by_output = grads.consume::<B>(&ops.node);
-        let [states, down, up] = ops.parents;
-        let (by_states, [by_down, by_up]) = B::adapted_stored_back(ops.state, by_output, states.is_some());
-        for (node, gradient) in [(states, by_states), (down, Some(by_down)), (up, Some(by_up))] {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);
             }

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, activation};
+use burn::tensor::{Device, TensorData, activation};
 use lancer_model::{Rotary, RotaryScaling};
 
 use super::*;
