@@ -121,7 +121,7 @@ pub enum Targets {
 }
 
 /// How settings have [`Targets`].
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum TargetsInFile {
     Word(String),
