@@ -173,8 +173,12 @@ pub(crate) fn fingerprint(transformer: &Transformer) -> String {
     }
     for weight in transformer.stored() {
         let (words, rest) = weight.bytes().as_chunks::<8>();
-        words.iter().for_each(|word| add(u64::from_le_bytes(*word)));
-        rest.iter().for_each(|&byte| add(byte.into()));
+        for word in words {
+            add(u64::from_le_bytes(*word));
+        }
+        for &byte in rest {
+            add(byte.into());
+        }
     }
     format!("{hash:016x}")
 }

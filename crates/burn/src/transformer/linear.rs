@@ -169,15 +169,14 @@ impl Adapter {
     ) -> Self {
         let rank = lora.rank;
         let down_name = format!("{name}.lora_A.weight");
-        let (down, up) = match known {
-            Some(pair) => (pair.down.data.clone(), pair.up.data.clone()),
-            None => {
-                // Uniform within ±1/√input, as PEFT's default (Kaiming with a = √5).
-                let bound = 1.0 / (input as f32).sqrt();
-                let mut random = ChaCha8Rng::seed_from_u64(seed.derive(&down_name).0);
-                let down = (0..rank * input).map(|_| random.random_range(-bound..=bound)).collect();
-                (down, vec![0.0; output * rank])
-            }
+        let (down, up) = if let Some(pair) = known {
+            (pair.down.data.clone(), pair.up.data.clone())
+        } else {
+            // Uniform within ±1/√input, as PEFT's default (Kaiming with a = √5).
+            let bound = 1.0 / (input as f32).sqrt();
+            let mut random = ChaCha8Rng::seed_from_u64(seed.derive(&down_name).0);
+            let down = (0..rank * input).map(|_| random.random_range(-bound..=bound)).collect();
+            (down, vec![0.0; output * rank])
         };
         let (order, trained) = (Order::Transposed, Training::Trained);
         let up_name = format!("{name}.lora_B.weight");
