@@ -13,9 +13,8 @@ use std::{
 };
 
 use lancer_backend::{
-    Backend, Collect, Completion, Constraint, Finish, GenerateRequest, Grammar, Learner, Penalties,
-    Prompt, RandomSampling, Sampling,
-    Seed, TokenId, TrainingSequence,
+    Backend, Collect, Completion, Constraint, Finish, GenerateRequest, Grammar, Learner, Penalties, Prompt,
+    RandomSampling, Sampling, Seed, TokenId, TrainingSequence,
 };
 use lancer_burn::{BurnBackend, BurnLearner, BurnSettings, TrainSettings};
 use serde_json::{Value, json};

@@ -233,7 +233,7 @@ fn another_training_is_refused_and_nothing_is_overwritten() {
     let before = files();
 
     let mut others = examples.clone();
-    others[5].response.push('!');
+    others[5].chat.messages.last_mut().unwrap().content.push('!');
     let mut slower = settings();
     slower.optimizer.learning_rate = 0.01;
     let longer = TrainSettings { epochs: 4, ..settings() };

@@ -108,7 +108,7 @@ fn micro_batches_change_nothing_but_rounding() {
 fn what_is_left_out_is_said() {
     let mut examples = sft_examples();
     examples[1].weight = 0.0;
-    examples[2].response = "long ".repeat(400);
+    examples[2].chat.messages.last_mut().unwrap().content = "long ".repeat(400);
     let report = train_sft(
         &mut ScriptedLearner::new(),
         Split::train_only(&examples),
@@ -158,7 +158,7 @@ fn ktos_mismatched_response_belongs_to_another_prompt() {
     for (place, pair) in pairs.iter_mut().enumerate() {
         // Two prompts, in runs, the first one in two forms.
         let prompt = if (3..7).contains(&place) { "Say one." } else { ["Say two.", "Say  two. "][place % 2] };
-        pair.prompt = vec![Message::user(prompt)];
+        pair.prompt = vec![Message::user(prompt)].into();
     }
     let kto: PreferenceLoss = "kto".parse().unwrap();
     let run = |pairs: &[PreferenceExample], references: &mut HashMap<_, _>| {
@@ -177,7 +177,7 @@ fn ktos_mismatched_response_belongs_to_another_prompt() {
     }
 
     for pair in &mut pairs {
-        pair.prompt = vec![Message::user("Say one.")];
+        pair.prompt = vec![Message::user("Say one.")].into();
     }
     let mut references = HashMap::new();
     let report = run(&pairs, &mut references);

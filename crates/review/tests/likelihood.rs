@@ -10,7 +10,7 @@ use lancer_review::{
 
 /// Questions with one right answer each.
 fn seeds(count: usize) -> Vec<Item> {
-    (0..count).map(|n| Item { key: format!("seed {n}"), prompt: question(n), response: answer(n) }).collect()
+    (0..count).map(|n| Item::of_pair(format!("seed {n}"), question(n), answer(n))).collect()
 }
 
 fn question(n: usize) -> String {
