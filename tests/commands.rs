@@ -226,7 +226,7 @@ fn what_is_wrong_is_named() {
     for (arguments, code, said) in [
         (vec!["review", "nothing.jsonl", "out.jsonl", "--model", TINY], 1, "nothing.jsonl"),
         (vec!["review", &path("seeds.jsonl"), "out.txt", "--model", TINY], 1, "out.txt"),
-        (vec!["review", &path("bad.jsonl"), "out.jsonl", "--model", TINY], 1, "no usable pair"),
+        (vec!["review", &path("bad.jsonl"), "out.jsonl", "--model", TINY], 1, "no usable conversation"),
         (vec!["review", &path("seeds.jsonl"), "out.jsonl", "--set", "moode=likelihood"], 2, "moode"),
         (vec!["generate", &path("seeds.jsonl"), "out.jsonl", "--set", "temperature=-1.0"], 2, "temperature"),
         (vec!["train", "dpo", &path("seeds.jsonl"), "out", "--model", TINY], 1, "chosen"),

@@ -90,7 +90,7 @@ fn pairs_with_evaluation_data_in_them_are_dropped() {
     let (to, dropped) = (path("to.jsonl"), path("dropped.jsonl"));
     let report = json_of(&["clean", &from, &to, "--evaluation", &evaluation, "--dropped", &dropped]);
     assert_eq!(report["dropped"], json!({ "contaminated": 1 }));
-    assert_eq!(read(&to)[0]["key"], "clean");
+    assert_eq!(read(&to)[0]["id"], "clean");
     assert!(read(&dropped)[0]["detail"].as_str().unwrap().contains("test.jsonl"), "{}", read(&dropped)[0]);
 }
 

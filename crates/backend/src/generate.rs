@@ -13,6 +13,7 @@ pub enum Sampling {
     /// Always the most probable token; the lowest id among equals.
     Greedy,
     /// A token at random, by the model's probabilities after some are cut off.
+    #[serde(alias = "nucleus")]
     Random(RandomSampling),
 }
 

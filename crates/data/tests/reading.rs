@@ -78,7 +78,8 @@ fn conversations_are_read_from_parquet_beside_columns_of_other_types() {
     assert_eq!(
         read.pairs,
         [
-            pair("conversations-1", "Name a river in Asia.", "The Mekong."),
+            // What the user wrote, all turns of it, and the last answer.
+            pair("conversations-1", "Name a river in Asia.\n\nAnother?", "The Indus."),
             pair("conversations-2", "Say hello in French.", "Bonjour\u{a0}! \u{1f44b}"),
         ]
     );

@@ -17,9 +17,9 @@ pub(crate) fn numbers(line: &str) -> Option<Numbers> {
     let end = line.rfind('}')?;
     let inner = line.get(start..=end)?;
     if let Ok(Value::Object(fields)) = serde_json::from_str(inner) {
-        return Some(
-            fields.iter().filter_map(|(name, value)| Some((name.clone(), number(value)?))).collect(),
-        );
+        let found: Numbers =
+            fields.iter().filter_map(|(name, value)| Some((name.clone(), number(value)?))).collect();
+        return (!found.is_empty()).then_some(found);
     }
     let mut found = Numbers::new();
     for field in inner.trim_start_matches('{').trim_end_matches('}').split(", ") {

@@ -164,7 +164,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The settings of all kinds of something, the kind itself first. One that two kinds have is given once.
+    /// The settings of all kinds of something, the kind itself first. Of one name there is one, with what it means in each kind.
     fn kinds(&self, alternatives: &[Value]) -> Vec<Described> {
         let mut words = Vec::new();
         let mut settings: Vec<Described> = Vec::new();
@@ -173,11 +173,15 @@ impl Reader<'_> {
             let kind = one.pointer("/properties/kind/const").or(resolved.pointer("/properties/kind/const"));
             let word = kind.and_then(Value::as_str).unwrap_or_default().to_owned();
             for mut setting in self.properties(&resolved) {
-                if setting.name == "kind" || settings.contains(&setting) {
+                if setting.name == "kind" {
                     continue;
                 }
                 setting.description = format!("With kind {word}: {}", setting.description);
-                settings.push(setting);
+                match settings.iter_mut().find(|known| known.name == setting.name) {
+                    // One name for each of several kinds.
+                    Some(known) => known.description = format!("{} {}", known.description, setting.description),
+                    None => settings.push(setting),
+                }
             }
             words.push(Word { word, description: description(one) });
         }

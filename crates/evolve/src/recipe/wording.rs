@@ -2,9 +2,9 @@
 
 /// The known name that is most like `name`, if one is alike enough to have been meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let alike = |known: &'a str| (strsim::jaro_winkler(name, known), known);
+    let alike = |known: &'a str| (strsim::normalized_damerau_levenshtein(name, known), known);
     let (alike, known) = known.into_iter().map(alike).max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (alike > 0.8).then_some(known)
+    (alike > 0.6).then_some(known)
 }
 
 /// What serde says, in words.

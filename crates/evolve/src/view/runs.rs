@@ -222,8 +222,8 @@ mod tests {
         fs::copy(run.folder.path().join("ledger.sqlite"), inner.join("ledger.sqlite")).unwrap();
         let found = runs(folder.path()).unwrap();
         let names: Vec<_> = found.iter().map(|run| (run.name.as_str(), run.status)).collect();
-        assert_eq!(names, [("a/b", Status::Stopped), ("broken", Status::Unreadable)]);
-        assert_eq!(found[0].stage, Some(Stage::Import));
+        assert_eq!(names, [("a/b", Status::Finished), ("broken", Status::Unreadable)]);
+        assert_eq!(found[0].stage, None);
         assert!(found[1].problem.is_some());
     }
 }
