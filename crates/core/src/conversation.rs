@@ -76,6 +76,7 @@ impl Conversation {
     }
 
     /// The conversation up to its response, which it then lacks.
+    #[must_use]
     pub fn without_response(&self) -> Self {
         Self { messages: self.prompt().to_vec(), tools: self.tools.clone() }
     }
