@@ -40,7 +40,7 @@ impl Page {
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         // For a server that does not answer: none of the answers here takes long.
-        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
         stream
     }
 
@@ -55,16 +55,16 @@ impl Page {
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let host = format!("{}", self.address);
         let has_host = headers.iter().any(|(name, _)| *name == "Host");
-        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        let mut stream = self.connect();
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n").into_bytes();
         if !has_host {
-            request += &format!("Host: {host}\r\n");
+            write!(request, "Host: {host}\r\n").unwrap();
         }
         for (name, value) in headers {
-            request += &format!("{name}: {value}\r\n");
+            write!(request, "{name}: {value}\r\n").unwrap();
         }
-        request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
-        let mut stream = self.connect();
-        stream.write_all(request.as_bytes()).unwrap();
+        write!(request, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        stream.write_all(&request).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         Answer::of(&String::from_utf8_lossy(&answer))

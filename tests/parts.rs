@@ -39,7 +39,7 @@ fn evolve(folder: &Path, more: &[&str]) -> Result<Value, String> {
     if output.status.success() {
         Ok(serde_json::from_slice(&output.stdout).unwrap())
     } else {
-        Err(text(&output.stderr).into())
+        Err(text(&output.stderr))
     }
 }
 

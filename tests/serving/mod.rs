@@ -166,11 +166,11 @@ impl Model {
         completions.0.sort_by_key(|completion| completion.sample);
         let of_prompt = (!body["prompt_logprobs"].is_null()).then(|| self.of_prompt(&prompt));
         let choices: Vec<Value> =
-            completions.0.iter().map(|completion| self.choice(completion, of_prompt.as_ref())).collect();
+            completions.0.iter().map(|completion| Self::choice(completion, of_prompt.as_ref())).collect();
         (200, json!({ "choices": choices, "usage": { "prompt_tokens": prompt.len() } }))
     }
 
-    fn choice(&self, completion: &Completion, of_prompt: Option<&Vec<Value>>) -> Value {
+    fn choice(completion: &Completion, of_prompt: Option<&Vec<Value>>) -> Value {
         let names: Vec<String> =
             completion.tokens.iter().map(|token| format!("token_id:{}", token.0)).collect();
         let finish = match completion.finish {

@@ -1,4 +1,4 @@
-//! The sampler against transformers' logits processors (fixtures/make_sampling.py).
+//! The sampler against transformers' logits processors (`fixtures/make_sampling.py`).
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 

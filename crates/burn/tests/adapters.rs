@@ -329,7 +329,7 @@ fn an_adapter_is_a_model() {
             assert_close(&again.log_probs(&batch).unwrap(), &expected, 1e-6);
             // Run, and converted, it is merged.
             let found = scores(&path);
-            assert_close(&[found.clone()], &[expected.concat()], 2e-4);
+            assert_close(std::slice::from_ref(&found), &[expected.concat()], 2e-4);
             files.push(found.clone());
             fs::remove_file(&merged).ok();
             convert(&Model::open(&path).unwrap(), &merged, ConvertFormat::F32).unwrap();

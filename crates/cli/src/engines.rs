@@ -78,7 +78,7 @@ pub(crate) enum BackendName {
     BurnWgpu,
     /// Burn on an NVIDIA card.
     BurnCuda,
-    /// Servers with OpenAI's interface (--server): vLLM, SGLang, llama.cpp's server. Training needs a local engine beside.
+    /// Servers with OpenAI's interface (--server): vLLM, `SGLang`, llama.cpp's server. Training needs a local engine beside.
     #[value(name = "openai")]
     OpenAi,
 }

@@ -108,7 +108,7 @@ pub fn each_record(
     let mut keys = Keys::of(&files);
     for (number, file) in files.iter().enumerate() {
         each_row_of(file, Some(&RECORD_FIELDS), &mut |read| {
-            let made = read.made(file, |row, key| schema::record(row, key)).and_then(|mut record| {
+            let made = read.made(file, schema::record).and_then(|mut record| {
                 record.key = keys.taken(number, &record.key)?;
                 record.row.unused.extend(read.left_out.iter().cloned());
                 Ok(record)

@@ -193,14 +193,15 @@ struct Mask {
     template: String,
     conversation: String,
     tokens: Vec<u32>,
-    mask: Vec<u8>,
+    #[serde(rename = "mask")]
+    of_model: Vec<u8>,
 }
 
 #[test]
 fn the_tokens_of_the_model_are_those_of_transformers_mask() {
     let Masks { templates, conversations, cases } = read("masks.json");
     assert!(cases.len() >= 80);
-    for Mask { model, template, conversation, tokens, mask } in cases {
+    for Mask { model, template, conversation, tokens, of_model: mask } in cases {
         let tokenizer = Model::open(&Path::new(FIXTURES).join(&model)).unwrap().tokenizer().clone();
         let messages = &conversations[&conversation];
         for (how, source) in

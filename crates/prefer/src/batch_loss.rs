@@ -38,7 +38,7 @@ impl Item {
     }
 
     fn targets(&self) -> usize {
-        self.sequences.iter().map(|sequence| sequence.target_count()).sum()
+        self.sequences.iter().map(lancer_backend::TrainingSequence::target_count).sum()
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn check_shape(
     sequences: &[TrainingSequence],
     log_probs: &[Vec<f32>],
 ) -> Result<(), TrainingError> {
-    let expected: usize = sequences.iter().map(|sequence| sequence.target_count()).sum();
+    let expected: usize = sequences.iter().map(lancer_backend::TrainingSequence::target_count).sum();
     let alike = sequences.len() == log_probs.len()
         && sequences.iter().zip(log_probs).all(|(sequence, given)| sequence.target_count() == given.len());
     if alike {

@@ -87,7 +87,7 @@ impl<'a> Encoder<'a> {
             }
         }
         let longest = sequences.iter().map(|sequence| sequence.tokens.len()).max().unwrap_or(0);
-        let prompt = sequences.iter().map(|sequence| sequence.prompt_length()).max().unwrap_or(0);
+        let prompt = sequences.iter().map(lancer_backend::TrainingSequence::prompt_length).max().unwrap_or(0);
         if longest > self.limit {
             if prompt >= self.limit {
                 self.skip(key, SkipReason::PromptTooLong { tokens: prompt, limit: self.limit });

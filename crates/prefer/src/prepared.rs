@@ -40,7 +40,7 @@ impl PreparedExample {
 
     /// Tokens that are trained on.
     pub fn targets(&self) -> usize {
-        self.sequences.iter().map(|sequence| sequence.target_count()).sum()
+        self.sequences.iter().map(lancer_backend::TrainingSequence::target_count).sum()
     }
 }
 

@@ -15,6 +15,9 @@ use crate::{
     settings::TrainSettings,
 };
 
+/// The record of a step and the examples that it was made with.
+type MadeStep = (StepRecord, Vec<StepExample>);
+
 pub(crate) struct Run<'a> {
     pub(crate) learner: &'a mut dyn Learner,
     pub(crate) train: Vec<Item>,
@@ -146,7 +149,7 @@ impl Run<'_> {
         step: u64,
         factor: f64,
         observer: &mut dyn TrainingObserver,
-    ) -> Result<(Option<(StepRecord, Vec<StepExample>)>, ControlFlow<()>), TrainingError> {
+    ) -> Result<(Option<MadeStep>, ControlFlow<()>), TrainingError> {
         let mut flow = ControlFlow::Continue(());
         loop {
             let places: Vec<usize> =

@@ -3,6 +3,8 @@
 //! A connection has one request. What a request may be is narrow: a path, headers of 16 KiB, a body with its length. Anything that
 //! two readers could take for two things (several lengths, several hosts, chunks) is refused.
 
+use std::fmt::Write as _;
+
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -71,7 +73,8 @@ impl Reply {
             self.body.len()
         );
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            // A string takes all that is written to it.
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         head + "\r\n"
     }

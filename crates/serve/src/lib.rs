@@ -9,6 +9,8 @@
 //!
 //! Nothing but the runs below the folder can be read, and of those only the ledger.
 
+use std::fmt::Write as _;
+
 mod api;
 mod app;
 mod error;
@@ -58,7 +60,11 @@ pub struct ServeSettings {
 pub fn new_token() -> Result<String, ServeError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| ServeError::Random(error.to_string()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        // A string takes all that is written to it.
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
 }
 
 /// Answers requests until `stop` says so. `ready` is called with the address once requests are taken.

@@ -35,13 +35,10 @@ pub(crate) async fn listen(listener: TcpListener, app: Arc<App>, guard: Arc<Guar
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(_) => {
-                // Out of files, for example: it passes.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of files, for example: it passes.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
         };
         let (app, guard) = (Arc::clone(&app), Arc::clone(&guard));
         tokio::spawn(async move {
@@ -82,7 +79,7 @@ async fn whole(stream: &mut TcpStream, mut reply: Reply) -> Option<()> {
 async fn events(stream: &mut TcpStream, mut feed: Feed) -> Option<()> {
     let mut head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n".to_owned();
     for (name, value) in HEADERS {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value, "\r\n"]);
     }
     write(stream, (head + "\r\n").as_bytes()).await?;
     let mut is_told = false;

@@ -1,5 +1,6 @@
 //! A training from its settings to its model: data, configuration, start, log, check.
 
+use std::fmt::Write as _;
 use std::{
     collections::BTreeMap,
     fs,
@@ -291,7 +292,11 @@ impl Job<'_> {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
+            // A string takes all that is written to it.
+            let _ = write!(text, "{byte:02x}");
+            text
+        }))
     }
 
     /// What the user is told when the training begins.

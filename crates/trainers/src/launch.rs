@@ -1,5 +1,6 @@
 //! The words of the command that starts a training, and the script that runs it elsewhere or by hand.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::{
@@ -76,11 +77,11 @@ impl Launch {
 
     /// A script that makes the training and writes its log.
     pub(crate) fn script(&self, paths: &Paths) -> String {
-        let exports: String = self
-            .environment
-            .iter()
-            .map(|(name, value)| format!("export {name}={}\n", quoted(value)))
-            .collect();
+        let mut exports = String::new();
+        for (name, value) in &self.environment {
+            // A string takes all that is written to it.
+            let _ = writeln!(exports, "export {name}={}", quoted(value));
+        }
         format!(
             "#!/bin/sh\n# lancer wrote this. It makes the training in this folder; its log goes to trainer.log.\n{exports}cd {} && exec \
              {} >> trainer.log 2>&1\n",

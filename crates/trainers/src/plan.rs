@@ -86,7 +86,7 @@ impl Plan<'_> {
         self.train.schedule.warmup_steps(self.steps)
     }
 
-    /// The seed within the range that NumPy takes.
+    /// The seed within the range that `NumPy` takes.
     pub(crate) fn seed(&self) -> u64 {
         self.seed.0 & 0xffff_ffff
     }

@@ -1,6 +1,6 @@
 //! The model that a trainer wrote, checked before it is taken over.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lancer_model::{ConvertFormat, Model, ModelError, TensorSource, write_model};
 
@@ -103,7 +103,7 @@ fn compare(
 }
 
 /// The model of `start` with the weights in a folder, whatever else is in that folder.
-fn with_weights(start: &Model, output: &Path, within: &PathBuf) -> Result<Model, TrainerError> {
+fn with_weights(start: &Model, output: &Path, within: &Path) -> Result<Model, TrainerError> {
     remove(within)?;
     linked(start, output, within)?;
     Ok(Model::open(within)?)

@@ -4,13 +4,19 @@
 //! with other special tokens than lancer has, and the model would be trained on other tokens than it writes. So the data has
 //! token 17 as `<17>`, and the model's folder in the job has a tokenizer that knows nothing but such numbers.
 
+use std::fmt::Write as _;
+
 use lancer_backend::TokenId;
 use lancer_model::Model;
 use serde_json::{Map, Value, json};
 
 /// The text of tokens.
 pub(crate) fn text(tokens: &[TokenId]) -> String {
-    tokens.iter().map(|token| format!("<{}>", token.0)).collect()
+    tokens.iter().fold(String::new(), |mut text, token| {
+        // A string takes all that is written to it.
+        let _ = write!(text, "<{}>", token.0);
+        text
+    })
 }
 
 /// `tokenizer.json`, for `vocabulary` tokens.

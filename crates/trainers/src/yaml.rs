@@ -1,4 +1,6 @@
-//! Writing a configuration as YAML that PyYAML reads as it is meant.
+//! Writing a configuration as YAML that `PyYAML` reads as it is meant.
+
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
@@ -18,7 +20,12 @@ impl Config {
 
     /// The text of the file, a field a line; what is in a field is in YAML's flow style.
     pub(crate) fn to_yaml(&self) -> String {
-        self.0.iter().map(|(name, value)| format!("{name}: {}\n", flow(value))).collect()
+        let mut text = String::new();
+        for (name, value) in &self.0 {
+            // A string takes all that is written to it.
+            let _ = writeln!(text, "{name}: {}", flow(value));
+        }
+        text
     }
 }
 

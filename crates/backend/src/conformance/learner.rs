@@ -51,7 +51,7 @@ fn encode(learner: &dyn Learner, prompt: &[Message], response: &str) -> Training
 
 /// The weights of the mean negative log-likelihood over all targets of a batch.
 fn nll(batch: &[TrainingSequence]) -> Vec<Vec<f32>> {
-    let targets: usize = batch.iter().map(|sequence| sequence.target_count()).sum();
+    let targets: usize = batch.iter().map(super::super::learner::TrainingSequence::target_count).sum();
     batch.iter().map(|sequence| vec![-1.0 / targets as f32; sequence.target_count()]).collect()
 }
 
@@ -277,7 +277,7 @@ fn invalid(make: &mut dyn FnMut() -> Box<dyn Learner>) {
         TrainingSequence::after_prompt(valid.tokens.clone(), 0),
         TrainingSequence::after_prompt(valid.tokens.clone(), valid.tokens.len()),
         TrainingSequence { trained: vec![1..2, 1..3], ..valid.clone() },
-        TrainingSequence { trained: vec![1..valid.tokens.len() + 1], ..valid.clone() },
+        TrainingSequence { trained: std::iter::once(1..valid.tokens.len() + 1).collect(), ..valid.clone() },
         TrainingSequence::after_prompt(vec![TokenId(u32::MAX); 4], 1),
         TrainingSequence::after_prompt(vec![valid.tokens[0]; learner.context_length() + 1], 1),
     ];

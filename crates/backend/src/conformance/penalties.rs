@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::{Backend, Collect, Completion, GenerateRequest, Penalties, Prompt, Sampling, Seed, TokenId};
 
-/// Tests that an engine obeys [`Penalties`]. The engine must write more than two different tokens after a prompt.
+/// Tests that an engine obeys [`Penalties`].
+///
+/// # Panics
+/// Where the engine does not obey them, or fails.
 pub fn penalties_are_obeyed(engine: &mut dyn Backend) {
     let mut complete = |penalties: Penalties| -> Completion {
         let request = GenerateRequest::new(Prompt::user("Name a colour."))

@@ -82,7 +82,9 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
             "" => {}
             "/quit" => return Ok(()),
             "/new" => {
-                chats.iter_mut().for_each(|chat| chat.messages = beginning(arguments));
+                for chat in &mut chats {
+                    chat.messages = beginning(arguments);
+                }
                 number = 0;
             }
             text => {

@@ -246,10 +246,10 @@ impl RecipeOptions {
         if recipe.backend.is_none() {
             recipe.backend = if is_new { Some(BackendName::DEFAULT.name().into()) } else { started_with };
         }
-        if let Some(seeds) = &self.seeds {
-            if !lancer_data::is_pinned(seeds, &recipe.seeds) {
-                recipe.seeds.clone_from(seeds);
-            }
+        if let Some(seeds) = &self.seeds
+            && !lancer_data::is_pinned(seeds, &recipe.seeds)
+        {
+            recipe.seeds.clone_from(seeds);
         }
         if !self.tasks.is_empty() {
             recipe.evaluate.tasks.clone_from(&self.tasks);

@@ -61,14 +61,14 @@ struct Text {
     record: usize,
     /// What it was written after.
     source: Source,
-    text: String,
+    written: String,
 }
 
 impl Text {
     /// The new record, in the layout of the one that it goes back to.
     fn row(self, records: &[Record]) -> Map<String, Value> {
         let source = &records[self.record];
-        let chat = self.source.chat.with(Message::assistant(self.text));
+        let chat = self.source.chat.with(Message::assistant(self.written));
         let mut row = source.like(self.key, chat).to_row();
         row.insert("source".into(), Value::from(self.source.key));
         row
@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
                 .write(Writing::NewPrompt, sources, arguments.count)?
                 .into_iter()
                 .map(|new| {
-                    let chat = new.source.begun_with(new.text);
+                    let chat = new.source.begun_with(new.written);
                     (new.record, Source { key: new.key, chat, response: String::new() })
                 })
                 .collect();
@@ -183,7 +183,7 @@ impl Writer<'_> {
                     key: format!("{}/{}{sample}", source.key, &writing.as_str()[..1]),
                     record: records[job],
                     source: source.clone(),
-                    text,
+                    written: text,
                 }),
                 Err(reason) => *self.unusable.entry(reason.as_str()).or_default() += 1,
             }

@@ -31,12 +31,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let place = Place::file(&arguments.file, arguments.overwrite.existing())?;
-    let mut recipe = Recipe::default();
-    recipe.model = match &arguments.model {
-        Some(model) => model.clone(),
-        // A file without a model is a beginning too.
-        None => default_model().unwrap_or_default(),
-    };
+    // A file without a model is a beginning too.
+    let model = arguments.model.clone().or_else(|| default_model().ok()).unwrap_or_default();
+    let mut recipe = Recipe { model, ..Recipe::default() };
     if let Some(seeds) = &arguments.seeds {
         recipe.seeds.clone_from(seeds);
     }

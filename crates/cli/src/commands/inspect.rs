@@ -36,18 +36,15 @@ struct Inspected {
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     place::existing_run(&arguments.run)?;
     let ledger = Ledger::read(&arguments.run.join(Run::LEDGER))?;
-    match &arguments.record {
-        Some(key) => {
-            let found = view::lineage(&ledger, key)?
-                .ok_or_else(|| Failure::usage(no_record(&ledger, &arguments.run, key)))?;
-            output.print(&found, print_lineage);
-        }
-        None => {
-            let name = arguments.run.display().to_string();
-            let overview = view::overview(&ledger, &arguments.run, name)?;
-            let run = RunView::of(&ledger, &arguments.run)?;
-            output.print(&Inspected { overview, run }, print_run);
-        }
+    if let Some(key) = &arguments.record {
+        let found = view::lineage(&ledger, key)?
+            .ok_or_else(|| Failure::usage(no_record(&ledger, &arguments.run, key)))?;
+        output.print(&found, print_lineage);
+    } else {
+        let name = arguments.run.display().to_string();
+        let overview = view::overview(&ledger, &arguments.run, name)?;
+        let run = RunView::of(&ledger, &arguments.run)?;
+        output.print(&Inspected { overview, run }, print_run);
     }
     Ok(())
 }

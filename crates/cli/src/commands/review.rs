@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     lancer_data::write_rows_to(&place, &rows)?;
     place.deliver()?;
     let scores: Vec<f64> =
-        reviewed().filter_map(|(_, review)| review.outcome.score()).map(|score| score.get()).collect();
+        reviewed().filter_map(|(_, review)| review.outcome.score()).map(lancer_review::Score::get).collect();
     let report = Report {
         path: arguments.to.clone(),
         pairs: rows.len(),

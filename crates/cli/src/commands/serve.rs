@@ -145,13 +145,12 @@ fn answer(
     talk: &Talk,
 ) -> Result<String, String> {
     let place = loaded.iter().position(|(model, _)| *model == talk.model);
-    let (model, mut speaker) = match place.and_then(|place| loaded.remove(place)) {
-        Some(known) => known,
-        None => {
-            // Room first: more may not fit into memory.
-            loaded.truncate(LOADED - 1);
-            (talk.model.clone(), Speaker::load(engine, &talk.model).map_err(|error| chain(&error))?)
-        }
+    let (model, mut speaker) = if let Some(known) = place.and_then(|place| loaded.remove(place)) {
+        known
+    } else {
+        // Room first: more may not fit into memory.
+        loaded.truncate(LOADED - 1);
+        (talk.model.clone(), Speaker::load(engine, &talk.model).map_err(|error| chain(&error))?)
     };
     let chat: Vec<Message> = talk.turns.iter().map(message).collect();
     let options = SpeakOptions {

@@ -26,17 +26,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let name = arguments.name.as_deref();
-    match Recipe::default().commented(name, learner.as_ref()) {
-        Some(text) => outln!("{}", text.trim_end()),
-        None => {
-            let name = name.unwrap_or_default();
-            let known = Recipe::setting_names(learner.as_ref());
-            let nearest = lancer_evolve::nearest(name, known.iter().map(String::as_str));
-            let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
-            return Err(Failure::usage(format!(
-                "there is no setting `{name}`{hint} `lancer settings` lists all of them"
-            )));
-        }
+    if let Some(text) = Recipe::default().commented(name, learner.as_ref()) {
+        outln!("{}", text.trim_end());
+    } else {
+        let name = name.unwrap_or_default();
+        let known = Recipe::setting_names(learner.as_ref());
+        let nearest = lancer_evolve::nearest(name, known.iter().map(String::as_str));
+        let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "there is no setting `{name}`{hint} `lancer settings` lists all of them"
+        )));
     }
     Ok(())
 }

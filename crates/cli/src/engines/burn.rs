@@ -41,6 +41,7 @@ pub(super) fn check_learner(settings: &toml::Table) -> Result<(), Box<dyn Error 
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "without Burn there is none")]
 pub(super) fn learner_schema() -> Option<serde_json::Value> {
     Some(lancer_burn::settings_schema())
 }

@@ -11,14 +11,14 @@ use super::BackendName;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Servers (--backend openai)")]
 pub(crate) struct ServerOptions {
-    /// A server with OpenAI's interface, as http://HOST:PORT or https://HOST, with ,weight=N where it is to get N times as much
+    /// A server with OpenAI's interface, as http://HOST:PORT or <https://HOST>, with ,weight=N where it is to get N times as much
     /// work as others; may be repeated. All of them serve the model whose tokenizer is at --model.
     #[arg(long = "server", value_name = "URL")]
     urls: Vec<String>,
     /// The model's name at the servers; their only one if left out.
     #[arg(long = "server-model", value_name = "NAME")]
     model: Option<String>,
-    /// A file with the key that the servers ask for; the variable LANCER_SERVER_KEY if left out. It is written nowhere.
+    /// A file with the key that the servers ask for; the variable `LANCER_SERVER_KEY` if left out. It is written nowhere.
     #[arg(long = "server-key-file", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
     /// How long one request may take, in seconds.

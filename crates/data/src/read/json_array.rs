@@ -118,7 +118,7 @@ impl Elements {
     fn end(mut self, sink: &mut dyn FnMut(ReadRow<'_>)) {
         match self.at {
             At::End if self.after_end => {
-                self.hand_over(Some("not JSON: there is text after the array"), sink)
+                self.hand_over(Some("not JSON: there is text after the array"), sink);
             }
             At::End => {}
             At::Start | At::Inside => {

@@ -179,7 +179,9 @@ impl Reader<'_> {
                 setting.description = format!("With kind {word}: {}", setting.description);
                 match settings.iter_mut().find(|known| known.name == setting.name) {
                     // One name for each of several kinds.
-                    Some(known) => known.description = format!("{} {}", known.description, setting.description),
+                    Some(known) => {
+                        known.description = format!("{} {}", known.description, setting.description);
+                    }
                     None => settings.push(setting),
                 }
             }

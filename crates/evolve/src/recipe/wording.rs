@@ -39,7 +39,7 @@ pub(super) fn in_words(message: &str) -> String {
     }
 }
 
-/// Of `unknown field `x`, expected one of `a`, `b`` the name among the expected ones that is most like `x`.
+/// The expected name that is most like the unknown one, of a message that names the unknown one first.
 fn nearest_named(message: &str) -> Option<&str> {
     let is_name = |message: &str| message.contains("unknown field") || message.contains("unknown variant");
     let message = Some(message).filter(|message| is_name(message))?;

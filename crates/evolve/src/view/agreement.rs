@@ -1,5 +1,7 @@
 //! How far the reviewer agrees with the people who judged.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 
 use crate::{
@@ -90,7 +92,11 @@ fn area(scored: &[(bool, f64)]) -> Option<Area> {
     }
     let wins: f64 = of(true)
         .flat_map(|high| {
-            of(false).map(move |low| if high > low { 1.0 } else { 0.5 * f64::from(u8::from(high == low)) })
+            of(false).map(move |low| match high.total_cmp(&low) {
+                Ordering::Greater => 1.0,
+                Ordering::Equal => 0.5,
+                Ordering::Less => 0.0,
+            })
         })
         .sum();
     let area = wins / (good * bad);

@@ -37,7 +37,7 @@ impl EncodedConversation {
     fn after_prompt(mut tokens: Vec<u32>, response: impl IntoIterator<Item = u32>) -> Self {
         let start = tokens.len();
         tokens.extend(response);
-        Self { of_model: vec![start..tokens.len()], tokens }
+        Self { of_model: std::iter::once(start..tokens.len()).collect(), tokens }
     }
 }
 
