@@ -14,13 +14,14 @@ use crate::{
 
 /// The features of the binary that are linted each by itself, none of them, the default ones, and those of ONNX Runtime
 /// together.
-const FEATURE_SETS: [&[&str]; 12] = [
+const FEATURE_SETS: [&[&str]; 13] = [
     &[],
     &["default"],
     &["llama-cpp"],
     &["burn-cpu"],
     &["burn-wgpu"],
     &["openai"],
+    &["serve"],
     &["onnx-cuda", "onnx-tensorrt", "onnx-coreml", "onnx-directml", "onnx-webgpu"],
     &["onnx-cuda"],
     &["onnx-tensorrt"],
