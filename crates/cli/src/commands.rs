@@ -1,6 +1,5 @@
 //! The subcommands, a file each.
 
-#[cfg(any(feature = "llama-cpp", feature = "onnx"))]
 pub(crate) mod cache;
 pub(crate) mod chat;
 pub(crate) mod check;

@@ -12,7 +12,6 @@
 mod output;
 
 mod commands;
-#[cfg(any(feature = "llama-cpp", feature = "onnx"))]
 mod converted;
 mod engines;
 mod failure;
@@ -31,13 +30,11 @@ use std::{num::NonZeroU64, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-#[cfg(any(feature = "llama-cpp", feature = "onnx"))]
-use crate::commands::cache;
 #[cfg(feature = "serve")]
 use crate::commands::serve;
 use crate::{
     commands::{
-        chat, check, clean, compare, completions, convert, decode_parquet, dedup, diff, eval, evolve,
+        cache, chat, check, clean, compare, completions, convert, decode_parquet, dedup, diff, eval, evolve,
         generate, init, inspect, man, query, report, review, runs, settings, setup, train,
     },
     failure::Failure,
@@ -85,7 +82,6 @@ enum Command {
     Serve(serve::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
-    #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
     Cache(cache::Arguments),
     Check(check::Arguments),
     Setup(setup::Arguments),
@@ -135,7 +131,6 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             Ok(())
         }
         Command::Man(arguments) => man::run(&arguments, Arguments::command(), output),
-        #[cfg(any(feature = "llama-cpp", feature = "onnx"))]
         Command::Cache(arguments) => cache::run(&arguments, output),
         Command::Check(arguments) => check::run(&arguments, output),
         Command::Setup(arguments) => setup::run(&arguments),

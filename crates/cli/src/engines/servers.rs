@@ -38,6 +38,7 @@ pub(crate) struct ServerOptions {
     pub(super) price: Option<(f64, f64)>,
     /// The command that restarts the servers with a new model.
     #[arg(skip)]
+    #[cfg_attr(not(feature = "openai"), expect(dead_code, reason = "only servers are restarted"))]
     pub(super) restart: Option<String>,
 }
 
@@ -84,6 +85,7 @@ impl ServerOptions {
         &self.urls
     }
 
+    #[cfg_attr(not(feature = "openai"), expect(dead_code, reason = "only servers have names for models"))]
     pub(super) fn model(&self) -> Option<&str> {
         self.model.as_deref()
     }
