@@ -4,37 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 mod program;
+mod tiny_run;
 
 use std::{fs, path::Path};
 
 use program::{TINY, lancer, text};
 use serde_json::Value;
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
-
 /// Goes on with the run in `folder`, with more arguments.
 fn evolve(folder: &Path, more: &[&str]) -> Result<Value, String> {
-    let seeds = folder.join("seeds.jsonl");
-    let all = fs::read_to_string(Path::new(FIXTURES).join("seeds.jsonl")).unwrap();
-    fs::write(&seeds, all.lines().take(16).flat_map(|line| [line, "\n"]).collect::<String>()).unwrap();
-    let (run, seeds) = (folder.join("run").display().to_string(), seeds.display().to_string());
-    let task = format!("{FIXTURES}/tasks/held_out.toml");
-    let mut arguments = vec!["--json", "evolve", "--run", &run, "--seeds", &seeds, "--model", TINY];
-    arguments.extend(["--task", &task, "--review", "likelihood", "--threads", "1"]);
-    for setting in [
-        "review.calibration_seeds=12",
-        "format=f32",
-        "expand.sources=4",
-        "expand.prompts=2",
-        "expand.responses=2",
-        "expand.worse_responses=2",
-        "generate.max_prompt_tokens=24",
-        "generate.max_response_tokens=24",
-        "annotate.sft_threshold=5.0",
-    ] {
-        arguments.extend(["--set", setting]);
-    }
-    arguments.extend(more);
+    let arguments = tiny_run::arguments(&folder.join("run"), 1);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
     let output = lancer(&arguments);
     if output.status.success() {
         Ok(serde_json::from_slice(&output.stdout).unwrap())

@@ -1,4 +1,4 @@
-//! Thoughts that stand in a text before the answer, between `<think>` and `</think>`, as reasoning models write them.
+//! Thoughts that a reasoning model writes before its answer, between `<think>` and `</think>`.
 
 /// What opens a thought.
 const OPEN: &str = "<think>";

@@ -172,7 +172,7 @@ fn steps(
     Ok(())
 }
 
-/// Watches a run for two: what it is told goes to another watcher, and new rows go into a file.
+/// Passes all progress on to another watcher, and writes the ledger's new rows into a file.
 pub struct Tracked<'a> {
     watcher: &'a mut dyn Progress,
     tracker: Tracker,

@@ -1,6 +1,6 @@
-//! The product of two matrices that stand in memory with steps from number to number.
+//! The product of two matrices whose numbers may lie apart in memory.
 
-/// A matrix whose number `[row, column]` stands at `row · steps[0] + column · steps[1]`.
+/// A matrix whose number `[row, column]` is at `row · steps[0] + column · steps[1]`.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     numbers: &'a [f32],

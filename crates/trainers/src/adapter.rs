@@ -1,8 +1,8 @@
 //! A PEFT adapter that a trainer wrote, merged into the model that it belongs to.
 
-use std::{cell::RefCell, collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use lancer_model::{Model, ModelError, Tensor, TensorSource};
+use lancer_model::{AdapterPair, AdapterScale, Model, ModelError, Tensor, TensorSource};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,7 +29,7 @@ struct Described {
     alpha_pattern: BTreeMap<String, Value>,
 }
 
-/// The factors of one matrix: `W + scale · B A` with `A: [rank, input]` and `B: [output, rank]`.
+/// The factors of one matrix, as far as they have been read.
 #[derive(Debug, Default)]
 struct Factors {
     a: Option<Tensor>,
@@ -39,10 +39,8 @@ struct Factors {
 /// A model with an adapter's matrices added to its own.
 pub(crate) struct Merged {
     base: Model,
-    scale: f32,
-    factors: BTreeMap<String, Factors>,
-    /// The matrices that were asked for.
-    used: RefCell<usize>,
+    scale: AdapterScale,
+    pairs: BTreeMap<String, AdapterPair>,
 }
 
 impl Merged {
@@ -73,25 +71,29 @@ impl Merged {
                 return Err(format!("the tensor {name} is no factor of LoRA, which alone is taken over"));
             }
         }
-        for (name, pair) in &factors {
-            let (Some(a), Some(b)) = (&pair.a, &pair.b) else {
+        let mut pairs = BTreeMap::new();
+        for (name, pair) in factors {
+            let (Some(down), Some(up)) = (pair.a, pair.b) else {
                 return Err(format!("{name} has one of its two factors only"));
             };
-            let shape = base.tensor(name).map_err(|_| format!("the model has no {name}"))?.shape;
-            let fits = a.shape == [described.r, shape[1]] && b.shape == [shape[0], described.r];
-            if shape.len() != 2 || !fits {
+            let shape = base.tensor(&name).map_err(|_| format!("the model has no {name}"))?.shape;
+            let fits = shape.len() == 2
+                && down.shape == [described.r, shape[1]]
+                && up.shape == [shape[0], described.r];
+            if !fits {
                 return Err(format!(
                     "the factors of {name} have the shapes {:?} and {:?}, which do not fit {shape:?} with rank {}",
-                    a.shape, b.shape, described.r
+                    down.shape, up.shape, described.r
                 ));
             }
+            pairs.insert(name, AdapterPair { down, up });
         }
-        if factors.is_empty() {
+        if pairs.is_empty() {
             return Err("the adapter is empty".into());
         }
-        let rank = described.r as f64;
-        let scale = described.lora_alpha / if described.use_rslora { rank.sqrt() } else { rank };
-        Ok(Self { base, scale: scale as f32, factors, used: RefCell::new(0) })
+        let scale =
+            AdapterScale { rank: described.r, alpha: described.lora_alpha, by_root: described.use_rslora };
+        Ok(Self { base, scale, pairs })
     }
 }
 
@@ -117,17 +119,8 @@ impl Described {
 impl TensorSource for Merged {
     fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
         let mut tensor = self.base.tensor(name)?;
-        if let Some(Factors { a: Some(a), b: Some(b) }) = self.factors.get(name) {
-            *self.used.borrow_mut() += 1;
-            let (rank, input) = (a.shape[0], a.shape[1]);
-            for (row, weights) in tensor.data.chunks_exact_mut(input).enumerate() {
-                for (place, &factor) in b.data[row * rank..(row + 1) * rank].iter().enumerate() {
-                    let factor = factor * self.scale;
-                    for (weight, &a) in weights.iter_mut().zip(&a.data[place * input..(place + 1) * input]) {
-                        *weight += factor * a;
-                    }
-                }
-            }
+        if let Some(pair) = self.pairs.get(name) {
+            pair.merge_into(self.scale.factor(), &mut tensor);
         }
         Ok(tensor)
     }

@@ -114,7 +114,7 @@ impl LoraSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "TargetsInFile", into = "TargetsInFile")]
 pub enum Targets {
-    /// Those of all linear layers, but for the head.
+    /// The matrices of all linear layers except the head.
     AllLinear,
     /// These of each layer.
     Some(BTreeSet<Projection>),

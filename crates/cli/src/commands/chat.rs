@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Another model that answers the same chat, to compare the two.
     #[arg(long, value_name = "MODEL")]
     compare: Option<PathBuf>,
-    /// What the model is told before the chat.
+    /// A system prompt before the chat.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
     /// Decides what is drawn at random; every turn has a seed that follows from it.

@@ -41,7 +41,7 @@ impl KnownModels {
         self.models.models.get(model)
     }
 
-    /// Those of all other models.
+    /// The fingerprints of all other models.
     pub(super) fn but_for(&self, model: &Path) -> Vec<Fingerprint> {
         let others = self.models.models.iter().filter(|(path, _)| path.as_path() != model);
         others.map(|(_, fingerprint)| fingerprint.clone()).collect()

@@ -154,7 +154,7 @@ impl TrainingObserver for Observer<'_> {
 
     fn step_corrected(&mut self, record: &StepRecord) {
         let written = self.ledger.add_step(self.iteration, self.phase, record);
-        // The first error is the one that is told.
+        // The caller gets the first error.
         let _ = self.keep(written);
     }
 
