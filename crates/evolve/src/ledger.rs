@@ -60,9 +60,14 @@ impl Ledger {
     /// [`EvolveError::InUse`] where another process has it open for writing, [`EvolveError::LedgerDamaged`] where it is damaged
     /// or lacks rows that were committed, [`EvolveError::LedgerVersion`] where a newer lancer made it.
     pub fn open(path: &Path) -> Result<Self, EvolveError> {
-        let (marker, committed) = Marker::lock(path)?;
+        let (mut marker, committed) = Marker::lock(path)?;
         let connection = Connection::open(path).map_err(failed(path, "open"))?;
         let migrated = Self::prepare(&connection, path, committed)?;
+        let counted = Marker::counted(&connection).map_err(failed(path, "read"))?;
+        if committed != Some(counted) {
+            // The power went after a commit and before its number was written, or nobody knows a number yet.
+            marker.set(counted);
+        }
         let rows = Rows::writing(connection, marker).map_err(|source| EvolveError::Io {
             action: "start the thread that commits the rows of",
             path: path.into(),

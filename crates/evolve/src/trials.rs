@@ -82,8 +82,10 @@ pub fn execute(
             share_baseline(first.ledger(), run.ledger())?;
         }
         let result = run.execute(engines, progress);
-        write_report(run.ledger(), run.folder())?;
+        let reported = write_report(run.ledger(), run.folder());
+        // Why the run ended comes before why its report could not be written.
         result?;
+        reported?;
         first.get_or_insert(run);
     }
     Ok(())

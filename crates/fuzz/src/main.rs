@@ -15,7 +15,8 @@ use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 use crate::watch::{Length, Plan};
 
 const USAGE: &str = "\
-Usage: lancer-fuzz [TARGET...] [--minutes N | --runs N] [--seed N]   try inputs until the time or the runs are over
+Usage: lancer-fuzz [TARGET...] [--minutes N | --runs N] [--seed N]   try inputs until so much of the processor's time
+                                                              is used or the runs are over, for each target
        lancer-fuzz --files TARGET FILE...                            try these files and say what becomes of each
 ";
 

@@ -1,5 +1,6 @@
 //! What is tried: functions over bytes, each with inputs to begin with.
 
+mod adapters;
 mod data;
 mod engines;
 mod mini;
@@ -39,7 +40,7 @@ const fn target(
 }
 
 /// All targets, those first whose findings were worst.
-pub(crate) static ALL: [Target; 19] = [
+pub(crate) static ALL: [Target; 22] = [
     target("gguf", Format::Gguf, model::gguf, mini::all),
     target("template", Format::Jinja, model::template, model::templates),
     target("tokenizer", Format::Json, model::tokenizer, model::tokenizers),
@@ -48,6 +49,9 @@ pub(crate) static ALL: [Target; 19] = [
     target("config", Format::Json, model::config, model::configs),
     target("tokenizer-config", Format::Json, model::tokenizer_config, model::tokenizer_configs),
     target("safetensors", Format::Safetensors, model::safetensors, model::weights),
+    target("adapter-config", Format::Json, adapters::config, adapters::configs),
+    target("adapter", Format::Safetensors, adapters::weights, adapters::weight_files),
+    target("gguf-adapter", Format::Gguf, adapters::gguf, adapters::ggufs),
     target("index", Format::Json, model::index, model::indices),
     target("jsonl", Format::Json, data::json_lines, data::lines),
     target("json", Format::Json, data::json, data::arrays),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
@@ -32,6 +32,7 @@ pub(crate) struct Plan {
 /// How long each target is tried.
 #[derive(Clone, Copy)]
 pub(crate) enum Length {
+    /// Of the processor's time, so that a busy machine tries as much as an idle one.
     Time(Duration),
     Runs(u64),
 }
@@ -54,7 +55,7 @@ pub(crate) fn targets(plan: &Plan) -> Result<ExitCode, String> {
 
 fn try_target(target: &Target, length: Length, seed: u64) -> Result<usize, String> {
     let folder = scratch()?;
-    let began = Instant::now();
+    let mut used = Duration::ZERO;
     let (runs, time) = match length {
         Length::Runs(runs) => (runs, Duration::MAX),
         Length::Time(time) => (u64::MAX, time),
@@ -63,7 +64,9 @@ fn try_target(target: &Target, length: Length, seed: u64) -> Result<usize, Strin
     loop {
         let arguments = [seed.to_string(), next.to_string(), runs.to_string()];
         let child = start(target, folder.path(), &arguments, Stdio::null())?;
-        match watched(child, folder.path(), began, time)? {
+        let watched = watched(child, folder.path(), time.saturating_sub(used))?;
+        used += watched.used;
+        match watched.end {
             End::Finding(reason) => {
                 found += 1;
                 report(target, folder.path(), &reason)?;
@@ -80,9 +83,9 @@ fn try_target(target: &Target, length: Length, seed: u64) -> Result<usize, Strin
     }
     let kinds = fs::read_to_string(folder.path().join(worker::KINDS)).unwrap_or_default();
     println!(
-        "{}: {next} inputs in {:.0} s, {kinds} kinds of outcomes, {found} findings",
+        "{}: {next} inputs in {:.0} s of the processor's time, {kinds} kinds of outcomes, {found} findings",
         target.name,
-        began.elapsed().as_secs_f64()
+        used.as_secs_f64()
     );
     Ok(found)
 }
@@ -94,7 +97,7 @@ pub(crate) fn files(target: &Target, files: &[PathBuf]) -> Result<ExitCode, Stri
         let folder = scratch()?;
         let arguments = ["files".to_owned(), file.display().to_string()];
         let child = start(target, folder.path(), &arguments, Stdio::inherit())?;
-        if let End::Finding(reason) = watched(child, folder.path(), Instant::now(), Duration::MAX)? {
+        if let End::Finding(reason) = watched(child, folder.path(), Duration::MAX)?.end {
             println!("{}: {reason}", file.display());
             failed = true;
         }
@@ -125,25 +128,33 @@ fn start(target: &Target, folder: &Path, arguments: &[String], output: Stdio) ->
         .map_err(|error| format!("cannot start a worker: {error}"))
 }
 
-/// Waits until a worker ends, the time is over, or an input takes too much of the processor's time.
-fn watched(mut child: Child, folder: &Path, began: Instant, time: Duration) -> Result<End, String> {
-    let (mut current, mut since) = (None, 0.0);
+/// A worker that was watched.
+struct Watched {
+    end: End,
+    /// Of the processor's time.
+    used: Duration,
+}
+
+/// Waits until a worker ends, has used this much of the processor's time, or takes too much of it for one input.
+fn watched(mut child: Child, folder: &Path, time: Duration) -> Result<Watched, String> {
+    let (mut current, mut since, mut used) = (None, 0.0, 0.0);
+    let watched = |end, used| Ok(Watched { end, used: Duration::from_secs_f64(used) });
     loop {
         if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-            return Ok(if status.success() { End::Done } else { End::Finding(ended(status)) });
+            return watched(if status.success() { End::Done } else { End::Finding(ended(status)) }, used);
         }
-        let used = processor_seconds(child.id());
+        used = processor_seconds(child.id());
         let now = fs::read_to_string(folder.join(worker::NUMBER)).ok();
         if now != current {
             (current, since) = (now, used);
         }
         let takes_long = used - since > MOST_SECONDS;
-        if takes_long || began.elapsed() > time {
+        if takes_long || used > time.as_secs_f64() {
             // A worker that has ended meanwhile cannot be killed, which is as good.
             let _ = child.kill();
             child.wait().map_err(|error| error.to_string())?;
             let long = format!("it took more than {MOST_SECONDS} s of the processor's time");
-            return Ok(if takes_long { End::Finding(long) } else { End::TimeOver });
+            return watched(if takes_long { End::Finding(long) } else { End::TimeOver }, used);
         }
         thread::sleep(LOOK);
     }

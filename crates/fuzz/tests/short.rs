@@ -34,6 +34,9 @@ short! {
     tokenizer_configurations: "tokenizer-config", "500";
     safetensors: "safetensors", "500";
     indices: "index", "500";
+    adapter_configurations: "adapter-config", "1000";
+    adapters: "adapter", "500";
+    gguf_adapters: "gguf-adapter", "500";
     json_lines: "jsonl", "3000";
     json: "json", "3000";
     csv: "csv", "3000";

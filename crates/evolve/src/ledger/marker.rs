@@ -1,8 +1,8 @@
 //! `ledger.lock`: held by the process that writes the ledger, and the number of its last commit.
 //!
 //! `SQLite` does not miss commits that are gone with a removed or damaged `ledger.sqlite-wal`, or an older copy of
-//! `ledger.sqlite`. The number is in the ledger and here too, written here after the commit: where the ledger's is smaller, rows
-//! are missing.
+//! `ledger.sqlite`. The number is in the ledger and here too, written and synced here after the commit and before anything is
+//! done that relies on it: where the ledger's is smaller, rows are missing.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -76,7 +76,8 @@ impl Marker {
 
     /// The number of the last commit to a ledger; `None` where none is known, as of a ledger of version 1.
     pub(super) fn read(ledger: &Path) -> Option<u64> {
-        fs::read_to_string(Self::beside(ledger)).ok()?.trim().strip_prefix("commit ")?.parse().ok()
+        let text = fs::read(Self::beside(ledger)).ok()?;
+        text.split(|&byte| byte == b'\n').filter_map(number).max()
     }
 
     /// Counts a commit in the ledger, before it is made.
@@ -92,13 +93,66 @@ impl Marker {
     }
 
     /// Remembers that a commit was made.
-    pub(super) fn set(&mut self, number: u64) {
+    pub(super) fn set(&mut self, commit: u64) {
+        let line = format!("commit {commit:020} {commit:020}\n");
         let written = |mut file: &File| -> io::Result<()> {
-            file.seek(SeekFrom::Start(0))?;
-            // As long as the one before, so that no room is needed.
-            file.write_all(format!("commit {number:020}\n").as_bytes())
+            // Two lines in turn, each as long as the one before: where a write is cut short, the other line is whole, and no room
+            // is needed.
+            file.seek(SeekFrom::Start(commit % 2 * line.len() as u64))?;
+            file.write_all(line.as_bytes())?;
+            // Otherwise the number could be older than the commits after a loss of power, and a damaged `-wal` file that lacks
+            // some of them would pass for a whole one.
+            file.sync_data()
         };
         // Where it cannot be written, an older number is there, and fewer losses are seen; nothing is lost.
         let _ = written(&self.file);
+    }
+}
+
+/// The number in a line, which is there twice so that half a line is none; older versions wrote it once, in a file of one line.
+fn number(line: &[u8]) -> Option<u64> {
+    let line = str::from_utf8(line).ok()?.trim_start_matches('\0').strip_prefix("commit ")?;
+    let (first, second) = line.split_once(' ').unwrap_or((line, line));
+    (first == second).then(|| first.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Marker;
+
+    #[test]
+    fn a_line_that_is_cut_short_leaves_the_number_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("ledger.sqlite");
+        let lock = Marker::beside(&ledger);
+        let bytes_of = |commit| {
+            let (mut marker, _) = Marker::lock(&ledger).unwrap();
+            marker.set(commit);
+            fs::read(&lock).unwrap()
+        };
+        // 39 becomes 40 by another first digit.
+        let _ = bytes_of(38);
+        let before = bytes_of(39);
+        let after = bytes_of(40);
+        assert_eq!(Marker::read(&ledger), Some(40));
+        for written in 0..after.len() / 2 {
+            fs::write(&lock, [&after[..written], &before[written..]].concat()).unwrap();
+            assert_eq!(Marker::read(&ledger), Some(39), "after {written} bytes");
+        }
+    }
+
+    #[test]
+    fn the_line_of_older_versions_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("ledger.sqlite");
+        fs::write(Marker::beside(&ledger), "commit 00000000000000000017\n").unwrap();
+        assert_eq!(Marker::read(&ledger), Some(17));
+        let (mut marker, committed) = Marker::lock(&ledger).unwrap();
+        assert_eq!(committed, Some(17));
+        marker.set(19);
+        marker.set(20);
+        assert_eq!(Marker::read(&ledger), Some(20));
     }
 }
