@@ -1,6 +1,9 @@
 //! What an iteration made, in the layouts that other trainers read.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use lancer_backend::Message;
 use lancer_data::{Card, Count, Export, PreferenceRow, SftRow, write_export};
@@ -13,13 +16,23 @@ use crate::{
     stages::{chat_of, pair_of},
 };
 
-/// Writes the training data of an iteration, with a dataset card.
+/// Writes the training data of an iteration into the run's folder, with a dataset card.
 pub(crate) fn write(
     ledger: &Ledger,
     recipe: &Recipe,
     folder: &Path,
     iteration: u32,
 ) -> Result<(), EvolveError> {
+    write_into(&models::export(folder, iteration), ledger, recipe, iteration).map(|_| ())
+}
+
+/// Writes the training data of an iteration and its dataset card into this folder; the files.
+pub(crate) fn write_into(
+    folder: &Path,
+    ledger: &Ledger,
+    recipe: &Recipe,
+    iteration: u32,
+) -> Result<Vec<PathBuf>, EvolveError> {
     let conversations: HashMap<String, Record> =
         ledger.all_records()?.into_iter().map(|record| (record.key.clone(), record)).collect();
     let seed_of = |record: &str| {
@@ -54,8 +67,7 @@ pub(crate) fn write(
         })
         .collect();
     let card = card(ledger, recipe, iteration)?;
-    write_export(&models::export(folder, iteration), &Export { sft: &sft, preference: &preference, card })?;
-    Ok(())
+    Ok(write_export(folder, &Export { sft: &sft, preference: &preference, card })?)
 }
 
 fn card(ledger: &Ledger, recipe: &Recipe, iteration: u32) -> Result<Card, EvolveError> {

@@ -396,6 +396,23 @@ fn missing_models_and_what_is_left_of_interrupted_work_are_found() {
     assert!(!scratch.exists());
 }
 
+#[test]
+fn an_export_that_is_not_what_the_rows_say_is_named() {
+    let folder = copied();
+    let checked = check(folder.path()).unwrap();
+    assert!(!notes(&checked).contains("exports"), "{checked:#?}");
+    let export = folder.path().join("exports/iteration-2/plain/sft.jsonl");
+    let text = fs::read_to_string(&export).unwrap();
+    fs::write(&export, text.replacen('e', "a", 1)).unwrap();
+    fs::remove_file(folder.path().join("exports/iteration-1/sft.jsonl")).unwrap();
+    let checked = check(folder.path()).unwrap();
+    assert!(checked.is_sound(), "{checked:#?}");
+    let notes = notes(&checked);
+    for name in ["iteration-1/sft.jsonl does not hold", "iteration-2/plain/sft.jsonl does not hold"] {
+        assert!(notes.contains(name), "{notes}");
+    }
+}
+
 /// Checks the run at every so many calls.
 struct Checking<'a> {
     folder: &'a Path,

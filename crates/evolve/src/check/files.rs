@@ -1,13 +1,18 @@
 //! The models and exports of what is finished are there, and nothing is left of interrupted work.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::{Check, Promise};
 use crate::{
     error::EvolveError,
+    export,
     ledger::{Ledger, Phase},
     leftovers, models,
     stage::Stage,
+    summary,
 };
 
 pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, EvolveError> {
@@ -37,7 +42,14 @@ pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, 
     for iteration in 1..=last {
         check.tested += 1;
         let export = models::export(run, iteration);
-        if !export.join("README.md").exists() {
+        if export.join(CARD).exists() {
+            check.notes.extend(changed(ledger, &export, iteration)?.map(|file| {
+                format!(
+                    "{} does not hold what the rows say: it was edited or damaged, or a lancer of another version wrote it",
+                    file.display()
+                )
+            }));
+        } else {
             check.notes.push(format!("{} is missing or was not finished", export.display()));
         }
     }
@@ -53,6 +65,30 @@ pub(super) fn check(ledger: &Ledger, run: &Path, in_use: bool) -> Result<Check, 
         }
     }
     Ok(check)
+}
+
+/// The dataset card, which is written last, and has settings that may change later.
+const CARD: &str = "README.md";
+
+/// The first file of an export that is not byte for byte what the ledger's rows give.
+fn changed(ledger: &Ledger, export: &Path, iteration: u32) -> Result<Option<PathBuf>, EvolveError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| EvolveError::Io { action: "compare", path, source }
+    };
+    let again = tempfile::tempdir().map_err(failed(export))?;
+    let written = export::write_into(again.path(), ledger, &summary::recipe(ledger)?, iteration)?;
+    for file in written.iter().filter(|file| !file.ends_with(CARD)) {
+        let own = export.join(file.strip_prefix(again.path()).unwrap_or(file));
+        let expected = fs::read(file).map_err(failed(file))?;
+        match fs::read(&own) {
+            Ok(found) if found == expected => {}
+            Ok(_) => return Ok(Some(own)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(own)),
+            Err(error) => return Err(failed(&own)(error)),
+        }
+    }
+    Ok(None)
 }
 
 /// What interrupted work has left: scratch files, and what only an iteration that is finished needed.
