@@ -39,7 +39,7 @@ impl Tokenizer for Reading<'_> {
     }
 
     fn ends(&self, token: TokenId) -> bool {
-        token == self.end_of_turn() || token.0 == self.model.tokenizer().end_of_text()
+        self.model.tokenizer().ends(token.0)
     }
 
     fn vocabulary(&self) -> usize {

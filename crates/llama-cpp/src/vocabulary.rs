@@ -3,8 +3,11 @@
 use std::error::Error;
 
 use lancer_backend::{BackendError, Conversation, Grammars, Opened, TokenId, Tokenizer};
-use lancer_model::{ChatInput, ChatTemplate, GenerationPrompt, ModelError, SpecialTexts, SpecialTokens};
-use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
+use lancer_model::{
+    ChatInput, ChatTemplate, GenerationPrompt, ModelError, SpecialTexts, SpecialTokens, end_tokens_of_gguf,
+    is_end_token,
+};
+use llama_cpp_2::{model::LlamaModel, token::LlamaToken, token_type::LlamaTokenAttr};
 
 use crate::error::engine_error;
 
@@ -18,6 +21,8 @@ enum Beginning {
 pub(crate) struct Vocabulary {
     chat_template: Option<ChatTemplate>,
     end_of_turn: TokenId,
+    /// All that end a turn or a text.
+    ends: Vec<TokenId>,
     special: SpecialTexts,
     size: usize,
     grammars: Grammars,
@@ -37,18 +42,40 @@ impl Vocabulary {
             text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
         };
         // A model without a template can still be used with text prompts.
-        let value = |key: &str| model.meta_val_str(key).ok().into_iter().collect();
+        let named = || {
+            let keys = (0..model.meta_count()).filter_map(|index| model.meta_key_by_index(index).ok());
+            keys.filter_map(|key| key.strip_prefix("tokenizer.chat_template.").map(str::to_owned)).collect()
+        };
+        // llama.cpp does not give lists: the names of the templates are those of their keys.
+        let value = |key: &str| match key {
+            "tokenizer.chat_templates" => named(),
+            key => model.meta_val_str(key).ok().into_iter().collect(),
+        };
         let chat_template = ChatTemplate::from_gguf(&value, &text(vocab.bos()), &text(vocab.eos()));
         // The token that ends the model's turn is the first that the template sets after a response, if it is special.
         let after = chat_template.as_ref().and_then(ChatTemplate::after_response).unwrap_or_default();
         let first = encode(model, &after, Beginning::None, SpecialTokens::Recognised).first().copied();
-        let is_special =
-            |token: &TokenId| vocab.token_to_piece(LlamaToken(token.0 as i32), false, None).is_empty();
-        let end_of_turn = first.filter(is_special).unwrap_or(TokenId(eos));
+        let is_control = |token: TokenId| vocab.is_control(LlamaToken(token.0 as i32));
+        let listed = end_tokens_of_gguf(&|key| model.meta_val_str(key).ok());
+        let by_name = (0..size as u32)
+            .map(TokenId)
+            .filter(|&token| is_control(token) && is_end_token(&text(LlamaToken(token.0 as i32))));
+        let known = listed.into_iter().map(TokenId).filter(|token| (token.0 as usize) < size);
+        let mut ends: Vec<TokenId> = known.chain(by_name).chain([TokenId(eos)]).collect();
+        // Some files do not mark the token as special, though it is no word of a text.
+        let is_added = |token: TokenId| {
+            is_control(token) || {
+                let token = LlamaToken(token.0 as i32);
+                vocab.attr(token).contains(LlamaTokenAttr::UserDefined) && !text(token).trim().is_empty()
+            }
+        };
+        let end_of_turn =
+            first.filter(|&token| ends.contains(&token) || is_added(token)).unwrap_or(TokenId(eos));
+        ends.push(end_of_turn);
         let control: Vec<String> =
             (0..size as i32).map(LlamaToken).filter(|&token| vocab.is_control(token)).map(text).collect();
         let special = SpecialTexts::new(control.iter().map(String::as_str));
-        Ok(Self { chat_template, end_of_turn, special, size, grammars: Grammars::default() })
+        Ok(Self { chat_template, end_of_turn, ends, special, size, grammars: Grammars::default() })
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -107,7 +134,7 @@ impl Tokenizer for Reading<'_> {
     }
 
     fn ends(&self, token: TokenId) -> bool {
-        token == self.end_of_turn() || self.model.vocab().is_eog(LlamaToken(token.0 as i32))
+        self.vocabulary.ends.contains(&token)
     }
 }
 

@@ -31,10 +31,12 @@
 //! ```
 
 mod adapter;
+mod carried;
 mod chat_template;
 mod config;
 mod content;
 mod convert;
+mod end_tokens;
 mod error;
 mod family;
 mod folder;
@@ -58,6 +60,7 @@ pub use chat_template::{
 pub use config::{Config, Head};
 pub use content::{ContentHash, ModelContent, ModelFiles, NotAHash};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};
+pub use end_tokens::{end_tokens_of_gguf, is_end_token};
 pub use error::ModelError;
 pub use family::{Activation, Bias, BlockNorms, Design, EmbeddingScale, Family, HeadNorm, NormWeight};
 pub use folder::{FolderType, write_folder};

@@ -1,6 +1,7 @@
 //! A model on disk: a GGUF file or a Hugging Face folder, read the same way.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -34,6 +35,10 @@ struct OpenAdapter {
     path: PathBuf,
     adapter: Adapter,
 }
+
+/// The tensors of the head and of the embedding.
+const HEAD: &str = "lm_head.weight";
+const EMBEDDING: &str = "model.embed_tokens.weight";
 
 #[derive(Debug)]
 enum Weights {
@@ -99,6 +104,14 @@ impl Model {
                 None => return Err(ModelError::NoTensor { path: path.into(), tensor: name }),
             }
         }
+        let rows = model.config.vocab_size;
+        if let [(token, id), ..] = &model.tokenizer.beyond(rows)[..] {
+            let reason = format!(
+                "its token `{token}` has the number {id}, and the embedding has {rows} rows; give the model an embedding with a row \
+                 for each token, or take the token out of tokenizer.json"
+            );
+            return Err(ModelError::Tokenizer { path: path.into(), reason });
+        }
         Ok(model)
     }
 
@@ -141,8 +154,15 @@ impl Model {
         let tokenizer = Tokenizer::from_folder(path)?;
         let chat_template = ChatTemplate::from_folder(path, &tokenizer)?;
         let tokenizer = tokenizer.ending_turns_as(chat_template.as_ref());
-        let weights = Weights::Safetensors(SafetensorsFiles::open(path)?);
-        Ok(Self::new(path, config, tokenizer, chat_template, weights))
+        let files = SafetensorsFiles::open(path)?;
+        let head = if config.head == Head::Tied && files.shape(HEAD).is_some() {
+            let is_embedding = files.tensor(path, HEAD)?.data == files.tensor(path, EMBEDDING)?.data;
+            if is_embedding { Head::Tied } else { Head::Separate }
+        } else {
+            config.head
+        };
+        let config = Config { head, ..config };
+        Ok(Self::new(path, config, tokenizer, chat_template, Weights::Safetensors(files)))
     }
 
     fn new(
@@ -192,6 +212,27 @@ impl Model {
             .filter(|(_, part)| self.config.tensor_shape(part).is_some())
             .map(|(name, _)| name)
             .collect()
+    }
+
+    /// The names, in the file, of tensors that are no part of the model as its configuration describes it: nothing is computed with
+    /// them, and what is written from the model lacks them.
+    pub fn unused_tensors(&self) -> Vec<String> {
+        let used = self.tensor_names();
+        let found: Vec<String> = match &self.weights {
+            Weights::Safetensors(files) => files.names().map(str::to_owned).collect(),
+            Weights::Gguf(file) => file.tensors().keys().cloned().collect(),
+        };
+        let in_file: HashSet<String> = match &self.weights {
+            Weights::Safetensors(_) => used.into_iter().collect(),
+            Weights::Gguf(_) => used.iter().filter_map(|name| names::to_gguf(name, &self.config)).collect(),
+        };
+        let is_used = |name: &String| {
+            in_file.contains(name)
+                || name == ROPE_FREQS
+                || name.ends_with("rotary_emb.inv_freq")
+                || (name == HEAD && self.config.head == Head::Tied)
+        };
+        found.into_iter().filter(|name| !is_used(name)).collect()
     }
 
     /// Reads a tensor by its Hugging Face name, such as `model.layers.0.self_attn.q_proj.weight`, with the adapter added to it

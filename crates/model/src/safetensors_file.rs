@@ -38,12 +38,14 @@ struct Index {
 }
 
 impl SafetensorsFiles {
-    /// Reads the headers of `model.safetensors`, or of the files that `model.safetensors.index.json` names.
+    /// Reads the header of `model.safetensors`, or without it those of the files that `model.safetensors.index.json` names.
     pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
         let index_path = folder.join("model.safetensors.index.json");
         let mut tensors = BTreeMap::new();
-        if !index_path.exists() {
-            read_header(&folder.join("model.safetensors"), &mut tensors)?;
+        // As transformers: an index beside the whole file is left over from before.
+        let whole = folder.join("model.safetensors");
+        if whole.exists() || !index_path.exists() {
+            read_header(&whole, &mut tensors)?;
             return Ok(Self(tensors));
         }
         let wrong = |reason: String| ModelError::Config { path: index_path.clone(), reason };

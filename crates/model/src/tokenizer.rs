@@ -13,6 +13,7 @@ pub(crate) use self::alphabet::fallback_byte;
 use crate::{
     ChatInput, ChatTemplate, EncodedConversation, ModelError, ModelTurns, SpecialTexts,
     chat_template::turns,
+    end_tokens::{self, end_tokens_of_gguf, is_end_token},
     gguf::{Metadata, Value},
 };
 
@@ -35,6 +36,8 @@ pub struct Tokenizer {
     bos_token: String,
     eos_token: String,
     end_of_turn: u32,
+    /// All that end a turn or a text.
+    ends: Vec<u32>,
     alphabet: Alphabet,
     /// The beginning-of-text token, where a text that is read from its beginning has it.
     begins: Option<u32>,
@@ -47,8 +50,8 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// The part of `tokenizer_config.json` that is used.
-#[derive(Deserialize)]
+/// The part of `tokenizer_config.json` and of `special_tokens_map.json` that is used.
+#[derive(Default, Deserialize)]
 struct Json {
     bos_token: Option<Token>,
     eos_token: Option<Token>,
@@ -62,6 +65,14 @@ enum Token {
     Settings { content: String },
 }
 
+/// The special tokens that a model's files name.
+struct NamedTokens {
+    bos: Option<String>,
+    eos: Option<String>,
+    /// Numbers of those that end a turn or a text; some may not be in the vocabulary.
+    ends: Vec<u32>,
+}
+
 impl Token {
     fn into_text(self) -> String {
         match self {
@@ -71,37 +82,46 @@ impl Token {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` and `tokenizer_config.json` of a folder.
+    /// Reads `tokenizer.json` of a folder, and its special tokens: from `tokenizer_config.json`, else from
+    /// `special_tokens_map.json`; the end of the text also from `generation_config.json` or `config.json`.
     pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join("tokenizer_config.json");
-        let text = fs::read_to_string(&path).map_err(|source| ModelError::Io {
-            path: path.clone(),
-            action: "read",
-            source,
-        })?;
-        let json: Json = serde_json::from_str(&text)
-            .map_err(|error| ModelError::Config { path: path.clone(), reason: error.to_string() })?;
+        let [config, map] = ["tokenizer_config.json", "special_tokens_map.json"].map(|name| {
+            let path = folder.join(name);
+            if !path.exists() {
+                return Ok(Json::default());
+            }
+            let failed = |source| ModelError::Io { path: path.clone(), action: "read", source };
+            let text = fs::read_to_string(&path).map_err(failed)?;
+            serde_json::from_str(&text)
+                .map_err(|error| ModelError::Config { path: path.clone(), reason: error.to_string() })
+        });
+        let (config, map) = (config?, map?);
         let file = folder.join("tokenizer.json");
         let tokenizer = fs::read(&file).map_err(|source| ModelError::Io {
             path: file.clone(),
             action: "read",
             source,
         })?;
-        Self::new(
-            &file,
-            &tokenizer,
-            json.bos_token.map(Token::into_text),
-            json.eos_token.map(Token::into_text),
-        )
+        let named = NamedTokens {
+            bos: config.bos_token.or(map.bos_token).map(Token::into_text),
+            eos: config.eos_token.or(map.eos_token).map(Token::into_text),
+            ends: end_tokens::of_folder(folder)?,
+        };
+        Self::new(&file, &tokenizer, named)
     }
 
     /// Builds the tokenizer that a GGUF file's metadata describes: byte-level BPE (`gpt2`) or `SentencePiece` (`llama`).
     pub fn from_gguf(path: &Path, metadata: &Metadata) -> Result<Self, ModelError> {
         let described = gguf::describe(path, metadata)?;
-        Self::new(path, &described.json, described.bos, described.eos)
+        let number = |key: &str| match metadata.get(key) {
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => metadata.count(path, key).ok().flatten().map(|id| id.to_string()),
+        };
+        let ends = end_tokens_of_gguf(&number);
+        Self::new(path, &described.json, NamedTokens { bos: described.bos, eos: described.eos, ends })
     }
 
-    fn new(path: &Path, json: &[u8], bos: Option<String>, eos: Option<String>) -> Result<Self, ModelError> {
+    fn new(path: &Path, json: &[u8], named: NamedTokens) -> Result<Self, ModelError> {
         let wrong = |reason: String| ModelError::Tokenizer { path: path.into(), reason };
         check::check(json).map_err(wrong)?;
         let mut recognising =
@@ -110,7 +130,15 @@ impl Tokenizer {
         recognising.with_padding(None).with_truncation(None).map_err(|error| wrong(error.to_string()))?;
         let mut plain = recognising.clone();
         plain.set_encode_special_tokens(true);
-        let eos_token = eos.ok_or_else(|| wrong("it names no token that ends a turn (eos_token)".into()))?;
+        let NamedTokens { bos, eos, ends } = named;
+        let first_end = || ends.iter().find_map(|&id| recognising.id_to_token(id));
+        let eos_token = eos.or_else(first_end).ok_or_else(|| {
+            wrong(
+                "no file names the token that ends a text: set eos_token in tokenizer_config.json, or eos_token_id in \
+                 generation_config.json"
+                    .into(),
+            )
+        })?;
         let id = |token: &str| {
             recognising
                 .token_to_id(token)
@@ -123,6 +151,14 @@ impl Tokenizer {
         let begins = bos_id.filter(|&bos| added.is_ok_and(|added| added.first() == Some(&bos)));
         let added = recognising.get_added_tokens_decoder();
         let special = added.values().filter(|added| added.special).map(|added| added.content.as_str());
+        let by_name = added
+            .iter()
+            .filter(|(_, added)| added.special && is_end_token(&added.content))
+            .map(|(&id, _)| id);
+        let known = ends.iter().copied().filter(|&id| recognising.id_to_token(id).is_some());
+        let mut ends: Vec<u32> = known.chain(by_name).chain([eos]).collect();
+        ends.sort_unstable();
+        ends.dedup();
         Ok(Self {
             special: SpecialTexts::new(special),
             plain,
@@ -131,6 +167,7 @@ impl Tokenizer {
             bos_token: bos.unwrap_or_default(),
             eos_token,
             end_of_turn: eos,
+            ends,
             alphabet: Alphabet::of(&recognising),
             begins,
             recognising,
@@ -144,8 +181,16 @@ impl Tokenizer {
         let after = template.and_then(ChatTemplate::after_response).unwrap_or_default();
         let first = self.encode(&after, SpecialTokens::Recognised).first().copied();
         let added = self.recognising.get_added_tokens_decoder();
-        let is_special = |token: &u32| added.get(token).is_some_and(|added| added.special);
-        self.end_of_turn = first.filter(is_special).unwrap_or(self.eos);
+        // Some files do not mark the token as special, though it is no word of a text.
+        let ends = |token: &u32| {
+            self.ends.contains(token)
+                || added.get(token).is_some_and(|added| added.special || !added.content.trim().is_empty())
+        };
+        self.end_of_turn = first.filter(ends).unwrap_or(self.eos);
+        if !self.ends.contains(&self.end_of_turn) {
+            self.ends.push(self.end_of_turn);
+            self.ends.sort_unstable();
+        }
         self
     }
 
@@ -238,6 +283,16 @@ impl Tokenizer {
         self.end_of_turn
     }
 
+    /// Whether a token ends what the model writes: its turn or its text.
+    pub fn ends(&self, token: u32) -> bool {
+        self.ends.contains(&token)
+    }
+
+    /// All tokens that end the model's turn or its text, in ascending order; at least one.
+    pub fn end_tokens(&self) -> &[u32] {
+        &self.ends
+    }
+
     /// The token that ends a text.
     pub fn end_of_text(&self) -> u32 {
         self.eos
@@ -261,6 +316,24 @@ impl Tokenizer {
     /// Number of tokens, special ones included.
     pub fn vocab_size(&self) -> usize {
         self.recognising.get_vocab_size(true)
+    }
+
+    /// What a GGUF file written of this tokenizer lacks, each in words; empty where nothing is lost.
+    pub fn lost_in_gguf(&self) -> Vec<String> {
+        let json: serde_json::Value = self
+            .to_json(Path::new(""))
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        gguf::lost(&json)
+    }
+
+    /// The tokens, by text and number, that an embedding of `rows` rows has no row for and that text can become.
+    pub(crate) fn beyond(&self, rows: usize) -> Vec<(String, u32)> {
+        let added = self.recognising.get_added_tokens_decoder();
+        let is_text = |id: &u32| !added.get(id).is_some_and(|added| added.special) || self.ends.contains(id);
+        let vocabulary = self.recognising.get_vocab(true).into_iter();
+        vocabulary.filter(|(_, id)| *id as usize >= rows && is_text(id)).collect()
     }
 
     /// The text of a `tokenizer.json`. `path` is named in the error.
@@ -289,6 +362,7 @@ impl Tokenizer {
             bos: self.bos,
             eos: self.eos,
             end_of_turn: self.end_of_turn,
+            ends: &self.ends,
             begins_with_bos: self.begins.is_some(),
         };
         gguf::entries(path, &self.to_json(path)?, rows, special)

@@ -92,7 +92,7 @@ impl Tokenizer for Vocabulary {
     }
 
     fn ends(&self, token: TokenId) -> bool {
-        token == self.end_of_turn() || token.0 == self.tokenizer.end_of_text()
+        self.tokenizer.ends(token.0)
     }
 
     fn vocabulary(&self) -> usize {

@@ -81,6 +81,9 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Some(adapter) => Model::open(from)?.with_adapter(adapter)?,
         None => Model::open(from)?,
     };
+    for note in notes(&model, place::is_gguf(path)) {
+        errln!("note: {note}");
+    }
     if matches!(to, Some(Form::Adapter)) {
         let adapter = model.adapter().ok_or_else(|| {
             Failure::usage(format!("{} is no adapter; give one, or --adapter ADAPTER", from.display()))
@@ -121,4 +124,21 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let result = json!({"path": path, "family": family, "tensors": tensors});
     output.print(&result, |_| outln!("{}: {family}, {tensors} tensors", path.display()));
     Ok(())
+}
+
+/// What the written model lacks of the one that is read, each in words.
+fn notes(model: &Model, into_gguf: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    let unused = model.unused_tensors();
+    if let Some(first) = unused.first() {
+        notes.push(format!(
+            "{} tensors of the file are no part of the model that its configuration describes, and are left out; the first is `{first}`",
+            unused.len()
+        ));
+    }
+    if into_gguf {
+        let lost = model.tokenizer().lost_in_gguf();
+        notes.extend(lost.into_iter().map(|lost| format!("GGUF has no field for {lost}")));
+    }
+    notes
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use self::sentence_piece::SpaceBefore;
 use crate::{
-    ModelError,
+    ModelError, end_tokens,
     gguf::{Metadata, Value},
 };
 
@@ -201,10 +201,12 @@ fn sentence_pieces(
 
 /// A model's special tokens.
 #[derive(Clone, Copy)]
-pub(super) struct Special {
+pub(super) struct Special<'a> {
     pub(super) bos: Option<u32>,
     pub(super) eos: u32,
     pub(super) end_of_turn: u32,
+    /// All that end a turn or a text, these two among them.
+    pub(super) ends: &'a [u32],
     /// Whether a text that is read from its beginning has the first of them.
     pub(super) begins_with_bos: bool,
 }
@@ -215,9 +217,9 @@ pub(super) fn entries(
     path: &Path,
     json: &str,
     rows: usize,
-    special: Special,
+    special: Special<'_>,
 ) -> Result<BTreeMap<String, Value>, ModelError> {
-    let Special { bos, eos, end_of_turn, begins_with_bos } = special;
+    let Special { bos, eos, end_of_turn, ends, begins_with_bos } = special;
     let wrong = |reason: &str| ModelError::Tokenizer { path: path.into(), reason: reason.into() };
     let json: Json = serde_json::from_str(json).map_err(|error| wrong(&error.to_string()))?;
     let space = sentence_piece::space_before(&json);
@@ -264,6 +266,11 @@ pub(super) fn entries(
         ("tokenizer.ggml.padding_token_id".to_owned(), Value::U32(eos)),
         ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(begins_with_bos)),
     ]);
+    let listed: Vec<String> = ends.iter().map(u32::to_string).collect();
+    entries.insert(end_tokens::GGUF_KEY.into(), Value::String(listed.join(",")));
+    if let Some(&other) = ends.iter().find(|&&id| id != eos && id != end_of_turn) {
+        entries.insert(end_tokens::GGUF_KEYS[1].into(), Value::U32(other));
+    }
     let mut set = |key: &str, value| entries.insert(format!("tokenizer.ggml.{key}"), value);
     if let Some(space) = space {
         for (text, kind) in tokens.values_mut() {
@@ -294,6 +301,43 @@ pub(super) fn entries(
         entries.insert("tokenizer.ggml.bos_token_id".into(), Value::U32(bos));
     }
     Ok(entries)
+}
+
+/// What GGUF has no field for, of a `tokenizer.json`.
+pub(super) fn lost(json: &Json) -> Vec<String> {
+    let mut lost = Vec::new();
+    let normalizers = match &json["normalizer"] {
+        Json::Null => Vec::new(),
+        one => match one["normalizers"].as_array() {
+            Some(several) => several.iter().collect(),
+            None => vec![one],
+        },
+    };
+    let of_unicode =
+        normalizers.iter().filter_map(|one| one["type"].as_str()).filter(|kind| kind.starts_with("NF"));
+    lost.extend(of_unicode.map(|kind| {
+        format!(
+            "the tokenizer's Unicode normalizer {kind}: llama.cpp reads text that is not in this form, such as letters with \
+             separate accents, as other tokens than the model was trained with"
+        )
+    }));
+    for (field, meaning) in [
+        ("lstrip", "spaces before it belong to it"),
+        ("rstrip", "spaces after it belong to it"),
+        ("single_word", "it is found as a whole word alone"),
+    ] {
+        let tokens = json["added_tokens"].as_array().into_iter().flatten();
+        let named: Vec<&str> = tokens
+            .filter(|token| token[field] == true)
+            .filter_map(|token| token["content"].as_str())
+            .collect();
+        if let Some(first) = named.first() {
+            let others =
+                if named.len() > 1 { format!(" and {} more", named.len() - 1) } else { String::new() };
+            lost.push(format!("`{field}` of the token `{first}`{others} ({meaning})"));
+        }
+    }
+    lost
 }
 
 /// Whether two pre-tokenizers cut text in the same places: all that matters but `trim_offsets`.
