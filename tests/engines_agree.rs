@@ -151,7 +151,9 @@ fn the_template_says_what_ends_a_turn() {
     convert(&Model::open(&file).unwrap(), &back, ConvertFormat::F32).unwrap();
     let config: serde_json::Value =
         serde_json::from_slice(&fs::read(back.join("config.json")).unwrap()).unwrap();
-    assert_eq!(config["eos_token_id"], serde_json::json!([text.0, turn.0]));
+    let mut ends = [text.0, turn.0];
+    ends.sort_unstable();
+    assert_eq!(config["eos_token_id"], serde_json::json!(ends));
 
     let mut burn = BurnBackend::load(&folder, &BurnSettings::default()).unwrap();
     let mut llama_cpp = llama_cpp(&file);
@@ -169,6 +171,41 @@ fn the_template_says_what_ends_a_turn() {
         };
         engine.score(&[request], keep).unwrap();
         assert_eq!(last, Some(turn), "{}", engine.info().engine);
+    }
+}
+
+/// Llama 3 and others list several tokens that end a turn in `generation_config.json` alone, and not all are marked as special.
+#[test]
+fn every_engine_ends_where_generation_config_says() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("model");
+    fs::create_dir(&folder).unwrap();
+    for file in fs::read_dir(fixture("tiny-llama")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+    let mut before = BurnBackend::load(&folder, &BurnSettings::default()).unwrap();
+    let whole = greedy(&mut before);
+    // A token that the model writes within its answers becomes one that ends them.
+    let model = Model::open(&folder).unwrap();
+    let longest = whole.iter().max_by_key(|text| text.len()).unwrap();
+    let tokens = model.tokenizer().encode(longest, SpecialTokens::AsText);
+    let list = serde_json::json!({ "eos_token_id": [tokens[tokens.len() / 2], 1_000_000] });
+    fs::write(folder.join("generation_config.json"), list.to_string()).unwrap();
+
+    let file = scratch.path().join("model.gguf");
+    convert(&Model::open(&folder).unwrap(), &file, ConvertFormat::F32).unwrap();
+    let mut burn = BurnBackend::load(&folder, &BurnSettings::default()).unwrap();
+    let mut llama_cpp = llama_cpp(&file);
+    let mut onnx = onnx(&folder, Operators::Fused);
+    let expected = greedy(&mut burn);
+    assert_ne!(expected, whole, "nothing ended earlier");
+    for (before, after) in whole.iter().zip(&expected) {
+        assert!(before.starts_with(after.as_str()), "{before:?} became {after:?}");
+    }
+    let engines: [&mut dyn Backend; 2] = [&mut llama_cpp, &mut onnx];
+    for engine in engines {
+        assert_eq!(greedy(engine), expected, "{}", engine.info().engine);
     }
 }
 
