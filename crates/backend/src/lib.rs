@@ -50,6 +50,7 @@ mod special_tokens;
 pub mod speed;
 mod text_stream;
 mod tokenizer;
+mod with_system;
 
 pub use backend::{Backend, ModelInfo, Usage};
 pub use beginnings::{by_common_beginning, common_beginning};
@@ -71,6 +72,7 @@ pub use seed::Seed;
 pub use special_tokens::break_special_tokens;
 pub use text_stream::{StreamState, TextStream};
 pub use tokenizer::{Opened, Tokenizer};
+pub use with_system::WithSystem;
 
 /// The example of the crate's README.
 #[cfg(doctest)]

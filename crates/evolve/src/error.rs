@@ -16,6 +16,14 @@ use crate::{inputs::Change, ledger::InputKind, stage::Stage};
 /// An error of a run. What was in the ledger stays there: the same command goes on from it.
 #[derive(Debug, thiserror::Error)]
 pub enum EvolveError {
+    /// A part of the recipe cannot be left out.
+    #[error("the recipe without {part}: {reason}")]
+    Ablation {
+        /// The part.
+        part: crate::recipe::Ablation,
+        /// Why.
+        reason: String,
+    },
     /// A file or folder could not be used.
     #[error("cannot {action} {path}")]
     Io {

@@ -47,8 +47,9 @@ pub use error::EvolveError;
 pub use inputs::Change;
 pub use progress::Progress;
 pub use recipe::{
-    EvaluateSettings, ExpandSettings, Expansion, Gate, MergeSettings, Method, PreferenceSettings, Recipe,
-    ServerSettings, SftIterations, SftSettings, nearest, schema as settings_schema, with_changes,
+    Ablation, EvaluateSettings, ExpandSettings, Expansion, Gate, Joining, MergeSettings, Method, PoolRule,
+    PoolScores, PreferenceSettings, Recipe, ServerSettings, SftIterations, SftSettings, SystemPrompts,
+    nearest, schema as settings_schema, with_changes,
 };
 pub use report::{report_place, write_report, write_report_to};
 pub use run::{Part, Reached, Run};

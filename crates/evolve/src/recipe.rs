@@ -1,5 +1,6 @@
 //! The recipe: every number that decides the outcome of a run, as `run.toml` holds it.
 
+mod ablation;
 mod changes;
 mod commented;
 mod described;
@@ -19,6 +20,7 @@ use lancer_review::{AnnotateSettings, ModeSetting, ReviewSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::ablation::Ablation;
 pub use self::changes::with_changes;
 pub use self::described::schema;
 pub use self::method::Method;
@@ -60,6 +62,9 @@ pub struct Recipe {
     /// engine that runs what is trained on has them as they are there, whatever this says: Burn in 32-bit floats, and
     /// llama.cpp, where adapters are trained, as they are in the model's own file.
     pub format: WeightFormat,
+    /// System prompts for the model's own work.
+    #[serde(skip_serializing_if = "SystemPrompts::is_empty")]
+    pub system: SystemPrompts,
     /// How pairs are reviewed.
     pub review: ReviewSettings,
     /// From what new data is written, and how much.
@@ -82,6 +87,24 @@ pub struct Recipe {
     pub evaluate: EvaluateSettings,
 }
 
+/// The system prompts under which the model works, for chats that have none of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SystemPrompts {
+    /// Where it writes new prompts, responses and worse responses. It is no part of the new data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generate: Option<String>,
+    /// Where it reviews, in every mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<String>,
+}
+
+impl SystemPrompts {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// From what new data is written, and how much of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -89,6 +112,8 @@ pub struct ExpandSettings {
     /// Pairs of the pool that are expanded in an iteration, drawn at random, at least 1; all of them where it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sources: Option<usize>,
+    /// Whether pairs of the pool that have a score from an earlier iteration are reviewed again.
+    pub pool_scores: PoolScores,
     /// What they are expanded to.
     pub to: Expansion,
     /// By score: pairs with a score above this get worse responses, the others new prompts. 0 to 10.
@@ -99,6 +124,16 @@ pub struct ExpandSettings {
     pub prompts: usize,
     /// Responses to each new prompt, 0 to 1,000.
     pub responses: usize,
+}
+
+/// Whether the pool is reviewed again in later iterations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolScores {
+    /// All of it, by the model of the iteration.
+    Reviewed,
+    /// A pair keeps the score of its last review; those without one are reviewed.
+    Kept,
 }
 
 /// What pairs of the pool are expanded to.
@@ -119,6 +154,7 @@ impl Default for ExpandSettings {
     fn default() -> Self {
         Self {
             sources: None,
+            pool_scores: PoolScores::Reviewed,
             to: Expansion::ByScore,
             worse_over: 7.0,
             worse_responses: 4,
@@ -135,11 +171,35 @@ pub struct MergeSettings {
     /// New pairs that were kept and have at least this score join; of several responses to one prompt only the best.
     /// 0 to 10.
     pub threshold: f64,
+    /// Which new pairs join.
+    pub joins: Joining,
+    /// What stays in the pool.
+    pub pool: PoolRule,
+}
+
+/// Which new pairs join the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Joining {
+    /// Of each new prompt the best response, if its score is at least the threshold.
+    BestOfPrompt,
+    /// Everything new that was kept, worse responses too, whatever its score.
+    All,
+}
+
+/// What stays in the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolRule {
+    /// All that was in it.
+    Grows,
+    /// The user's seeds, and what joined after the last iteration.
+    SeedsAndNewest,
 }
 
 impl Default for MergeSettings {
     fn default() -> Self {
-        Self { threshold: 8.0 }
+        Self { threshold: 8.0, joins: Joining::BestOfPrompt, pool: PoolRule::Grows }
     }
 }
 
@@ -183,6 +243,7 @@ impl Default for Recipe {
             model: PathBuf::new(),
             seeds: PathBuf::new(),
             format: WeightFormat::Half,
+            system: SystemPrompts::default(),
             review: ReviewSettings::default(),
             expand: ExpandSettings::default(),
             generate: GenerateSettings::default(),

@@ -13,7 +13,7 @@ use crate::{
     files,
     ledger::Ledger,
     progress::Progress,
-    recipe::{Method, Recipe},
+    recipe::{Ablation, Method, Recipe},
     report::write_report,
     run::Run,
     stage::Stage,
@@ -37,6 +37,30 @@ pub fn of_methods(base: &Recipe, methods: &[Method], repeats: u32, folder: &Path
         .iter()
         .flat_map(|&method| repeated(method.name(), &base.clone().following(method), repeats, folder))
         .collect()
+}
+
+/// The same recipes, each without each of these parts. Their names are `NAME without PART`.
+///
+/// # Errors
+/// [`EvolveError::Ablation`] where a recipe does not have a part, or would have nothing to train on.
+pub fn without_parts(
+    base: &Recipe,
+    methods: &[Method],
+    parts: &[Ablation],
+    repeats: u32,
+    folder: &Path,
+) -> Result<Vec<Trial>, EvolveError> {
+    let mut trials = Vec::new();
+    for &method in methods {
+        for &part in parts {
+            let recipe = base.clone().following(method).without(part)?;
+            let arm = repeated(&format!("{method}-without-{part}"), &recipe, repeats, folder);
+            trials.extend(
+                arm.into_iter().map(|trial| Trial { name: format!("{method} without {part}"), ..trial }),
+            );
+        }
+    }
+    Ok(trials)
 }
 
 /// A recipe under as many seeds, from its own upwards. The folders are within `folder`.

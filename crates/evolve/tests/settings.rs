@@ -45,6 +45,7 @@ const RANGES: &[(&str, &[&str], &str)] = &[
     ("annotate.pair_gap", &["0.0", "-1.0", "10.1", "nan", "inf"], "above 0 and at most 10"),
     ("annotate.max_pairs_per_prompt", &["0", "10001"], "from 1 to 10000"),
     ("annotate.review_examples", &["1000001"], "at most 1000000"),
+    ("annotate.min_chars", &["1000001"], "at most 1000000"),
     ("merge.threshold", &["-0.1", "10.1", "nan", "inf"], "from 0 to 10"),
     ("evaluate.bootstrap.resamples", &["99", "1000001"], "100 to 1000000"),
     ("evaluate.bootstrap.confidence", &["0.0", "1.0", "-0.5", "2.0", "nan"], "above 0 and below 1"),

@@ -10,7 +10,7 @@ use std::fmt;
 use lancer_backend::{Conversation, Seed};
 use serde::{Deserialize, Serialize};
 
-pub use settings::{AnnotateSettings, RejectedSide, SftFrom};
+pub use settings::{AnnotateSettings, Bound, Earlier, PairRule, RejectedSide, SeedRule, SftFrom};
 
 use crate::{Damage, Score};
 
@@ -34,7 +34,13 @@ pub struct Candidate {
 impl Candidate {
     /// Whether it is good enough to be learnt from.
     fn is_good(&self, settings: &AnnotateSettings) -> bool {
-        self.score.is_none_or(|score| score.get() >= settings.sft_threshold)
+        self.score.is_none_or(|score| settings.sft_bound.is_reached(score.get(), settings.sft_threshold))
+    }
+
+    /// Whether both its texts are long enough to be learnt from.
+    fn is_long_enough(&self, settings: &AnnotateSettings) -> bool {
+        let is_long = |text: &str| settings.min_chars == 0 || text.chars().count() > settings.min_chars;
+        is_long(&self.chat.user_text()) && is_long(&self.response)
     }
 }
 
@@ -150,7 +156,7 @@ pub struct Annotations {
 
 /// Makes training examples of pairs.
 ///
-/// - **Fine-tuning**: seeds and new pairs that score at least `sft_threshold`.
+/// - **Fine-tuning**: seeds and new pairs that score at least `sft_threshold` (or above it, by `sft_bound`).
 /// - **Preference pairs**: two responses to one prompt whose scores differ by at least `pair_gap`, the higher one chosen.
 ///   A seed's response is only ever the chosen side, and two of the model's own are compared with each other, since a model
 ///   rates its own words above a person's.
@@ -167,10 +173,11 @@ pub fn annotate(candidates: &[Candidate], settings: &AnnotateSettings, seed: See
     let sft = candidates
         .iter()
         .filter(|pair| match pair.kind {
-            Kind::Seed => pair.is_good(settings),
+            Kind::Seed => settings.seeds == SeedRule::All || pair.is_good(settings),
             Kind::NewPrompt => pair.is_good(settings) && settings.sft_from == SftFrom::All,
             Kind::Worse(_) => false,
         })
+        .filter(|pair| pair.is_long_enough(settings))
         .map(|pair| SftAnnotation {
             key: pair.key.clone(),
             source: pair.source.clone(),

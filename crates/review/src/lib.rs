@@ -43,8 +43,8 @@ mod shown;
 mod stored;
 
 pub use annotate::{
-    AnnotateSettings, Annotations, Candidate, Kind, PairAnnotation, RejectedKind, RejectedSide,
-    ReviewExample, SftAnnotation, SftFrom, Worse, annotate,
+    AnnotateSettings, Annotations, Bound, Candidate, Earlier, Kind, PairAnnotation, PairRule, RejectedKind,
+    RejectedSide, ReviewExample, SeedRule, SftAnnotation, SftFrom, Worse, annotate,
 };
 pub use calibrate::{Calibrated, CalibrationProgress, calibrate};
 pub use damage::{Damage, damage};
@@ -54,7 +54,7 @@ pub use review::{Detail, Item, KeptDetail, Outcome, Review, ReviewSink, SampleRe
 pub use reviewer::{Reviewer, review};
 pub use score::Score;
 pub use separation::Separation;
-pub use settings::{Mode, ModeSetting, ReviewSettings, RubricSettings};
+pub use settings::{Mode, ModeSetting, ReviewSettings, RubricSettings, Unreadable};
 
 /// The example of the crate's README.
 #[cfg(doctest)]

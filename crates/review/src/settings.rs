@@ -69,6 +69,17 @@ impl Default for RubricSettings {
     }
 }
 
+/// What a review is worth that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// The pair has no score and is not used.
+    #[default]
+    NoScore,
+    /// The pair has the score 0, as in LANCE's program.
+    Zero,
+}
+
 /// The settings of a review: which mode, how written reviews are sampled, how the likelihood review is calibrated.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -85,6 +96,8 @@ pub struct ReviewSettings {
     pub max_tokens: usize,
     /// Rubric: how often the samples that cannot be read are drawn again under other seeds; at most 100.
     pub retries: usize,
+    /// What a review is worth that cannot be read.
+    pub unreadable: Unreadable,
     /// Seeds that the likelihood review is calibrated on; 4 to 1,000,000.
     pub calibration_seeds: usize,
     /// Seeds that the rubric and the expected review are measured on; 2 to 1,000,000.
@@ -103,6 +116,7 @@ impl Default for ReviewSettings {
             top_p,
             max_tokens,
             retries,
+            unreadable: Unreadable::default(),
             calibration_seeds: 48,
             trial_seeds: 8,
             folds: 5,

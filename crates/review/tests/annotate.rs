@@ -2,7 +2,8 @@
 
 use lancer_backend::{Message, Seed};
 use lancer_review::{
-    AnnotateSettings, Candidate, Damage, Kind, RejectedKind, RejectedSide, Score, Worse, annotate,
+    AnnotateSettings, Bound, Candidate, Damage, Kind, PairRule, RejectedKind, RejectedSide, Score, SeedRule,
+    Worse, annotate,
 };
 use proptest::prelude::*;
 
@@ -200,4 +201,52 @@ proptest! {
             prop_assert!(example.score.unwrap().get() >= settings.sft_threshold);
         }
     }
+}
+
+/// The rules of LANCE's program.
+fn of_lance() -> AnnotateSettings {
+    AnnotateSettings {
+        seeds: SeedRule::All,
+        sft_bound: Bound::Above,
+        min_chars: 5,
+        pairs: PairRule::AgainstLowest,
+        pair_bound: Bound::Above,
+        ..only(&[RejectedSide::Written, RejectedSide::Sampled])
+    }
+}
+
+#[test]
+fn by_the_rules_of_lances_program_only_scores_above_the_threshold_and_longer_texts_count() {
+    let input = [
+        scored("low", "a prompt", "a seed of any score", 1.0, Kind::Seed),
+        scored("at", "another prompt", "exactly at it", 8.0, Kind::NewPrompt),
+        scored("above", "a third prompt", "above the threshold", 8.1, Kind::NewPrompt),
+        scored("also", "a third prompt", "not the best of them", 8.05, Kind::NewPrompt),
+        scored("short", "a fourth prompt", "five!", 9.0, Kind::NewPrompt),
+    ];
+    let found = annotate(&input, &of_lance(), Seed(1));
+    let sft: Vec<&str> = found.sft.iter().map(|one| one.key.as_str()).collect();
+    assert_eq!(sft, ["low", "above", "also"]);
+    // Responses to new prompts make no pairs, however far apart they are.
+    assert!(found.preference.is_empty(), "{:?}", found.preference);
+}
+
+#[test]
+fn by_the_rules_of_lances_program_the_lowest_of_a_prompt_is_rejected_and_each_more_than_the_gap_above_is_chosen()
+ {
+    let written = Kind::Worse(Worse::Written);
+    let input = [
+        scored("s", "a prompt", "the original", 4.0, Kind::Seed),
+        scored("s/0", "a prompt", "a worse response", 2.0, written),
+        scored("s/1", "a prompt", "one that is better", 9.0, written),
+        scored("s/2", "a prompt", "just above the gap", 4.1, written),
+    ];
+    // The original is exactly the gap above, and a deliberately worse response may be chosen.
+    let expected = [("s/1", "s/0"), ("s/2", "s/0")].map(|(one, other)| (one.to_owned(), other.to_owned()));
+    assert_eq!(pairs(&input, &of_lance()), expected);
+    // The original is rejected where it is the lowest.
+    let mut lowest = input.clone();
+    lowest[0].score = Some(Score::new(0.5).expect("a score"));
+    let found = pairs(&lowest, &of_lance());
+    assert!(found.iter().all(|(_, rejected)| rejected == "s") && found.len() == 2, "{found:?}");
 }

@@ -168,7 +168,7 @@ fn attacked(targets: &[Target], attacks: &[Attack]) -> Vec<Value> {
 /// How far each attack moved each pair that has a score without it.
 fn moved(reviewed: &[Value], targets: &[Target], attacks: &[Attack]) -> Vec<Moved> {
     let scores: HashMap<&str, Option<f64>> =
-        reviewed.iter().filter_map(|row| Some((row["key"].as_str()?, row["score"].as_f64()))).collect();
+        reviewed.iter().filter_map(|row| Some((row["id"].as_str()?, row["score"].as_f64()))).collect();
     let score = |key: &str| scores.get(key).copied().flatten();
     let mut moved = Vec::new();
     for target in 0..targets.len() {

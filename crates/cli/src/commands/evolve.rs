@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use lancer_backend::Seed;
 use lancer_evolve::{
-    EvolveError, Part, Reached, Recipe, Run, Stage, Summary, TrackFormat, Tracked, Tracker, models,
+    Ablation, EvolveError, Part, Reached, Recipe, Run, Stage, Summary, TrackFormat, Tracked, Tracker, models,
     summary::Outcome,
     trials::{self, Standing},
     write_report,
@@ -51,6 +51,9 @@ pub(crate) struct Arguments {
     /// without it goes on.
     #[arg(long, value_name = "STAGE", value_parser = stage)]
     until: Option<Stage>,
+    /// Leave parts of the recipe out of a new run, to find out what they add (`lancer compare --ablation` shows it).
+    #[arg(long, value_delimiter = ',', value_name = "PARTS", value_parser = super::compare::ablations())]
+    ablation: Vec<Ablation>,
     /// A model that was trained elsewhere on the run's examples (a GGUF file, a Hugging Face folder or a PEFT adapter): it becomes
     /// the iteration's model, and the run goes on from there.
     #[arg(long, value_name = "PATH")]
@@ -126,6 +129,13 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
 
 fn once(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let recipe = arguments.recipe.recipe(Some(&arguments.run))?;
+    let is_there = Run::recipe_of(&arguments.run)?.is_some();
+    let recipe = if is_there && arguments.recipe.recipe.is_none() {
+        // Its own recipe is the one without them.
+        recipe
+    } else {
+        without(recipe, &arguments.ablation)?
+    };
     let mut engines = arguments.recipe.engines(&recipe, Some(&arguments.run))?;
     // Before the folder is made: a run's settings cannot be changed.
     recipe.check_learners(&engines)?;
@@ -191,8 +201,13 @@ fn print_left(run: &Run, iteration: u32, stage: Stage) {
     }
 }
 
+/// The recipe without these parts.
+fn without(recipe: Recipe, parts: &[Ablation]) -> Result<Recipe, EvolveError> {
+    parts.iter().try_fold(recipe, |recipe, &part| recipe.without(part))
+}
+
 fn repeated(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let recipe = arguments.recipe.recipe(None)?;
+    let recipe = without(arguments.recipe.recipe(None)?, &arguments.ablation)?;
     let confidence = recipe.evaluate.bootstrap.confidence;
     let trials = trials::repeated("seed", &recipe, arguments.repeat, &arguments.run);
     let mut engines = arguments.recipe.engines(&recipe, None)?;

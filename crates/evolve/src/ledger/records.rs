@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Ledger, from_json, json};
-use crate::error::EvolveError;
+use crate::{error::EvolveError, recipe::PoolRule, summary};
 
 /// Where a record comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -212,7 +212,8 @@ impl Ledger {
 
     /// The keys of the records in the pool of an iteration.
     pub(crate) fn pool_keys(&self, iteration: u32) -> Result<Vec<String>, EvolveError> {
-        self.rows("SELECT record FROM pool WHERE iteration <= ?1", [iteration], |row| row.get(0))
+        let rule = self.pool_rule()?;
+        self.rows(&format!("SELECT record FROM pool WHERE {rule}"), [iteration], |row| row.get(0))
     }
 
     /// The keys of the records of an iteration that cleaning kept.
@@ -247,13 +248,21 @@ impl Ledger {
 
     /// The pool of seeds of an iteration.
     pub fn pool(&self, iteration: u32) -> Result<Vec<Record>, EvolveError> {
+        let rule = self.pool_rule()?;
         self.rows(
-            &format!(
-                "{RECORD} JOIN pool ON pool.record = record.key WHERE pool.iteration <= ?1 ORDER BY record.key"
-            ),
+            &format!("{RECORD} JOIN pool ON pool.record = record.key WHERE {rule} ORDER BY record.key"),
             [iteration],
             record,
         )
+    }
+
+    /// Which rows of `pool` are in the pool of iteration `?1`, in SQL.
+    fn pool_rule(&self) -> Result<&'static str, EvolveError> {
+        Ok(match summary::recipe(self)?.merge.pool {
+            PoolRule::Grows => "pool.iteration <= ?1",
+            // The user's seeds joined for the first iteration.
+            PoolRule::SeedsAndNewest => "pool.iteration IN (1, ?1)",
+        })
     }
 
     /// Every record.

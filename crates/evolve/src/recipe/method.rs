@@ -15,6 +15,8 @@ pub enum Method {
     /// Review, worse responses to good pairs, new prompts from the others, fine-tuning, preference (arXiv 2412.15151).
     #[default]
     Lance,
+    /// The same by the rules of LANCE's program, where they differ from its paper and from ours.
+    LancePaper,
     /// New prompts and responses, without a review, for fine-tuning (Self-Instruct, arXiv 2212.10560).
     SelfInstruct,
     /// The seeds' responses preferred to the model's own (SPIN, arXiv 2401.01335).
@@ -27,13 +29,14 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Lance, Self::SelfInstruct, Self::Spin, Self::SelfRewarding, Self::SftOnly];
+    pub const ALL: [Self; 6] =
+        [Self::Lance, Self::LancePaper, Self::SelfInstruct, Self::Spin, Self::SelfRewarding, Self::SftOnly];
 
     /// Its name in a recipe.
     pub fn name(self) -> &'static str {
         match self {
             Self::Lance => "lance",
+            Self::LancePaper => "lance-paper",
             Self::SelfInstruct => "self-instruct",
             Self::Spin => "spin",
             Self::SelfRewarding => "self-rewarding",
@@ -45,6 +48,7 @@ impl Method {
     pub(crate) fn settings(self) -> &'static str {
         match self {
             Self::Lance => include_str!("methods/lance.toml"),
+            Self::LancePaper => include_str!("methods/lance_paper.toml"),
             Self::SelfInstruct => include_str!("methods/self_instruct.toml"),
             Self::Spin => include_str!("methods/spin.toml"),
             Self::SelfRewarding => include_str!("methods/self_rewarding.toml"),

@@ -1,15 +1,17 @@
 //! Reviews become examples for fine-tuning and preference pairs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lancer_generate::WorseStyle;
-use lancer_review::{Candidate, Kind, ModeSetting, PairAnnotation, RejectedKind, Score, Worse, annotate};
+use lancer_review::{
+    Candidate, Earlier, Kind, ModeSetting, PairAnnotation, RejectedKind, Score, Worse, annotate,
+};
 
 use super::{Session, interrupted, judged::Judged};
 use crate::{
     error::EvolveError,
     export,
-    ledger::{Origin, PairRow, SftKind, SftRow},
+    ledger::{Ledger, Origin, PairRow, SftKind, SftRow},
     stage::Stage,
 };
 
@@ -76,7 +78,11 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
                 },
             )?;
         }
-        pairs.iter().try_for_each(|pair| ledger.add_pair(iteration, pair))
+        pairs.iter().try_for_each(|pair| ledger.add_pair(iteration, pair))?;
+        if session.recipe.annotate.earlier == Earlier::Added {
+            add_earlier(ledger, iteration)?;
+        }
+        Ok(())
     })?;
     // Who finds the files finds their rows.
     ledger.flush()?;
@@ -84,6 +90,17 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
     let flow = session.progress.advance(candidates.len(), 0);
     session.progress.end();
     interrupted(flow, iteration, Stage::Annotate)
+}
+
+/// Adds what the iteration before trained on, which holds all that came before it, unless it is there already.
+fn add_earlier(ledger: &Ledger, iteration: u32) -> Result<(), EvolveError> {
+    let Some(before) = iteration.checked_sub(1).filter(|&before| before > 0) else { return Ok(()) };
+    let known: HashSet<String> = ledger.sft(iteration)?.into_iter().map(|row| row.key).collect();
+    let examples = ledger.sft(before)?.into_iter().filter(|row| !known.contains(&row.key));
+    examples.into_iter().try_for_each(|row| ledger.add_sft(iteration, &row))?;
+    let known: HashSet<String> = ledger.pairs(iteration)?.into_iter().map(|row| row.key).collect();
+    let pairs = ledger.pairs(before)?.into_iter().filter(|row| !known.contains(&row.key));
+    pairs.into_iter().try_for_each(|row| ledger.add_pair(iteration, &row))
 }
 
 /// A pair, with the judgement about one of its records where there is one: its scores, and perhaps its texts, are the person's.

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use lancer_backend::WithSystem;
 use lancer_review::{CalibrationProgress, Item, Mode, ModeSetting};
 
 use super::{Session, interrupted_if};
@@ -26,8 +27,8 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
         backend.forget();
         let mut bar =
             Bar { progress: session.progress, iteration, mode: None, reviewed: 0, interrupted: false };
-        let result =
-            lancer_review::calibrate(backend.as_mut(), &seeds, &settings, seed, &mut |at| bar.at(at));
+        let backend = &mut WithSystem::new(backend.as_mut(), session.recipe.system.review.as_deref());
+        let result = lancer_review::calibrate(backend, &seeds, &settings, seed, &mut |at| bar.at(at));
         let is_interrupted = bar.end();
         if let Ok((calibrated, usage)) = &result {
             ledger.together(|| {

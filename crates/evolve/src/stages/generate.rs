@@ -5,7 +5,7 @@ use std::{
     ops::ControlFlow,
 };
 
-use lancer_backend::{Conversation, Finish, Message};
+use lancer_backend::{Conversation, Finish, Message, WithSystem};
 use lancer_generate::{Job, Source, Writing, WritingSink, Written};
 use lancer_prefer::draw_keys;
 
@@ -92,7 +92,7 @@ fn write(
         let parent = &jobs[place].source.key;
         (0..count).all(|number| there.contains(&key(parent, iteration, writing, number)))
     });
-    let settings = session.recipe.generate;
+    let (settings, system) = (session.recipe.generate, session.recipe.system.generate.clone());
     let (model, seed) = (session.ledger.start(iteration)?, session.seed(iteration, "generate"));
     let unit = match writing {
         Writing::NewPrompt => "prompts",
@@ -106,6 +106,7 @@ fn write(
         |backend, group, recording| {
             let jobs = &jobs[group];
             let mut sink = Sink { recording, iteration, writing, jobs };
+            let backend = &mut WithSystem::new(backend, system.as_deref());
             lancer_generate::write(backend, writing, jobs, examples, &settings, seed, &mut sink)
         },
         Ledger::add_sample,

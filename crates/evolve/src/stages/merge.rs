@@ -12,16 +12,20 @@ use crate::{
     files,
     ledger::{Ledger, Origin, Phase},
     models,
-    recipe::Gate,
+    recipe::{Gate, Joining},
     stage::Stage,
 };
 
 pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), EvolveError> {
     let ledger = session.ledger;
     session.progress.begin(iteration, Stage::Merge, "pool", 0, 1);
-    let threshold =
-        (session.recipe.review.mode != ModeSetting::None).then_some(session.recipe.merge.threshold);
-    let joining = joining(ledger, iteration, threshold)?;
+    let joining = match session.recipe.merge.joins {
+        Joining::All => ledger.kept_keys(iteration)?,
+        Joining::BestOfPrompt => {
+            let is_reviewed = session.recipe.review.mode != ModeSetting::None;
+            best_of_prompts(ledger, iteration, is_reviewed.then_some(session.recipe.merge.threshold))?
+        }
+    };
     let (next, reason) = next_start(session, iteration)?;
     ledger.together(|| {
         for record in &joining {
@@ -39,7 +43,11 @@ pub(crate) fn run(session: &mut Session<'_>, iteration: u32) -> Result<(), Evolv
 }
 
 /// Of each new prompt, the best response with a score of at least `threshold`; the first where nothing is reviewed.
-fn joining(ledger: &Ledger, iteration: u32, threshold: Option<f64>) -> Result<Vec<String>, EvolveError> {
+fn best_of_prompts(
+    ledger: &Ledger,
+    iteration: u32,
+    threshold: Option<f64>,
+) -> Result<Vec<String>, EvolveError> {
     let scores: HashMap<String, f64> =
         ledger.reviews(iteration)?.into_iter().filter_map(|row| Some((row.record, row.score?))).collect();
     // By what the user wrote and all else that comes before the response.

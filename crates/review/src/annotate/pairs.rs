@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lancer_backend::{Conversation, Seed};
 
-use super::{AnnotateSettings, Candidate, Kind, PairAnnotation, RejectedKind, RejectedSide, Worse};
+use super::{AnnotateSettings, Candidate, Kind, PairAnnotation, PairRule, RejectedKind, RejectedSide, Worse};
 use crate::{Damage, damage};
 
 /// The preference pairs of each prompt, in the order in which prompts first appear.
@@ -17,7 +17,12 @@ pub(super) fn preference(
     by_prompt(candidates)
         .into_iter()
         .flat_map(|responses| {
-            let mut pairs = by_score(&responses, settings);
+            let responses: Vec<&Candidate> =
+                responses.into_iter().filter(|pair| pair.is_long_enough(settings)).collect();
+            let mut pairs = match settings.pairs {
+                PairRule::Apart => by_score(&responses, settings),
+                PairRule::AgainstLowest => against_lowest(&responses, settings),
+            };
             pairs.extend(responses.iter().flat_map(|pair| damaged(pair, &seeds, settings, seed)));
             spread(pairs, settings.max_pairs_per_prompt)
         })
@@ -54,25 +59,50 @@ fn by_score(responses: &[&Candidate], settings: &AnnotateSettings) -> Vec<PairAn
         }
     }
     found.sort_by(|one, two| two.0.total_cmp(&one.0));
-    found
-        .into_iter()
-        .map(|(_, chosen, rejected, kind)| PairAnnotation {
-            key: format!("{}>{}", chosen.key, rejected.key),
-            rejected_key: rejected.key.clone(),
-            rejected: rejected.response.clone(),
-            rejected_score: rejected.score,
-            rejected_kind: kind,
-            ..with_chosen(chosen)
-        })
-        .collect()
+    found.into_iter().map(|(_, chosen, rejected, kind)| beside(chosen, rejected, kind)).collect()
+}
+
+/// LANCE's rule: the lowest of a prompt with worse responses is rejected, for each that is far enough above it.
+fn against_lowest(responses: &[&Candidate], settings: &AnnotateSettings) -> Vec<PairAnnotation> {
+    let is_worse = |pair: &&Candidate| matches!(pair.kind, Kind::Worse(_));
+    if !responses.iter().any(is_worse) {
+        return Vec::new();
+    }
+    let mut scored: Vec<(f64, &Candidate)> =
+        responses.iter().filter_map(|pair| Some((pair.score?.get(), *pair))).collect();
+    scored.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let Some(&(lowest, rejected)) = scored.first() else { return Vec::new() };
+    let kind = match rejected.kind {
+        Kind::Worse(Worse::Written) => RejectedKind::Written,
+        Kind::Seed | Kind::NewPrompt | Kind::Worse(Worse::Sampled) => RejectedKind::Sampled,
+    };
+    if !settings.allows(side(kind)) {
+        return Vec::new();
+    }
+    let above = scored.iter().rev().filter(|(score, chosen)| {
+        settings.pair_bound.is_reached(score - lowest, settings.pair_gap)
+            && chosen.response.trim() != rejected.response.trim()
+    });
+    above.map(|(_, chosen)| beside(chosen, rejected, kind)).collect()
+}
+
+/// A pair of two responses.
+fn beside(chosen: &Candidate, rejected: &Candidate, kind: RejectedKind) -> PairAnnotation {
+    PairAnnotation {
+        key: format!("{}>{}", chosen.key, rejected.key),
+        rejected_key: rejected.key.clone(),
+        rejected: rejected.response.clone(),
+        rejected_score: rejected.score,
+        rejected_kind: kind,
+        ..with_chosen(chosen)
+    }
 }
 
 /// By how much `chosen` is better; `None` where it is not, or not by enough.
 fn gap(chosen: &Candidate, rejected: &Candidate, settings: &AnnotateSettings) -> Option<f64> {
     match (chosen.score, rejected.score) {
-        (Some(chosen), Some(rejected)) => {
-            Some(chosen.get() - rejected.get()).filter(|&gap| gap >= settings.pair_gap)
-        }
+        (Some(chosen), Some(rejected)) => Some(chosen.get() - rejected.get())
+            .filter(|&gap| gap > 0.0 && settings.pair_bound.is_reached(gap, settings.pair_gap)),
         // Without a review all that is known is who wrote them.
         _ => (chosen.kind == Kind::Seed).then_some(0.0),
     }

@@ -33,6 +33,58 @@ pub enum SftFrom {
     Seeds,
 }
 
+/// Whether a score that is exactly as high as a threshold reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// It does.
+    AtLeast,
+    /// It does not: only what is above it counts.
+    Above,
+}
+
+impl Bound {
+    /// Whether `value` reaches `threshold`.
+    pub fn is_reached(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::AtLeast => value >= threshold,
+            Self::Above => value > threshold,
+        }
+    }
+}
+
+/// Which two of the responses to a prompt make a preference pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairRule {
+    /// Any two whose scores are far enough apart; a seed's response is only ever chosen, one that was written badly on purpose
+    /// only ever rejected.
+    Apart,
+    /// As LANCE's program has it: where worse responses were written, the response with the lowest score of all, the original among
+    /// them, against each that is far enough above it.
+    AgainstLowest,
+}
+
+/// Which seeds are learnt from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SeedRule {
+    /// Those whose score reaches the threshold.
+    ByScore,
+    /// All of them.
+    All,
+}
+
+/// What becomes of the examples and pairs of earlier iterations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Earlier {
+    /// They are not trained on again.
+    LeftOut,
+    /// They are trained on again, in every later iteration.
+    Added,
+}
+
 /// How scored pairs become training examples. The thresholds are the paper's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -41,6 +93,18 @@ pub struct AnnotateSettings {
     pub sft_from: SftFrom,
     /// Pairs that score at least this are learnt from; 0 to 10.
     pub sft_threshold: f64,
+    /// Whether a score of exactly `sft_threshold` counts.
+    pub sft_bound: Bound,
+    /// Which seeds are learnt from.
+    pub seeds: SeedRule,
+    /// Prompts and responses of at most so many characters are not learnt from; 0 to 1,000,000.
+    pub min_chars: usize,
+    /// Which responses make a pair.
+    pub pairs: PairRule,
+    /// Whether scores exactly `pair_gap` apart count.
+    pub pair_bound: Bound,
+    /// What becomes of the examples and pairs of earlier iterations.
+    pub earlier: Earlier,
     /// Two responses to one prompt make a preference pair where their scores differ by at least this; above 0, at most 10.
     pub pair_gap: f64,
     /// What the rejected side of a pair may be.
@@ -58,6 +122,12 @@ impl Default for AnnotateSettings {
         Self {
             sft_from: SftFrom::All,
             sft_threshold: 8.0,
+            sft_bound: Bound::AtLeast,
+            seeds: SeedRule::ByScore,
+            min_chars: 0,
+            pairs: PairRule::Apart,
+            pair_bound: Bound::AtLeast,
+            earlier: Earlier::LeftOut,
             pair_gap: 2.0,
             rejected: vec![RejectedSide::Written, RejectedSide::Sampled, RejectedSide::Mismatched],
             damage: vec![Damage::Shuffled, Damage::Repeated],
@@ -80,7 +150,8 @@ impl AnnotateSettings {
             "empty",
             "at least one where damaged is rejected",
         )?;
-        let Self { max_pairs_per_prompt: pairs, review_examples: reviews, .. } = *self;
+        let Self { max_pairs_per_prompt: pairs, review_examples: reviews, min_chars, .. } = *self;
+        require(min_chars <= 1_000_000, "min_chars", min_chars, "at most 1000000")?;
         require((1..=10_000).contains(&pairs), "max_pairs_per_prompt", pairs, "from 1 to 10000")?;
         require(reviews <= 1_000_000, "review_examples", reviews, "at most 1000000")
     }
@@ -106,6 +177,7 @@ mod tests {
         for text in [
             r#"{"sft_threshold": 11}"#,
             r#"{"pair_gap": 0}"#,
+            r#"{"min_chars": 1000001}"#,
             r#"{"max_pairs_per_prompt": 0}"#,
             r#"{"rejected": ["damaged"], "damage": []}"#,
         ] {
