@@ -96,8 +96,11 @@ pub fn calibrate(
             try_written(backend, &Reviewer::Rubric(on_trial), trial, &seeds, seed, &mut usage, progress)?;
         measured.push((Reviewer::Rubric(settings.rubric()), separation));
     }
-    // Stable, and the cheapest and best measured comes first: a tie does not move to a written review.
-    measured.sort_by(|one, two| two.1.auc.total_cmp(&one.1.auc));
+    // What cannot be read has an area of chance, which a mode that judges may fall below on a few seeds. Stable, and the cheapest and
+    // best measured comes first: a tie does not move to a written review.
+    measured.sort_by(|(_, one), (_, two)| {
+        two.is_readable().cmp(&one.is_readable()).then(two.auc.total_cmp(&one.auc))
+    });
     let reviewer = measured.first().map_or(Reviewer::Expected, |(reviewer, _)| *reviewer);
     let separations = measured.into_iter().map(|(_, separation)| separation).collect();
     Ok((Calibrated { reviewer, separations }, usage))

@@ -39,12 +39,12 @@ fn beginning(item: &Item) -> String {
     )
 }
 
-/// Asks for a justification and a score.
+/// Asks for a score and then for its reason. A model of 1.5 billion parameters that is asked for the faults first finds some in every
+/// response and lets the score follow them (docs/lab/reviews.md).
 fn written_prompt(item: &Item) -> Prompt {
     Prompt::user(
         beginning(item)
-            + "Say in one to three sentences which criteria are not met and why. Then end with a line of this form, N \
-               being the number of points:\nscore: N",
+            + "Answer in two lines: the number of points, then in one sentence why:\nscore: N\nWhy: ...",
     )
 }
 

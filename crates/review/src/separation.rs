@@ -37,6 +37,11 @@ pub(crate) struct Judged {
 }
 
 impl Separation {
+    /// Whether most pairs have a score.
+    pub fn is_readable(&self) -> bool {
+        self.parsed >= 0.5
+    }
+
     /// The figures of these pairs.
     pub(crate) fn of(mode: Mode, judged: &[Judged]) -> Self {
         let scores = |keep: &dyn Fn(Option<Damage>) -> bool| -> Vec<Option<f64>> {

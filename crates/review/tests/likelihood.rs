@@ -96,6 +96,23 @@ fn auto_takes_the_mode_that_tells_seeds_from_damaged_ones() {
 }
 
 #[test]
+fn auto_prefers_a_mode_that_judges_badly_to_one_that_cannot_be_read() {
+    // On a few seeds a mode may come out below chance, where one without a single score is at chance.
+    let mut misjudging = ScriptedBackend::new(|prompt, _| {
+        let right = (0..100).any(|n| {
+            prompt.contains(&format!("| {}\n", question(n))) && prompt.contains(&format!("| {}\n", answer(n)))
+        });
+        if right { "score: 2 or so".into() } else { "score: 9 or so".into() }
+    });
+    let calibrated =
+        calibrate(&mut misjudging, &seeds(3), &ReviewSettings::default(), Seed(1), &mut go_on).unwrap().0;
+    let figures: Vec<(Mode, f64)> = calibrated.separations.iter().map(|one| (one.mode, one.parsed)).collect();
+    assert_eq!(figures, [(Mode::Expected, 1.0), (Mode::Rubric, 0.0)]);
+    assert!(calibrated.separations[0].auc < calibrated.separations[1].auc, "{calibrated:?}");
+    assert_eq!(calibrated.reviewer.mode(), Mode::Expected);
+}
+
+#[test]
 fn the_order_of_the_seeds_changes_nothing() {
     let settings =
         ReviewSettings { mode: ModeSetting::Likelihood, calibration_seeds: 8, ..Default::default() };
