@@ -283,3 +283,51 @@ fn without_what_computes_the_error_says_how_to_get_it() {
         }
     }
 }
+
+#[test]
+fn a_benchmark_is_evaluated_by_its_name() {
+    let folder = seeds(1);
+    let rows: String = (0..6)
+        .map(|n| format!("{{\"goal\": \"Open door {n}\", \"sol1\": \"Turn it.\", \"sol2\": \"Eat it.\", \"label\": {}}}\n", n % 2))
+        .collect();
+    fs::write(folder.path().join("doors.jsonl"), rows).unwrap();
+    let data = folder.path().join("doors.jsonl").display().to_string();
+    let found = json(
+        &folder,
+        &[
+            "--json",
+            "eval",
+            "piqa",
+            "--data",
+            &data,
+            "--limit",
+            "4",
+            "--results",
+            "@/results.json",
+            "--model",
+            TINY,
+            "--threads",
+            "1",
+        ],
+    );
+    assert_eq!(found[0]["task"], "piqa");
+    assert_eq!(found[0]["model"]["items"], 4);
+    let results: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("results.json")).unwrap()).unwrap();
+    assert_eq!(results["results"]["piqa"]["acc,none"], found[0]["model"]["mean"]);
+    assert_eq!(results["n-samples"]["piqa"]["original"], 6);
+    assert_eq!(results["higher_is_better"]["piqa"]["acc"], true);
+
+    for (arguments, said) in [
+        (vec!["eval", "piqq", "--data", &data], "did you mean `piqa`"),
+        (vec!["eval", "piqa"], "--data FILE"),
+        (vec!["eval", "piqa", "gsm8k", "--data", &data], "--data piqa=FILE"),
+        (vec!["eval", "missing.toml"], "missing.toml"),
+    ] {
+        let output = lancer(&[&arguments[..], &["--model", TINY]].concat());
+        let error = text(&output.stderr);
+        assert!(!output.status.success() && error.contains(said), "{arguments:?}: {error}");
+    }
+    let known = json(&folder, &["--json", "eval", "--list"]);
+    assert!(known["mmlu"].as_str().unwrap().contains("MMLU"), "{known}");
+}

@@ -48,12 +48,13 @@ fn model() -> Option<PathBuf> {
     model.exists().then_some(model)
 }
 
-/// The task of docs/tasks on its first `items` items, in `folder`; `None` where its data is absent.
+/// The known task on its first `items` items, in `folder`; `None` where its data is absent.
 fn task(folder: &Path, name: &str, items: usize) -> Option<String> {
-    let tasks = root().join("docs/tasks");
+    let tasks = root().join("crates/eval/tasks");
     let source = fs::read_to_string(tasks.join(name).with_extension("toml")).unwrap();
     let line = source.lines().find(|line| line.starts_with("data = ")).unwrap();
-    let data = fs::canonicalize(tasks.join(line.trim_start_matches("data = ").trim_matches('"'))).ok()?;
+    let shared = root().join("../shared/data");
+    let data = fs::canonicalize(shared.join(line.trim_start_matches("data = ").trim_matches('"'))).ok()?;
     let short = source.replace(line, &format!("data = '{}'\nlimit = {{ first = {items} }}", data.display()));
     let path = folder.join(name).with_extension("toml");
     fs::write(&path, short).unwrap();

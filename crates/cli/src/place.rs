@@ -66,6 +66,12 @@ pub(crate) fn of_rows(
     Ok(RowsPlace { place: Place::file(path, overwrite.existing())?, scratch: None })
 }
 
+/// A place for a file of any kind, apart from what it is made of.
+pub(crate) fn of_file(path: &Path, overwrite: OverwriteOption, inputs: &[&Path]) -> Result<Place, Failure> {
+    check_inputs(path, inputs)?;
+    Ok(Place::file(path, overwrite.existing())?)
+}
+
 /// A place for a model, a GGUF file or a folder, apart from what it is made of.
 pub(crate) fn of_model(path: &Path, overwrite: OverwriteOption, inputs: &[&Path]) -> Result<Place, Failure> {
     check_inputs(path, inputs)?;

@@ -1,6 +1,6 @@
 //! Evaluation of language models on held-out tasks.
 //!
-//! A task is a small TOML file over a file of records ([`TaskSpec`]; docs/tasks has examples). It measures one of:
+//! A task is a small TOML file over a file of records ([`TaskSpec`]; [`KnownTask`] has well-known ones). It measures one of:
 //!
 //! * **multiple choice** ([`MultipleChoice`]): the choice to which the model gives the largest likelihood, raw or divided
 //!   by its length; or how much probability the correct choices have;
@@ -54,6 +54,7 @@ mod exact_match;
 mod extract;
 mod instruction;
 mod instruction_following;
+mod known;
 mod multiple_choice;
 mod overall;
 mod prompt;
@@ -74,6 +75,7 @@ pub use evaluate::{EvalSink, evaluate};
 pub use exact_match::ExactMatch;
 pub use extract::{Extraction, Normalisation, Pattern};
 pub use instruction_following::{InstructionFollowing, InstructionMeasure};
+pub use known::KnownTask;
 pub use multiple_choice::{ChoiceMeasure, ChoiceScoring, Choices, LabelKind, MultipleChoice};
 pub use overall::{PairedItems, overall_gain};
 pub use prompt::{PromptFormat, PromptSettings};

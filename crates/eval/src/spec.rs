@@ -217,6 +217,12 @@ impl TaskSpec {
         })
     }
 
+    /// The same task over other data.
+    #[must_use]
+    pub fn with_data(self, data: &Path) -> Self {
+        Self { data: data.into(), ..self }
+    }
+
     /// The task's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -27,6 +27,7 @@ pub struct Task {
     metric: Metric,
     /// The record of each item, from 1.
     records: Vec<usize>,
+    shots: usize,
     pub(crate) items: Items,
 }
 
@@ -135,7 +136,8 @@ impl Task {
         };
         let records = places.into_iter().map(|place| place + 1).collect();
         let group = spec.group().to_owned();
-        Ok(Self { name: spec.name, group, data: spec.data, metric, records, items })
+        let shots = shots.len();
+        Ok(Self { name: spec.name, group, data: spec.data, metric, records, shots, items })
     }
 
     /// The task's name.
@@ -158,6 +160,11 @@ impl Task {
     #[allow(clippy::len_without_is_empty)] // A task without items cannot be made.
     pub fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// Number of examples that are shown before every question.
+    pub fn shots(&self) -> usize {
+        self.shots
     }
 
     /// What the values of the items mean.

@@ -1,4 +1,4 @@
-//! The answers that `docs/tasks/gsm8k.toml` and `gsm8k_flexible.toml` find in what a model wrote are those of
+//! The answers that `tasks/gsm8k.toml` and `gsm8k_flexible.toml` find in what a model wrote are those of
 //! lm-evaluation-harness (`fixtures/eval/make_lm_eval.py`).
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
@@ -34,7 +34,7 @@ fn answers_are_those_of_lm_evaluation_harness() {
         ("gsm8k", (|expected| &expected.strict) as fn(&Expected) -> &Option<String>),
         ("gsm8k_flexible", |expected| &expected.flexible),
     ] {
-        let path = root.join("docs/tasks").join(name).with_extension("toml");
+        let path = root.join("crates/eval/tasks").join(name).with_extension("toml");
         // A token of the scripted engine is shorter than one of the model that wrote the texts.
         let source = fs::read_to_string(&path).unwrap().replace("max_tokens = 256", "max_tokens = 4096");
         let spec = TaskSpec::parse(&source, &path).unwrap();

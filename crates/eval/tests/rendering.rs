@@ -1,4 +1,4 @@
-//! The prompts and choices that the task files of docs/tasks give are those of lm-evaluation-harness's own task files
+//! The prompts and choices that the task files of tasks/ give are those of lm-evaluation-harness's own task files
 //! (`fixtures/eval/make_rendering.py`).
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
@@ -33,7 +33,7 @@ fn prompts_and_choices_are_those_of_lm_evaluation_harness() {
     let fixture = fs::read_to_string(folder.join("fixtures/eval/rendering.json")).unwrap();
     let cases: Vec<Case> = serde_json::from_str(&fixture).unwrap();
     for case in cases {
-        let file = folder.join("docs/tasks").join(&case.task).with_extension("toml");
+        let file = folder.join("crates/eval/tasks").join(&case.task).with_extension("toml");
         let task = Task::new(TaskSpec::load(&file).unwrap(), case.records).unwrap();
         // All that it is asked to continue with is equally likely.
         let all = case.expected.iter().flat_map(|expected| &expected.continuations);

@@ -1,4 +1,4 @@
-//! The task files of docs/tasks over the real data beside the checkout, and of fixtures/tasks over the project's own.
+//! The task files of tasks/ over the real data beside the checkout, and of fixtures/tasks over the project's own.
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -21,9 +21,16 @@ fn task_files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
 /// The task with its data; `None` where the data is absent.
 fn load(path: &Path) -> Option<Task> {
     let spec = TaskSpec::load(path).unwrap_or_else(|error| panic!("{error:?}"));
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let known = shared.join(spec.data().file_name().unwrap_or_default());
+    let spec = if path.starts_with(fixtures()) { spec } else { spec.with_data(&known) };
     let Ok(text) = fs::read_to_string(spec.data()) else {
         let name = path.file_name().unwrap_or_default();
         skip!("{} was only parsed: its data {} is absent", name.display(), spec.data().display());
@@ -34,7 +41,7 @@ fn load(path: &Path) -> Option<Task> {
 }
 
 #[test]
-fn tasks_of_docs_read_the_shared_data() {
+fn known_tasks_read_the_shared_data() {
     // Records of the data less those that are few-shot examples, from the README of the shared data. Where it has none, 0:
     // such a file is read here and checked in rendering.rs.
     let expected = [
@@ -58,7 +65,7 @@ fn tasks_of_docs_read_the_shared_data() {
         ("truthfulqa_mc2", 395, Metric::CorrectProbability),
         ("user_oriented", 126, Metric::Nll),
     ];
-    let files = task_files("docs/tasks");
+    let files = task_files("crates/eval/tasks");
     assert_eq!(files.len(), expected.len(), "{files:?}");
     for (path, (name, items, metric)) in files.iter().zip(expected) {
         assert_eq!(path.file_stem().unwrap(), name);

@@ -1,6 +1,8 @@
 //! `lancer eval`: a model on held-out tasks, alone or against another.
 
 use std::{
+    collections::BTreeMap,
+    fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -8,10 +10,11 @@ use std::{
 use clap::Args;
 use lancer_backend::Seed;
 use lancer_eval::{
-    BootstrapSettings, Comparison, Estimate, EvalError, EvalSink, ItemResult, Metric, Task, TaskSpec,
-    Verdict, compare, estimate, evaluate,
+    BootstrapSettings, Comparison, Estimate, EvalError, EvalSink, ItemResult, KnownTask, Metric, Task,
+    TaskSpec, Verdict, compare, estimate, evaluate,
 };
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     engines::{self, BackendName, Scores},
@@ -21,14 +24,27 @@ use crate::{
     output::Output,
     place::{self, OverwriteOption},
     progress::Bars,
+    table,
 };
 
 /// Evaluate a model on tasks, with 95 % intervals; with --against, whether it is better than another.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Task files, TOML.
-    #[arg(required = true)]
+    /// Task files (TOML), or names of well-known benchmarks such as `piqa`, which need --data.
+    #[arg(required_unless_present = "list")]
     tasks: Vec<PathBuf>,
+    /// List the benchmarks that are known by name, and end.
+    #[arg(long)]
+    list: bool,
+    /// The data of a benchmark that is given by name, a file or `hf://datasets/…`; NAME=FILE where there are several.
+    #[arg(long, value_name = "[NAME=]FILE")]
+    data: Vec<String>,
+    /// Only the first N items of each task.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Where the means go, as JSON in the layout of lm-evaluation-harness.
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
     /// A model to compare with, item by item; with weights of the same format, which makes a difference by itself.
     #[arg(long, value_name = "PATH")]
     against: Option<PathBuf>,
@@ -61,7 +77,10 @@ struct ItemRow<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let tasks = arguments.tasks.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
+    if arguments.list {
+        return list(output);
+    }
+    let tasks = tasks(&arguments.tasks, &arguments.data)?;
     let model = arguments.model.path()?;
     if arguments.against.is_some() && arguments.model.engine.named() == Some(BackendName::OpenAi) {
         return Err(Failure::usage(
@@ -76,6 +95,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         .collect();
     let items = arguments.items.as_deref();
     let items = items.map(|path| place::of_rows(path, arguments.overwrite, &inputs)).transpose()?;
+    let results = arguments.results.as_deref();
+    let results = results.map(|path| place::of_file(path, arguments.overwrite, &inputs)).transpose()?;
     let mut bars = Bars::new(output);
     let own = answer(arguments, &model, &tasks, &mut bars)?;
     let others = match &arguments.against {
@@ -109,12 +130,98 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         }
         lancer_data::write_rows_to(place, &rows)?;
     }
+    if let Some(place) = &results {
+        let text = format!("{:#}\n", in_layout_of_lm_eval(&tasks, &reports, &model));
+        place.write(|to| fs::write(to, &text).map_err(|error| Failure::Failed(error.into())))?;
+    }
     output.print(&reports, |reports| reports.iter().for_each(print));
     Ok(())
 }
 
-fn load(path: &Path) -> Result<Task, Failure> {
-    let spec = TaskSpec::load(path)?;
+/// Prints the names of the benchmarks that are known.
+fn list(output: Output) -> Result<(), Failure> {
+    let known: BTreeMap<&str, String> =
+        KnownTask::all().iter().map(|task| (task.name, task.description())).collect();
+    output.print(&known, |known| {
+        let mut rows = table::narrow(["name", "what it measures"], &[]);
+        known.iter().for_each(|(name, description)| {
+            rows.add_row([(*name).to_owned(), description.clone()]);
+        });
+        outln!("{rows}");
+    });
+    Ok(())
+}
+
+/// Reads the tasks: files, and benchmarks by their names over the data given.
+fn tasks(named: &[PathBuf], data: &[String]) -> Result<Vec<Task>, Failure> {
+    let is_file = |path: &Path| path.extension().is_some() || path.exists();
+    let mut unused: Vec<&String> = data.iter().collect();
+    let only = named.iter().filter(|path| !is_file(path)).count() == 1;
+    let mut tasks = Vec::new();
+    for path in named {
+        if is_file(path) {
+            tasks.push(load(TaskSpec::load(path)?)?);
+            continue;
+        }
+        let name = path.to_string_lossy();
+        let Some(known) = KnownTask::named(&name) else {
+            let names: Vec<&str> = KnownTask::all().iter().map(|task| task.name).collect();
+            let nearest = lancer_evolve::nearest(&name, names.iter().copied());
+            let nearest = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
+            return Err(Failure::usage(format!(
+                "`{name}` is neither a task file nor a benchmark that is known by name{nearest}; `lancer eval --list` lists them"
+            )));
+        };
+        let of_this = |given: &String| -> Option<String> {
+            let named = given.split_once('=').filter(|(before, _)| *before == name);
+            named.map(|(_, file)| file.to_owned()).or_else(|| only.then(|| given.clone()))
+        };
+        let Some(file) = unused.iter().find_map(|given| of_this(given)) else {
+            let option = if only { String::new() } else { format!("{name}=") };
+            return Err(Failure::usage(format!("`{name}` needs its data: --data {option}FILE")));
+        };
+        unused.retain(|given| of_this(given).is_none());
+        tasks.push(load(known.over(Path::new(&file))?)?);
+    }
+    match unused.first() {
+        None => Ok(tasks),
+        Some(given) => Err(Failure::usage(format!("--data {given}: no benchmark that was named takes it"))),
+    }
+}
+
+/// The means in the layout of the results of lm-evaluation-harness (`results`, `n-shot`, `higher_is_better`, `n-samples`).
+fn in_layout_of_lm_eval(tasks: &[Task], reports: &[Report], model: &Path) -> serde_json::Value {
+    let mut results = serde_json::Map::new();
+    let mut higher = serde_json::Map::new();
+    let mut versions = serde_json::Map::new();
+    let mut shots = serde_json::Map::new();
+    let mut samples = serde_json::Map::new();
+    for (task, report) in tasks.iter().zip(reports) {
+        let metric = match report.metric {
+            Metric::Accuracy | Metric::CorrectProbability => "acc",
+            Metric::Nll => "nll",
+        };
+        let Estimate { mean, low, high, items } = report.model;
+        // Of a 95 % interval.
+        let deviation = (high - low) / (2.0 * 1.96);
+        results.insert(
+            report.task.clone(),
+            json!({
+                "alias": report.task, format!("{metric},none"): mean, format!("{metric}_stderr,none"): deviation,
+            }),
+        );
+        higher.insert(report.task.clone(), json!({ metric: report.metric.higher_is_better() }));
+        versions.insert(report.task.clone(), json!("lancer"));
+        shots.insert(report.task.clone(), json!(task.shots()));
+        samples.insert(report.task.clone(), json!({ "original": task.len(), "effective": items }));
+    }
+    json!({
+        "results": results, "versions": versions, "n-shot": shots, "higher_is_better": higher, "n-samples": samples,
+        "config": { "model": "lancer", "model_args": model.display().to_string() },
+    })
+}
+
+fn load(spec: TaskSpec) -> Result<Task, Failure> {
     let rows = lancer_data::read_rows(spec.data())?;
     if let Some(reject) = rows.rejects.first() {
         return Err(Failure::failed(format!(
@@ -139,7 +246,8 @@ fn answer(
     let seed: Seed = arguments.seed.get();
     let mut all = Vec::new();
     for task in tasks {
-        let items: Vec<usize> = (0..task.len()).collect();
+        let limit = arguments.limit.map_or(task.len(), |limit| task.len().min(limit as usize));
+        let items: Vec<usize> = (0..limit).collect();
         bars.start(task.name().to_owned(), "items", 0, items.len());
         let mut sink = Sink { bars, results: Vec::new() };
         let watching = interrupt::watch();
