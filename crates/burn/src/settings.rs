@@ -2,10 +2,15 @@
 
 mod lora;
 
+use std::fmt;
+
 use lancer_backend::Seed;
 use lancer_model::{Bias, Config};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor},
+};
 
 pub use self::lora::{LoraSettings, Scaling, Targets};
 use crate::BurnDevice;
@@ -66,13 +71,47 @@ impl TrainSettings {
 }
 
 /// Which weights are trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// All of them.
     Full,
     /// Low-rank adapters beside frozen weights.
     Lora(LoraSettings),
+}
+
+/// A word, or a table with the method's settings: `"full"`, `"lora"` or `{ lora = { rank = 8 } }`.
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl<'de> Visitor<'de> for Written {
+            type Value = Method;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`full`, `lora`, or a table `lora` with its settings")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Method, E> {
+                match word {
+                    "full" => Ok(Method::Full),
+                    "lora" => Ok(Method::Lora(LoraSettings::default())),
+                    other => Err(E::unknown_variant(other, &["full", "lora"])),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Method, A::Error> {
+                let name: Option<String> = table.next_key()?;
+                match name.as_deref() {
+                    Some("lora") => Ok(Method::Lora(table.next_value()?)),
+                    Some(other) => Err(de::Error::unknown_variant(other, &["full", "lora"])),
+                    None => Err(de::Error::custom("an empty table, expected `full` or `lora`")),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Written)
+    }
 }
 
 /// What of the forward pass is kept for the backward pass.
@@ -212,6 +251,12 @@ mod tests {
             serde_json::from_str::<TrainSettings>(&serde_json::to_string(&settings).unwrap()).unwrap(),
             settings
         );
+        let word: TrainSettings = serde_json::from_str(r#"{"method": "lora"}"#).unwrap();
+        assert_eq!(word.adapters(), Some(&LoraSettings::default()));
+        let full: TrainSettings = serde_json::from_str(r#"{"method": "full"}"#).unwrap();
+        assert_eq!(full, TrainSettings::default());
+        let wrong = serde_json::from_str::<TrainSettings>(r#"{"method": "lroa"}"#).unwrap_err().to_string();
+        assert!(wrong.contains("`full` or `lora`"), "{wrong}");
         assert!(serde_json::from_str::<TrainSettings>(r#"{"rnak": 4}"#).is_err());
         assert!(serde_json::from_str::<TrainSettings>(r#"{"method": {"lora": {"rnak": 4}}}"#).is_err());
     }

@@ -40,7 +40,7 @@ const fn target(
 }
 
 /// All targets, those first whose findings were worst.
-pub(crate) static ALL: [Target; 22] = [
+pub(crate) static ALL: [Target; 23] = [
     target("gguf", Format::Gguf, model::gguf, mini::all),
     target("template", Format::Jinja, model::template, model::templates),
     target("tokenizer", Format::Json, model::tokenizer, model::tokenizers),
@@ -48,6 +48,7 @@ pub(crate) static ALL: [Target; 22] = [
     Target { memory: 8 << 30, ..target("llama-cpp", Format::Gguf, engines::llama_cpp, mini::all) },
     target("config", Format::Json, model::config, model::configs),
     target("tokenizer-config", Format::Json, model::tokenizer_config, model::tokenizer_configs),
+    target("generation-config", Format::Json, model::generation_config, model::generation_configs),
     target("safetensors", Format::Safetensors, model::safetensors, model::weights),
     target("adapter-config", Format::Json, adapters::config, adapters::configs),
     target("adapter", Format::Safetensors, adapters::weights, adapters::weight_files),

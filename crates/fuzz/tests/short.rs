@@ -34,6 +34,7 @@ short! {
     tokenizer_configurations: "tokenizer-config", "500";
     safetensors: "safetensors", "500";
     indices: "index", "500";
+    generation_configurations: "generation-config", "1000";
     adapter_configurations: "adapter-config", "1000";
     adapters: "adapter", "500";
     gguf_adapters: "gguf-adapter", "500";

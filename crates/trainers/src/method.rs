@@ -96,8 +96,13 @@ impl Method {
     /// # Errors
     /// [`TrainerError::Setting`], naming the setting and what it takes.
     pub fn from_table(table: &toml::Table) -> Result<Self, TrainerError> {
+        let mut table = table.clone();
+        if table.get("method").and_then(toml::Value::as_str) == Some("lora") {
+            // The word is the method with its own settings.
+            let lora = toml::Table::from_iter([("lora".to_owned(), toml::Table::new().into())]);
+            table.insert("method".into(), lora.into());
+        }
         let method: Self = table
-            .clone()
             .try_into()
             .map_err(|error: toml::de::Error| TrainerError::setting("learner", error.message()))?;
         let wrong = |name: &str, reason: &str| {

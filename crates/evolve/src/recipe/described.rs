@@ -142,19 +142,21 @@ impl Reader<'_> {
                 })
                 .collect()
         };
-        let choices = words(resolved);
+        let alternatives = self.alternatives(resolved);
+        let form = |one: &Value| {
+            let word = one.get("required")?.as_array()?.first()?.as_str()?.to_owned();
+            Some(Word { word, description: description(one) })
+        };
+        let mut choices = words(resolved);
         if !choices.is_empty() {
+            // A form among words, such as `lora` with its settings, is chosen by its name too.
+            choices.extend(alternatives.iter().filter_map(form));
             return Holds::Choice(choices);
         }
-        let alternatives = self.alternatives(resolved);
         if alternatives.iter().any(|one| one.pointer("/properties/kind").is_some()) {
             return Holds::Section(self.kinds(&alternatives));
         }
         if !alternatives.is_empty() {
-            let form = |one: &Value| {
-                let word = one.get("required")?.as_array()?.first()?.as_str()?.to_owned();
-                Some(Word { word, description: description(one) })
-            };
             return Holds::Forms(alternatives.iter().filter_map(form).collect());
         }
         match self.properties(resolved) {

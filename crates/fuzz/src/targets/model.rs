@@ -121,6 +121,17 @@ pub(super) fn tokenizer_configs() -> Vec<Vec<u8>> {
     vec![fixture("tiny-llama/tokenizer_config.json"), with_template.to_vec()]
 }
 
+pub(super) fn generation_config(input: &[u8], folder: &Path) -> Outcome {
+    if let Err(outcome) = folder_with(folder, "generation_config.json", input) {
+        return outcome;
+    }
+    outcome(Tokenizer::from_folder(folder).map(|tokenizer| format!("{} ends", tokenizer.end_tokens().len())))
+}
+
+pub(super) fn generation_configs() -> Vec<Vec<u8>> {
+    vec![br#"{"eos_token_id": [1, 2], "temperature": 0.6}"#.to_vec(), br#"{"eos_token_id": 2}"#.to_vec()]
+}
+
 pub(super) fn config(input: &[u8], folder: &Path) -> Outcome {
     let text = String::from_utf8_lossy(input);
     outcome(
