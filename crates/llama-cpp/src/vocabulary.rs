@@ -4,8 +4,7 @@ use std::error::Error;
 
 use lancer_backend::{BackendError, Conversation, Grammars, Opened, TokenId, Tokenizer};
 use lancer_model::{
-    ChatInput, ChatTemplate, GenerationPrompt, ModelError, SpecialTexts, SpecialTokens, end_tokens_of_gguf,
-    is_end_token,
+    ChatInput, ChatTemplate, GenerationPrompt, ModelError, NamedEnds, SpecialTexts, SpecialTokens,
 };
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken, token_type::LlamaTokenAttr};
 
@@ -56,11 +55,11 @@ impl Vocabulary {
         let after = chat_template.as_ref().and_then(ChatTemplate::after_response).unwrap_or_default();
         let first = encode(model, &after, Beginning::None, SpecialTokens::Recognised).first().copied();
         let is_control = |token: TokenId| vocab.is_control(LlamaToken(token.0 as i32));
-        let listed = end_tokens_of_gguf(&|key| model.meta_val_str(key).ok());
+        let named = NamedEnds::of_gguf(&|key| model.meta_val_str(key).ok());
         let by_name = (0..size as u32)
             .map(TokenId)
-            .filter(|&token| is_control(token) && is_end_token(&text(LlamaToken(token.0 as i32))));
-        let known = listed.into_iter().map(TokenId).filter(|token| (token.0 as usize) < size);
+            .filter(|&token| is_control(token) && named.has_name(&text(LlamaToken(token.0 as i32))));
+        let known = named.ids.iter().copied().map(TokenId).filter(|token| (token.0 as usize) < size);
         let mut ends: Vec<TokenId> = known.chain(by_name).chain([TokenId(eos)]).collect();
         // Some files do not mark the token as special, though it is no word of a text.
         let is_added = |token: TokenId| {

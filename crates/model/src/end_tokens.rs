@@ -1,8 +1,8 @@
 //! Which tokens end the text that a model writes: one rule for every engine.
 //!
-//! They are the tokenizer's end-of-text token, the token that the chat template sets after a response, those that
-//! `generation_config.json` names (or `config.json`, where that has none), and special tokens of a name that ends a turn or a
-//! text in the families that there are: not every model's files list all that it was trained to end with.
+//! They are the tokenizer's end-of-text token, the token that the chat template sets after a response, and those that
+//! `generation_config.json` names (or `config.json`, where that has none). A GGUF file has no such list, unless lancer wrote it: there
+//! its keys for the ends of a turn count, and special tokens of a name that ends a turn or a text in the families that there are.
 
 use std::{fs, path::Path};
 
@@ -31,17 +31,38 @@ pub(crate) const GGUF_KEY: &str = "lancer.end_token_ids";
 /// The keys of GGUF for tokens that end a turn, beside that of the end of the text.
 pub(crate) const GGUF_KEYS: [&str; 2] = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
 
-/// Whether a special token of this text ends a turn or a text.
-pub fn is_end_token(text: &str) -> bool {
-    NAMES.contains(&text)
+/// The tokens that a model's files name as ends, beside that of the end of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedEnds {
+    /// Their numbers, of which some may not be in the vocabulary.
+    pub ids: Vec<u32>,
+    is_complete: bool,
 }
 
-/// The tokens that a GGUF file names, beside that of the end of the text. `value` gives the text of a key's value.
-pub fn end_tokens_of_gguf(value: &dyn Fn(&str) -> Option<String>) -> Vec<u32> {
-    let listed = value(GGUF_KEY).unwrap_or_default();
-    let keys = GGUF_KEYS.iter().filter_map(|key| value(key));
-    let texts: Vec<String> = listed.split(',').map(str::to_owned).chain(keys).collect();
-    texts.iter().filter_map(|text| text.trim().parse().ok()).collect()
+impl NamedEnds {
+    /// What a GGUF file names. `value` gives the text of a key's value.
+    pub fn of_gguf(value: &dyn Fn(&str) -> Option<String>) -> Self {
+        let numbers = |text: String| -> Vec<u32> {
+            text.split(',').filter_map(|number| number.trim().parse().ok()).collect()
+        };
+        match value(GGUF_KEY) {
+            Some(listed) => Self { ids: numbers(listed), is_complete: true },
+            None => Self {
+                ids: GGUF_KEYS.iter().filter_map(|key| value(key)).flat_map(numbers).collect(),
+                is_complete: false,
+            },
+        }
+    }
+
+    /// What the files of a folder name; nothing where none of them is there.
+    pub(crate) fn of_folder(folder: &Path) -> Result<Self, ModelError> {
+        Ok(Self { ids: of_folder(folder)?, is_complete: true })
+    }
+
+    /// Whether a special token of this text ends a turn or a text, though no file says so.
+    pub fn has_name(&self, text: &str) -> bool {
+        !self.is_complete && NAMES.contains(&text)
+    }
 }
 
 /// One token or several.
@@ -59,7 +80,7 @@ struct Json {
 }
 
 /// The tokens that the files of a folder name; none where neither file is there.
-pub(crate) fn of_folder(folder: &Path) -> Result<Vec<u32>, ModelError> {
+fn of_folder(folder: &Path) -> Result<Vec<u32>, ModelError> {
     for name in ["generation_config.json", "config.json"] {
         let path = folder.join(name);
         if !path.exists() {

@@ -60,7 +60,7 @@ pub use chat_template::{
 pub use config::{Config, Head};
 pub use content::{ContentHash, ModelContent, ModelFiles, NotAHash};
 pub use convert::{ConvertFormat, TensorSource, convert, write_model};
-pub use end_tokens::{end_tokens_of_gguf, is_end_token};
+pub use end_tokens::NamedEnds;
 pub use error::ModelError;
 pub use family::{Activation, Bias, BlockNorms, Design, EmbeddingScale, Family, HeadNorm, NormWeight};
 pub use folder::{FolderType, write_folder};

@@ -13,7 +13,7 @@ pub(crate) use self::alphabet::fallback_byte;
 use crate::{
     ChatInput, ChatTemplate, EncodedConversation, ModelError, ModelTurns, SpecialTexts,
     chat_template::turns,
-    end_tokens::{self, end_tokens_of_gguf, is_end_token},
+    end_tokens::NamedEnds,
     gguf::{Metadata, Value},
 };
 
@@ -69,8 +69,8 @@ enum Token {
 struct NamedTokens {
     bos: Option<String>,
     eos: Option<String>,
-    /// Numbers of those that end a turn or a text; some may not be in the vocabulary.
-    ends: Vec<u32>,
+    /// Those that end a turn or a text.
+    ends: NamedEnds,
 }
 
 impl Token {
@@ -105,7 +105,7 @@ impl Tokenizer {
         let named = NamedTokens {
             bos: config.bos_token.or(map.bos_token).map(Token::into_text),
             eos: config.eos_token.or(map.eos_token).map(Token::into_text),
-            ends: end_tokens::of_folder(folder)?,
+            ends: NamedEnds::of_folder(folder)?,
         };
         Self::new(&file, &tokenizer, named)
     }
@@ -117,7 +117,7 @@ impl Tokenizer {
             Some(Value::String(text)) => Some(text.clone()),
             _ => metadata.count(path, key).ok().flatten().map(|id| id.to_string()),
         };
-        let ends = end_tokens_of_gguf(&number);
+        let ends = NamedEnds::of_gguf(&number);
         Self::new(path, &described.json, NamedTokens { bos: described.bos, eos: described.eos, ends })
     }
 
@@ -131,7 +131,7 @@ impl Tokenizer {
         let mut plain = recognising.clone();
         plain.set_encode_special_tokens(true);
         let NamedTokens { bos, eos, ends } = named;
-        let first_end = || ends.iter().find_map(|&id| recognising.id_to_token(id));
+        let first_end = || ends.ids.iter().find_map(|&id| recognising.id_to_token(id));
         let eos_token = eos.or_else(first_end).ok_or_else(|| {
             wrong(
                 "no file names the token that ends a text: set eos_token in tokenizer_config.json, or eos_token_id in \
@@ -153,9 +153,9 @@ impl Tokenizer {
         let special = added.values().filter(|added| added.special).map(|added| added.content.as_str());
         let by_name = added
             .iter()
-            .filter(|(_, added)| added.special && is_end_token(&added.content))
+            .filter(|(_, added)| added.special && ends.has_name(&added.content))
             .map(|(&id, _)| id);
-        let known = ends.iter().copied().filter(|&id| recognising.id_to_token(id).is_some());
+        let known = ends.ids.iter().copied().filter(|&id| recognising.id_to_token(id).is_some());
         let mut ends: Vec<u32> = known.chain(by_name).chain([eos]).collect();
         ends.sort_unstable();
         ends.dedup();
