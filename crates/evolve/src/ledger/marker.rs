@@ -137,7 +137,8 @@ mod tests {
         let before = bytes_of(39);
         let after = bytes_of(40);
         assert_eq!(Marker::read(&ledger), Some(40));
-        for written in 0..after.len() / 2 {
+        // The end of the line is the same byte in both.
+        for written in 0..after.len() / 2 - 1 {
             fs::write(&lock, [&after[..written], &before[written..]].concat()).unwrap();
             assert_eq!(Marker::read(&ledger), Some(39), "after {written} bytes");
         }
