@@ -48,8 +48,8 @@ pub struct Recipe {
     pub budget_tokens: Option<u64>,
     /// The model to begin with: a GGUF file or a Hugging Face folder.
     pub model: PathBuf,
-    /// The seeds: pairs of a prompt and a response, from what `lancer_data::read_records` reads: a file, a folder, a pattern,
-    /// or a file on the Hugging Face hub.
+    /// The seeds, conversations that end with a response: a file, a folder, a pattern such as `data/*.jsonl`, or
+    /// `hf://datasets/OWNER/NAME/PATH`.
     pub seeds: PathBuf,
     /// The engine that runs the models, by the name that the caller has for it; the caller's choice where it is absent. The
     /// loop does not read it.
