@@ -11,8 +11,13 @@ use std::{
 
 use crate::ending::Ending;
 
-/// After so long a life is taken to hang. It has nothing to wait for but the processor.
+/// A life is taken to hang that has used so much of the processor's time, or has waited for so long. It has nothing to wait for but
+/// the processor, and while it waits for that, on a busy machine, it counts as running.
 const LIMIT: Duration = Duration::from_mins(1);
+/// How often a life that has not ended is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// The clock ticks of a second in `/proc/PID/stat`.
+const TICKS: u64 = 100;
 
 /// A life that runs.
 pub(crate) struct Life {
@@ -30,12 +35,13 @@ pub(crate) fn start(command: &mut Command, errors: &Path) -> io::Result<Life> {
 impl Life {
     /// Waits until it ends.
     pub(crate) fn wait(&mut self) -> io::Result<Ending> {
-        let began = Instant::now();
+        let mut looked = Instant::now();
+        let mut active = (0, looked);
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            if began.elapsed() > LIMIT {
+            if looked.elapsed() > LOOK && self.hangs(&mut active, &mut looked) {
                 self.child.kill()?;
                 self.child.wait()?;
                 return Ok(Ending::Hung);
@@ -54,6 +60,19 @@ impl Life {
             (Some(_), _) => Ending::Failed(errors),
             (None, signal) => Ending::Killed(signal.unwrap_or(0)),
         })
+    }
+
+    /// Whether it hangs. `active` is the processor's time that it had used when it was last active, and when that was.
+    fn hangs(&self, active: &mut (u64, Instant), looked: &mut Instant) -> bool {
+        *looked = Instant::now();
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let Some((_, rest)) = text.rsplit_once(") ") else { return false };
+        let ticks = rest.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        // `S`: it sleeps. Otherwise it runs, or would if it were let.
+        if ticks != active.0 || !rest.starts_with('S') {
+            *active = (ticks, *looked);
+        }
+        ticks > LIMIT.as_secs() * TICKS || active.1.elapsed() > LIMIT
     }
 
     /// Waits until it has stopped itself; `false` where it has ended before.
