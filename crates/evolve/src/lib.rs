@@ -32,6 +32,7 @@ mod report;
 mod run;
 mod stage;
 mod stages;
+mod stopping;
 pub mod summary;
 mod track;
 pub mod trials;
@@ -48,7 +49,7 @@ pub use inputs::Change;
 pub use progress::Progress;
 pub use recipe::{
     Ablation, EvaluateSettings, ExpandSettings, Expansion, Gate, Joining, MergeSettings, Method, PoolRule,
-    PoolScores, PreferenceSettings, Recipe, ServerSettings, SftIterations, SftSettings, SystemPrompts,
+    PoolScores, PreferenceSettings, Recipe, ServerSettings, SftIterations, SftSettings, Stop, SystemPrompts,
     nearest, schema as settings_schema, with_changes,
 };
 pub use report::{report_place, write_report, write_report_to};

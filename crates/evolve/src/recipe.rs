@@ -42,6 +42,8 @@ pub struct Recipe {
     pub seed: Seed,
     /// Number of iterations, 1 to 10,000.
     pub iterations: u32,
+    /// When the run ends before it has made all iterations.
+    pub stop: Stop,
     /// Tokens that the run may generate and train on, evaluation apart: it ends before an iteration that would take it past
     /// them, if that took as many as the one before. The first iteration is always made. At least 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +87,17 @@ pub struct Recipe {
     pub merge: MergeSettings,
     /// Evaluation.
     pub evaluate: EvaluateSettings,
+}
+
+/// When a run ends before it has made all iterations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// Never.
+    AllIterations,
+    /// Where the newest model is worse than the one before on a task beyond doubt and better on none, so that the one before is kept
+    /// (as `evaluate.gate = "keep_better"` has it); and where the new responses have become alike.
+    Auto,
 }
 
 /// The system prompts under which the model works, for chats that have none of their own.
@@ -237,6 +250,7 @@ impl Default for Recipe {
             recipe: Method::default(),
             seed: Seed(1),
             iterations: 1,
+            stop: Stop::AllIterations,
             budget_tokens: None,
             backend: None,
             server: ServerSettings::default(),

@@ -19,6 +19,7 @@ use crate::{
     recipe::Recipe,
     stage::Stage,
     stages::{self, Session},
+    stopping,
 };
 
 /// Which part of a run is made.
@@ -170,6 +171,14 @@ impl Run {
                 budget::set_last_iteration(&self.ledger, iteration - 1)?;
                 break;
             }
+            if !self.has_begun(iteration)?
+                && let Some(reason) =
+                    stopping::reason(&self.ledger, &self.recipe, iteration.saturating_sub(1))?
+            {
+                session.note(&format!("the run ends after iteration {}: {reason}", iteration - 1));
+                budget::set_last_iteration(&self.ledger, iteration - 1)?;
+                break;
+            }
             let was_whole = self.is_whole(iteration)?;
             for &stage in Stage::of(iteration) {
                 // An iteration that was whole is not ended again in its middle.
@@ -206,6 +215,11 @@ impl Run {
         written.check_all(self.recipe.iterations)?;
         self.ledger.flush()?;
         Ok(Reached::End)
+    }
+
+    /// Whether a stage of an iteration is finished.
+    fn has_begun(&self, iteration: u32) -> Result<bool, EvolveError> {
+        self.ledger.is_finished(iteration, Stage::of(iteration)[0])
     }
 
     /// Whether every stage of an iteration is finished.

@@ -121,3 +121,15 @@ fn trials_are_compared_by_the_models_that_they_keep() {
     let ledger = Ledger::read(&trials[0].folder.join(Run::LEDGER)).unwrap();
     assert_eq!((ledger.finished_iterations().unwrap(), ledger.kept().unwrap()), (Some(2), 1));
 }
+
+#[test]
+fn a_run_that_stops_by_itself_ends_where_a_model_is_worse_and_keeps_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let changes = ["stop=auto", "evaluate.gate=open"].map(str::to_owned);
+    let recipe = with_gate(folder.path(), 4).with(&changes).unwrap();
+    let first = summary(folder.path(), &recipe, &["m1.gguf"]);
+    assert_eq!((first.iterations.len(), first.planned, first.kept.model), (2, 2, 1));
+    // It is finished: another start makes nothing.
+    let again = summary(folder.path(), &recipe, &["m1.gguf", "m3.gguf"]);
+    assert_eq!((again.iterations.len(), again.kept.model), (2, 1));
+}

@@ -12,7 +12,7 @@ use crate::{
     files,
     ledger::{Ledger, Origin, Phase},
     models,
-    recipe::{Gate, Joining},
+    recipe::{Gate, Joining, Stop},
     stage::Stage,
 };
 
@@ -76,7 +76,7 @@ fn best_of_prompts(
 /// The number of the model that the next iteration starts from, and why.
 fn next_start(session: &Session<'_>, iteration: u32) -> Result<(u32, String), EvolveError> {
     let before = session.ledger.start(iteration)?;
-    if session.recipe.evaluate.gate == Gate::Open {
+    if session.recipe.evaluate.gate == Gate::Open && session.recipe.stop == Stop::AllIterations {
         return Ok((iteration, "the newest model".into()));
     }
     let compared =
