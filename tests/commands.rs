@@ -287,10 +287,15 @@ fn without_what_computes_the_error_says_how_to_get_it() {
 #[test]
 fn a_benchmark_is_evaluated_by_its_name() {
     let folder = seeds(1);
-    let rows: String = (0..6)
-        .map(|n| format!("{{\"goal\": \"Open door {n}\", \"sol1\": \"Turn it.\", \"sol2\": \"Eat it.\", \"label\": {}}}\n", n % 2))
+    let rows: Vec<String> = (0..6)
+        .map(|n| {
+            format!(
+                "{{\"goal\": \"Open door {n}\", \"sol1\": \"Turn it.\", \"sol2\": \"Eat it.\", \"label\": {}}}\n",
+                n % 2
+            )
+        })
         .collect();
-    fs::write(folder.path().join("doors.jsonl"), rows).unwrap();
+    fs::write(folder.path().join("doors.jsonl"), rows.concat()).unwrap();
     let data = folder.path().join("doors.jsonl").display().to_string();
     let found = json(
         &folder,

@@ -128,7 +128,7 @@ fn the_end_of_a_turn_is_found_wherever_it_is_named() {
         ("only in special_tokens_map.json", {
             let variant = Variant::new();
             variant.json("tokenizer_config.json", nameless).json("special_tokens_map.json", |json| {
-                json["eos_token"] = json!({ "content": END_OF_TURN })
+                json["eos_token"] = json!({ "content": END_OF_TURN });
             });
             variant
         }),

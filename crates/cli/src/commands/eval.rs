@@ -78,7 +78,8 @@ struct ItemRow<'a> {
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     if arguments.list {
-        return list(output);
+        list(output);
+        return Ok(());
     }
     let tasks = tasks(&arguments.tasks, &arguments.data)?;
     let model = arguments.model.path()?;
@@ -139,17 +140,16 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
 }
 
 /// Prints the names of the benchmarks that are known.
-fn list(output: Output) -> Result<(), Failure> {
+fn list(output: Output) {
     let known: BTreeMap<&str, String> =
         KnownTask::all().iter().map(|task| (task.name, task.description())).collect();
     output.print(&known, |known| {
         let mut rows = table::narrow(["name", "what it measures"], &[]);
-        known.iter().for_each(|(name, description)| {
+        for (name, description) in known {
             rows.add_row([(*name).to_owned(), description.clone()]);
-        });
+        }
         outln!("{rows}");
     });
-    Ok(())
 }
 
 /// Reads the tasks: files, and benchmarks by their names over the data given.
