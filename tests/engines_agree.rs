@@ -43,6 +43,17 @@ fn tolerance(name: &str) -> f32 {
     if name == "tiny-gemma3" { 1e-2 } else { 1e-3 }
 }
 
+/// A copy of the tiny Llama that may be changed.
+fn tiny_llama(scratch: &Path) -> PathBuf {
+    let folder = scratch.join("model");
+    fs::create_dir(&folder).unwrap();
+    for file in fs::read_dir(fixture("tiny-llama")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+    folder
+}
+
 fn greedy(engine: &mut dyn Backend) -> Vec<String> {
     let requests: Vec<_> =
         PROMPTS.iter().map(|&prompt| GenerateRequest::new(Prompt::user(prompt)).max_tokens(24)).collect();
@@ -133,12 +144,7 @@ fn a_trained_model_is_the_same_in_every_engine() {
 #[test]
 fn the_template_says_what_ends_a_turn() {
     let scratch = tempfile::tempdir().unwrap();
-    let folder = scratch.path().join("model");
-    fs::create_dir(&folder).unwrap();
-    for file in fs::read_dir(fixture("tiny-llama")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
-    }
+    let folder = tiny_llama(scratch.path());
     let template = folder.join("chat_template.jinja");
     let text = fs::read_to_string(&template).unwrap();
     fs::write(&template, text.replace("<|im_end|>", "<|endoftext|>")).unwrap();
@@ -178,12 +184,7 @@ fn the_template_says_what_ends_a_turn() {
 #[test]
 fn every_engine_ends_where_generation_config_says() {
     let scratch = tempfile::tempdir().unwrap();
-    let folder = scratch.path().join("model");
-    fs::create_dir(&folder).unwrap();
-    for file in fs::read_dir(fixture("tiny-llama")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
-    }
+    let folder = tiny_llama(scratch.path());
     let mut before = BurnBackend::load(&folder, &BurnSettings::default()).unwrap();
     let whole = greedy(&mut before);
     // A token that the model writes within its answers becomes one that ends them.
