@@ -15,10 +15,10 @@ pub enum BurnDevice {
     /// The processor.
     #[default]
     Cpu,
-    /// A graphics card, through Vulkan, Metal or Direct3D 12. Needs the feature `wgpu`. The fastest card is taken, unless
+    /// A GPU, through Vulkan, Metal or Direct3D 12. Needs the feature `wgpu`. The fastest GPU is taken, unless
     /// the environment's `CUBECL_WGPU_DEFAULT_DEVICE` names another, such as `IntegratedGpu(0)`.
     Wgpu,
-    /// The first NVIDIA card that `CUDA_VISIBLE_DEVICES` lets be seen. Needs the feature `cuda`, and CUDA when it is used.
+    /// The first NVIDIA GPU that `CUDA_VISIBLE_DEVICES` lets be seen. Needs the feature `cuda`, and CUDA when it is used.
     Cuda,
 }
 
@@ -118,7 +118,7 @@ fn wgpu() -> Result<Device, DeviceError> {
     if Device::enumerate(DeviceType::Wgpu).is_empty() {
         return Err(DeviceError::NotFound {
             device: BurnDevice::Wgpu.name(),
-            needs: "install the graphics card's driver for Vulkan, or one in software (Debian's mesa-vulkan-drivers)",
+            needs: "install the GPU's driver for Vulkan, or one in software (Debian's mesa-vulkan-drivers)",
         });
     }
     Ok(Device::wgpu(DeviceKind::DefaultDevice))

@@ -1,5 +1,5 @@
 //! The operations of a layer, each with a derivative of its own, as extensions of Burn: on the processor kernels of this
-//! crate, on graphics cards those of [`card`](crate::card).
+//! crate, on GPUs those of [`gpu`](crate::gpu).
 //!
 //! Composed of Burn's operations they would take some forty passes over memory in each layer, on the processor each on one
 //! core and into a tensor of its own, and training would spend as long in them as in the matrix products.
@@ -10,11 +10,10 @@ mod autodiff;
 pub(crate) mod gated;
 mod linear;
 pub(crate) mod lookup;
-mod paged;
-pub(crate) mod reach;
+mod product;
 mod rms_norm;
 mod rotary;
-mod rounded;
+pub(crate) mod spans;
 mod stored;
 
 use std::sync::Arc;
@@ -25,19 +24,19 @@ use burn::{
 };
 use lancer_model::Activation;
 
-use self::{adapted::Adapted, gated::States, stored::AdaptedStored};
+pub(crate) use lancer_kernels::attention::{AttentionShape, AttentionSpan};
+
+use self::{adapted::Adapted, gated::Input, stored::AdaptedStored};
 pub(crate) use self::{
-    attention::AttentionShape,
     autodiff::Derived,
     gated::Gated,
     lookup::Lookup,
-    paged::{Block, PAGE, Seen},
-    reach::{Reach, Reaches},
-    rotary::{Direction, Turns},
-    rounded::{Factor, View, product as rounded_product, round, widen},
+    product::products_of,
+    rotary::{Direction, RotaryTable},
+    spans::AttentionSpans,
 };
 use crate::{
-    numbers::{Floats, tensor},
+    numbers::{Floats, compact, tensor},
     settings::Products,
     stored_weight::StoredWeight,
 };
@@ -48,7 +47,7 @@ const CHUNK: usize = 1 << 14;
 #[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")), Autodiff)]
 pub(crate) trait Fused: Backend {
     fn rms_norm(states: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self>;
-    fn rotate(states: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self>;
+    fn rotate(states: FloatTensor<Self>, rotary_table: Arc<RotaryTable>) -> FloatTensor<Self>;
     fn gated(gate: FloatTensor<Self>, up: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
     fn attend(
         query: FloatTensor<Self>,
@@ -56,7 +55,7 @@ pub(crate) trait Fused: Backend {
         value: FloatTensor<Self>,
         shape: AttentionShape,
         products: Products,
-        reaches: Arc<Reaches>,
+        spans: Arc<AttentionSpans>,
     ) -> FloatTensor<Self>;
     fn adapted(
         states: FloatTensor<Self>,
@@ -94,8 +93,8 @@ pub(crate) fn rms_norm(states: Tensor<2>, weight: Tensor<2>, epsilon: f64) -> Te
 }
 
 /// The rotary embedding of `states: [rows, heads · head_dim]`.
-pub(crate) fn rotate(states: Tensor<2>, turns: Arc<Turns>) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as Fused>::rotate(states.into_dispatch(), turns))
+pub(crate) fn rotate(states: Tensor<2>, rotary_table: Arc<RotaryTable>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as Fused>::rotate(states.into_dispatch(), rotary_table))
 }
 
 /// `activation(gate) · up` (Shazeer 2020, arXiv 2002.05202), number by number.
@@ -105,7 +104,7 @@ pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, activation: Activation) -> T
 }
 
 /// Causal attention with grouped queries: `query: [rows, heads · head_dim]` over `key` and `value: [tokens, kv_heads ·
-/// head_dim]`, each of `reaches` by itself. The reaches' queries are all rows, in order. On the processor products are of 32-bit
+/// head_dim]`, each of `spans` by itself. The spans' queries are all rows, in order. On the processor products are of 32-bit
 /// floats always.
 pub(crate) fn attend(
     query: Tensor<2>,
@@ -113,10 +112,10 @@ pub(crate) fn attend(
     value: Tensor<2>,
     shape: AttentionShape,
     products: Products,
-    reaches: Arc<Reaches>,
+    spans: Arc<AttentionSpans>,
 ) -> Tensor<2> {
     let (query, key, value) = (query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Fused>::attend(query, key, value, shape, products, reaches))
+    Tensor::from_dispatch(<Dispatch as Fused>::attend(query, key, value, shape, products, spans))
 }
 
 /// A frozen linear layer with an adapter, `x W + scale · x A B`, for `x: [rows, input]`, `weight: [input, output]`,
@@ -175,8 +174,8 @@ impl Fused for Flex {
         rms_norm::forward(states, weight, epsilon).output
     }
 
-    fn rotate(states: Floats, turns: Arc<Turns>) -> Floats {
-        rotary::turn(states, &turns, rotary::Direction::Forward)
+    fn rotate(states: Floats, rotary_table: Arc<RotaryTable>) -> Floats {
+        rotary::rotate(states, &rotary_table, rotary::Direction::Forward)
     }
 
     fn gated(gate: Floats, up: Floats, activation: Activation) -> Floats {
@@ -189,9 +188,10 @@ impl Fused for Flex {
         value: Floats,
         shape: AttentionShape,
         _: Products,
-        reaches: Arc<Reaches>,
+        spans: Arc<AttentionSpans>,
     ) -> Floats {
-        attention::forward(query, key, value, shape, &reaches).0
+        let [query, key, value] = [query, key, value].map(compact);
+        attention::forward([&query, &key, &value], shape, &spans).0
     }
 
     fn adapted(
@@ -203,7 +203,7 @@ impl Fused for Flex {
         products: Products,
         _: Option<Gated>,
     ) -> Floats {
-        Adapted { states: States::Kept(states), weight, down, up, scale, products }.forward()
+        Adapted { states: Input::Tensor(states), weight, down, up, scale, products }.forward()
     }
 
     fn linear(states: Floats, weight: Floats, products: Products, _: Option<Gated>) -> Floats {
@@ -223,7 +223,7 @@ impl Fused for Flex {
         products: Products,
         _: Option<Gated>,
     ) -> Floats {
-        AdaptedStored { states: States::Kept(states), weight, down, up, scale, products }.forward()
+        AdaptedStored { states: Input::Tensor(states), weight, down, up, scale, products }.forward()
     }
 
     fn look_up(states: Floats, lookup: Arc<Lookup>) -> Floats {
@@ -232,48 +232,48 @@ impl Fused for Flex {
 }
 
 impl Derived for Flex {
-    type Normed = rms_norm::Kept;
-    type Attended = attention::Kept;
+    type Normed = rms_norm::SavedNorm;
+    type Attended = attention::SavedAttention;
     type Adapted = Adapted;
-    type Linear = linear::Kept;
+    type Linear = linear::SavedLinear;
     type AdaptedStored = AdaptedStored;
 
-    fn rms_norm_kept(states: Floats, weight: Floats, epsilon: f64) -> (Floats, Self::Normed) {
+    fn rms_norm_saving(states: Floats, weight: Floats, epsilon: f64) -> (Floats, Self::Normed) {
         let normed = rms_norm::forward(states.clone(), weight.clone(), epsilon);
-        let kept = normed.kept(states, weight);
-        (normed.output, kept)
+        let saved = normed.saved(states, weight);
+        (normed.output, saved)
     }
 
-    fn rms_norm_back(kept: Self::Normed, by_output: Floats, wants_weight: bool) -> (Floats, Option<Floats>) {
-        rms_norm::backward(kept, by_output, wants_weight)
+    fn rms_norm_back(saved: Self::Normed, by_output: Floats, wants_weight: bool) -> (Floats, Option<Floats>) {
+        rms_norm::backward(saved, by_output, wants_weight)
     }
 
-    fn rotate_back(by_output: Floats, turns: Arc<Turns>) -> Floats {
-        rotary::turn(by_output, &turns, Direction::Back)
+    fn rotate_back(by_output: Floats, rotary_table: Arc<RotaryTable>) -> Floats {
+        rotary::rotate(by_output, &rotary_table, Direction::Back)
     }
 
     fn gated_back(gate: Floats, up: Floats, activation: Activation, by_output: Floats) -> [Floats; 2] {
         gated::backward(gate, up, activation, by_output)
     }
 
-    fn attend_kept(
+    fn attend_saving(
         query: Floats,
         key: Floats,
         value: Floats,
         shape: AttentionShape,
         _: Products,
-        reaches: Arc<Reaches>,
+        spans: Arc<AttentionSpans>,
     ) -> (Floats, Self::Attended) {
-        let (output, log_sums) =
-            attention::forward(query.clone(), key.clone(), value.clone(), shape, &reaches);
-        (output, attention::Kept { query, key, value, shape, reaches, log_sums })
+        let [query, key, value] = [query, key, value].map(compact);
+        let (output, log_sums) = attention::forward([&query, &key, &value], shape, &spans);
+        (output, attention::SavedAttention { query, key, value, shape, spans, log_sums })
     }
 
-    fn attend_back(kept: Self::Attended, by_output: Floats) -> [Floats; 3] {
-        attention::backward(kept, by_output)
+    fn attend_back(saved: Self::Attended, by_output: Floats) -> [Floats; 3] {
+        attention::backward(saved, by_output)
     }
 
-    fn adapted_kept(
+    fn adapted_saving(
         states: Floats,
         weight: Floats,
         down: Floats,
@@ -282,37 +282,37 @@ impl Derived for Flex {
         products: Products,
         gate: Option<Gated>,
     ) -> (Floats, Self::Adapted) {
-        let layer = Adapted { states: States::Kept(states.clone()), weight, down, up, scale, products };
-        (layer.clone().forward(), Adapted { states: States::new(states, gate), ..layer })
+        let layer = Adapted { states: Input::Tensor(states.clone()), weight, down, up, scale, products };
+        (layer.clone().forward(), Adapted { states: Input::new(states, gate), ..layer })
     }
 
     fn adapted_back(
-        kept: Self::Adapted,
+        saved: Self::Adapted,
         by_output: Floats,
         wants_states: bool,
     ) -> (Option<Floats>, [Floats; 2]) {
-        kept.backward(by_output, wants_states)
+        saved.backward(by_output, wants_states)
     }
 
-    fn linear_kept(
+    fn linear_saving(
         states: Floats,
         weight: Floats,
         products: Products,
         gate: Option<Gated>,
     ) -> (Floats, Self::Linear) {
         let output = linear::forward(states.clone(), weight.clone(), products);
-        (output, linear::Kept { states: States::new(states, gate), weight, products })
+        (output, linear::SavedLinear { states: Input::new(states, gate), weight, products })
     }
 
-    fn linear_back(kept: Self::Linear, by_output: Floats, wants: [bool; 2]) -> [Option<Floats>; 2] {
-        linear::backward(kept, by_output, wants)
+    fn linear_back(saved: Self::Linear, by_output: Floats, wants: [bool; 2]) -> [Option<Floats>; 2] {
+        linear::backward(saved, by_output, wants)
     }
 
     fn stored_back(by_output: Floats, weight: Arc<StoredWeight>, products: Products) -> Floats {
         stored::backward(by_output, &weight, products)
     }
 
-    fn adapted_stored_kept(
+    fn adapted_stored_saving(
         states: Floats,
         weight: Arc<StoredWeight>,
         down: Floats,
@@ -321,16 +321,17 @@ impl Derived for Flex {
         products: Products,
         gate: Option<Gated>,
     ) -> (Floats, AdaptedStored) {
-        let layer = AdaptedStored { states: States::Kept(states.clone()), weight, down, up, scale, products };
-        (layer.clone().forward(), AdaptedStored { states: States::new(states, gate), ..layer })
+        let layer =
+            AdaptedStored { states: Input::Tensor(states.clone()), weight, down, up, scale, products };
+        (layer.clone().forward(), AdaptedStored { states: Input::new(states, gate), ..layer })
     }
 
     fn adapted_stored_back(
-        kept: AdaptedStored,
+        saved: AdaptedStored,
         by_output: Floats,
         wants_states: bool,
     ) -> (Option<Floats>, [Floats; 2]) {
-        kept.backward(by_output, wants_states)
+        saved.backward(by_output, wants_states)
     }
 
     fn look_up_back(by_output: Floats, lookup: Arc<Lookup>, count: usize) -> Floats {

@@ -1,5 +1,5 @@
 //! Llama, Mistral, Qwen2, Qwen3 and Gemma 3 transformers in [Burn](https://burn.dev), in 32-bit floats: on the processor, and
-//! with the features `wgpu` and `cuda` on graphics cards ([`BurnDevice`]).
+//! with the features `wgpu` and `cuda` on GPUs ([`BurnDevice`]).
 //!
 //! * [`BurnLearner`] trains a model, in full or through low-rank adapters ([`TrainSettings`]): a
 //!   [`Learner`](lancer_backend::Learner).
@@ -10,7 +10,7 @@
 //! is computed for padding. Sequences that follow each other with the same prompt, such as the two sides of a preference
 //! pair, share its rows. The head is computed for target tokens only and for some thousand tokens of the vocabulary at a
 //! time, so the logits of a batch never stand in memory. Every operation of a layer is a kernel of this crate with a
-//! derivative of its own, an extension of Burn, on the processor as on cards. Frozen weights have no gradient at any time.
+//! derivative of its own, an extension of Burn, on the processor as on GPUs. Frozen weights have no gradient at any time.
 //!
 //! Most of a step is matrix products at the speed of the processor, in 32-bit floats or with factors rounded to bf16
 //! ([`Products`]). `examples/train_speed.rs` measures it.
@@ -36,38 +36,27 @@
 //! # Ok::<(), lancer_backend::LearnerError>(())
 //! ```
 
-// Of what the kernels for cards are given some is for them alone.
+// Some of the arguments of fused operations are for the kernels of GPUs alone.
 #![cfg_attr(not(any(feature = "wgpu", feature = "cuda")), allow(dead_code))]
 
-#[cfg(target_arch = "x86_64")]
-mod amx;
-mod awake;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod card;
 mod device;
-mod dot;
 mod engine;
-mod exp;
 mod fused;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpu;
 mod numbers;
-mod pieces;
 mod product;
 mod reading;
-mod rounded_weight;
 mod settings;
 mod speed;
 mod stored_weight;
 mod training;
 mod transformer;
-#[cfg(not(target_arch = "x86_64"))]
-mod without_amx;
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-mod without_card;
+mod without_gpu;
 
-#[cfg(not(target_arch = "x86_64"))]
-use without_amx as amx;
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-use without_card as card;
+use without_gpu as gpu;
 
 pub use device::{BurnDevice, DeviceError};
 pub use engine::{BurnBackend, BurnSettings, Weights};

@@ -1,13 +1,14 @@
-//! The numbers of a tensor, where they stand in memory.
+//! The numbers of a tensor in memory.
 //!
 //! Every tensor of this crate that is not an index holds 32-bit floats, outside of autodiff wherever it is given to these
-//! functions. Those of the flex device stand in this program's memory, where kernels of this crate change them; others are
-//! only read from here.
+//! functions. The flex device holds its tensors in this program's memory, where kernels change them; other tensors
+//! are only read from here.
 
 use burn::{
     backend::{Flex, tensor::FloatTensor},
     tensor::{Device, Int, Tensor, TensorData},
 };
+use lancer_kernels::matmul::RoundedMatrix;
 
 /// A tensor of 32-bit floats as the flex backend holds it.
 pub(crate) type Floats = FloatTensor<Flex>;
@@ -83,10 +84,27 @@ pub(crate) fn taken(place: &mut Tensor<2>) -> Tensor<2> {
     std::mem::replace(place, nothing)
 }
 
+/// The backend's tensor, as it is in memory.
+pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Floats {
+    // Holds by this module's rule.
+    tensor.try_into_primitive::<Flex>().expect("a tensor of the flex backend outside of autodiff")
+}
+
+/// A matrix, rounded to bf16; its order in memory stays.
+pub(crate) fn rounded(matrix: Floats) -> RoundedMatrix {
+    let shape = matrix.layout().shape();
+    let shape = [shape[0], shape[1]];
+    if matrix.layout().strides() == [1, shape[0] as isize] {
+        let start = matrix.layout().start_offset();
+        RoundedMatrix::of_column_major(&matrix.storage::<f32>()[start..][..shape[0] * shape[1]], shape)
+    } else {
+        RoundedMatrix::new(slice(&compact(matrix)), shape)
+    }
+}
+
 /// The backend's tensor, contiguous from the beginning of its memory.
 pub(crate) fn primitive<const D: usize>(tensor: Tensor<D>) -> Floats {
-    // Holds by this module's rule.
-    compact(tensor.try_into_primitive::<Flex>().expect("a tensor of the flex backend outside of autodiff"))
+    compact(floats(tensor))
 }
 
 /// The same tensor, contiguous from the beginning of its memory and alone in it; not copied where it is.

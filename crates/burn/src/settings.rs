@@ -124,7 +124,7 @@ pub enum Activations {
     /// 2016, arXiv 1604.06174). A third more arithmetic for a fraction of the memory.
     Recompute,
     /// Everything where half of the memory that is available has room for it, else the input of each layer; chosen for each pass.
-    /// Both give the same numbers. On cards everything.
+    /// Both give the same numbers. On GPUs everything.
     Auto,
 }
 

@@ -6,12 +6,15 @@
 use std::{fmt, ops::Range};
 
 use burn::{backend::Flex, tensor::Tensor};
-use lancer_kernels::{BlockMatrix, multiply_blocks, multiply_blocks_back};
+use lancer_kernels::{
+    BlockMatrix,
+    matmul::{RoundedMatrix, multiply_rounded},
+    multiply_blocks, multiply_blocks_back,
+};
 use lancer_model::StoredMatrix;
 
 use crate::{
-    fused::{Factor, rounded_product},
-    numbers::{Floats, slice, tensor},
+    numbers::{Floats, rounded, slice, tensor},
     settings::Products,
 };
 
@@ -83,11 +86,11 @@ impl StoredWeight {
         match products {
             Products::F32 => multiply_blocks(slice(&states), self.blocks(), &mut output),
             Products::Bf16 => {
-                let states = Factor::new(states);
+                let states = rounded(states);
                 self.blocks().for_each_panel(|panel, weights| {
-                    let weights = Factor::of(weights, [panel.len(), self.inputs()]);
-                    let found = rounded_product(states.plain(), weights.transposed());
-                    let rows = output.chunks_exact_mut(outputs).zip(slice(&found).chunks_exact(panel.len()));
+                    let weights = RoundedMatrix::new(weights, [panel.len(), self.inputs()]);
+                    let found = multiply_rounded(states.plain(), weights.transposed());
+                    let rows = output.chunks_exact_mut(outputs).zip(found.chunks_exact(panel.len()));
                     rows.for_each(|(output, found)| output[panel.clone()].copy_from_slice(found));
                 });
             }
@@ -102,10 +105,10 @@ impl StoredWeight {
         match products {
             Products::F32 => multiply_blocks_back(slice(by_output), self.blocks(), &mut by_states),
             Products::Bf16 => self.blocks().for_each_panel(|panel, weights| {
-                let weights = Factor::of(weights, [panel.len(), inputs]);
-                let by_output = Factor::of_columns(slice(by_output), self.outputs(), panel);
-                let found = rounded_product(by_output.plain(), weights.plain());
-                by_states.iter_mut().zip(slice(&found)).for_each(|(sum, found)| *sum += found);
+                let weights = RoundedMatrix::new(weights, [panel.len(), inputs]);
+                let by_output = RoundedMatrix::of_columns(slice(by_output), self.outputs(), panel);
+                let found = multiply_rounded(by_output.plain(), weights.plain());
+                by_states.iter_mut().zip(&found).for_each(|(sum, found)| *sum += found);
             }),
         }
         tensor(by_states, [rows, inputs])

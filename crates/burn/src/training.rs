@@ -9,8 +9,8 @@ mod checkpoint;
 mod encoding;
 mod export;
 mod gradients;
-mod kept;
 mod packed;
+mod saved;
 
 use std::path::Path;
 
@@ -21,8 +21,7 @@ use lancer_backend::{
 };
 use lancer_model::Model;
 
-pub(crate) use self::adamw::Update;
-use self::{adamw::AdamW, gradients::Gradients, kept::Kept, packed::Packed};
+use self::{adamw::AdamW, gradients::Gradients, packed::Packed, saved::Saved};
 use crate::{
     BurnBackend, BurnSettings,
     device::DeviceInUse,
@@ -55,7 +54,7 @@ struct LastPass {
     batch: Vec<TrainingSequence>,
     packed: Packed,
     head: HeadPass,
-    kept: Kept,
+    saved: Saved,
 }
 
 /// The part of a pass that went through the head.
@@ -181,7 +180,7 @@ impl Learner for BurnLearner {
             return Ok(Vec::new());
         }
         let packed = Packed::new(batch);
-        let states = kept::without_graph(&self.transformer, &packed, self.settings.products);
+        let states = saved::without_graph(&self.transformer, &packed, self.settings.products);
         let scored = self.transformer.head().score(&states, &packed.targets);
         Ok(packed.by_sequence(scored.iter().map(|scored| scored.log_prob)))
     }
@@ -193,7 +192,7 @@ impl Learner for BurnLearner {
             return Ok(Vec::new());
         }
         let packed = Packed::new(batch);
-        let (kept, states) = Kept::forward(&self.transformer, &packed, &self.settings, self.dropping());
+        let (saved, states) = Saved::forward(&self.transformer, &packed, &self.settings, self.dropping());
         self.passes += 1;
         let head = self.transformer.head();
         let (scored, head) = if self.transformer.head_is_trained() {
@@ -206,7 +205,7 @@ impl Learner for BurnLearner {
             (scored, HeadPass::Frozen { derivative })
         };
         let log_probs = packed.by_sequence(scored.iter().map(|scored| scored.log_prob));
-        self.last = Some(LastPass { batch: batch.to_vec(), packed, head, kept });
+        self.last = Some(LastPass { batch: batch.to_vec(), packed, head, saved });
         Ok(log_probs)
     }
 
@@ -237,7 +236,7 @@ impl Learner for BurnLearner {
                 derivative * matrix(weights, [rows, 1], &self.device.0)
             }
         };
-        let by_embeddings = last.kept.backward(&self.transformer, by_states, &mut self.gradients);
+        let by_embeddings = last.saved.backward(&self.transformer, by_states, &mut self.gradients);
         if let Some(mut by_embeddings) = by_embeddings {
             if let Some(scale) = self.transformer.config.embedding_scale() {
                 by_embeddings = by_embeddings * scale;

@@ -17,6 +17,7 @@ mod pass;
 
 use burn::tensor::{Device, Tensor};
 use lancer_backend::{Seed, TokenId};
+use lancer_kernels::matmul::RoundedWeight;
 use lancer_model::{Config, Model, ModelError};
 
 use self::norm::RmsNorm;
@@ -27,12 +28,9 @@ pub(crate) use self::{
     loading::Loading,
     matrix::Matrix,
     parameter::{Order, Parameter, Training},
-    pass::{Dropping, Layout, Pass, Span},
+    pass::{Dropping, Layout, Pass, Segment},
 };
-use crate::{
-    Weights, numbers::is_here, rounded_weight::RoundedWeight, settings::LoraSettings,
-    stored_weight::StoredWeight,
-};
+use crate::{Weights, numbers::is_here, settings::LoraSettings, stored_weight::StoredWeight};
 
 /// The weights of a model.
 #[derive(Clone)]

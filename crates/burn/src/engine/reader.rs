@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 use lancer_backend::{TokenId, Usage, common_beginning};
+use lancer_kernels::threads::with_threads_awake;
 
 use crate::{
     Weights,
-    awake::with_threads_awake,
-    fused::Reach,
+    fused::AttentionSpan,
     settings::Products,
     transformer::{Cache, Dropping, Layout, Pass, Place, Sequence, Transformer},
 };
@@ -29,7 +29,7 @@ pub(crate) struct Plan {
     tokens: Vec<TokenId>,
     /// The place of each token in its sequence.
     positions: Vec<usize>,
-    reaches: Vec<Reach>,
+    spans: Vec<AttentionSpan>,
     places: Vec<Place>,
     /// Keeps the cache's pages until they are read.
     held: Vec<Sequence>,
@@ -101,7 +101,7 @@ impl Reader {
         let rows = plan.rows()..plan.rows() + tokens.len();
         plan.positions.extend(sequence.length()..sequence.length() + tokens.len());
         plan.places.extend(self.cache.extend(sequence, rows.clone()));
-        plan.reaches.push(Reach { queries: rows.clone(), keys: sequence.rows() });
+        plan.spans.push(AttentionSpan { queries: rows.clone(), keys: sequence.rows() });
         plan.tokens.extend(tokens);
         plan.held.push(sequence.clone());
         rows
@@ -112,7 +112,7 @@ impl Reader {
         let (transformer, cache) = (&self.transformer, &mut self.cache);
         let read = move || {
             let embeddings = transformer.embed(&plan.tokens);
-            let layout = Layout::new(&transformer.config, &plan.positions, plan.reaches, plan.places);
+            let layout = Layout::new(&transformer.config, &plan.positions, plan.spans, plan.places);
             let mut pass = Pass {
                 layout: &layout,
                 cache: Some(cache),
@@ -125,7 +125,7 @@ impl Reader {
             // An operation of few rows takes less time than a thread needs to wake up.
             with_threads_awake(read)
         } else {
-            // Cards have threads of their own, and take their work from one of ours.
+            // GPUs have threads of their own, and take their work from one of ours.
             read()
         }
     }

@@ -17,7 +17,7 @@ pub struct BurnSettings {
     /// by side as may be, and the cache grows with what they turn out to need.
     pub cache_tokens: Option<NonZeroU32>,
     /// Tokens of prompts and continuations that are read at once at most. Where it is left out, 512 on the processor and 2,048 on
-    /// cards, which fewer do not keep busy.
+    /// GPUs, which fewer do not keep busy.
     pub step_tokens: Option<NonZeroU32>,
     /// In which numbers the weights of matrices are kept and multiplied.
     pub weights: Weights,

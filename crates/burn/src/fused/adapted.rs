@@ -8,10 +8,9 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{CHUNK, gated::States, matrix};
+use super::{CHUNK, gated::Input, linear, matrix, product::products_of};
 use crate::{
-    numbers::{Floats, change, primitive, read},
-    product::product,
+    numbers::{Floats, change, floats, primitive, read},
     settings::Products,
 };
 
@@ -22,7 +21,7 @@ const MERGE_ROWS: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) struct Adapted {
     /// `x: [rows, input]`.
-    pub(super) states: States,
+    pub(super) states: Input,
     /// `W: [input, output]`.
     pub(super) weight: Floats,
     /// `A: [input, rank]`.
@@ -83,4 +82,15 @@ fn merged(weight: &Tensor<2>, down: Tensor<2>, up: Tensor<2>, scale: f64) -> Ten
             });
         });
     })
+}
+
+/// `states · weight`.
+fn product(states: Tensor<2>, weight: Tensor<2>, products: Products) -> Tensor<2> {
+    match products {
+        Products::F32 => {
+            let [output] = products_of(states, [weight]);
+            output
+        }
+        Products::Bf16 => matrix(linear::forward(floats(states), floats(weight), products)),
+    }
 }

@@ -16,10 +16,10 @@ use burn::backend::{
 use lancer_model::Activation;
 
 use self::stored::{AdaptedStoredBackward, StoredBackward};
-use super::{AttentionShape, Fused, Gated, Lookup, Reaches, Turns};
+use super::{AttentionShape, AttentionSpans, Fused, Gated, Lookup, RotaryTable};
 use crate::{settings::Products, stored_weight::StoredWeight};
 
-/// A backend's operations one way with what is kept for the way back, and back.
+/// A backend's operations one way with what is saved for the way back, and back.
 pub(crate) trait Derived: Fused {
     type Normed: Clone + Debug + Send + 'static;
     type Attended: Clone + Debug + Send + 'static;
@@ -27,7 +27,7 @@ pub(crate) trait Derived: Fused {
     type Linear: Clone + Debug + Send + 'static;
     type AdaptedStored: Clone + Debug + Send + 'static;
 
-    fn rms_norm_kept(
+    fn rms_norm_saving(
         states: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         epsilon: f64,
@@ -35,12 +35,12 @@ pub(crate) trait Derived: Fused {
 
     /// The gradients by states and, where it is wanted, weight.
     fn rms_norm_back(
-        kept: Self::Normed,
+        saved: Self::Normed,
         by_output: FloatTensor<Self>,
         wants_weight: bool,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>);
 
-    fn rotate_back(by_output: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self>;
+    fn rotate_back(by_output: FloatTensor<Self>, rotary_table: Arc<RotaryTable>) -> FloatTensor<Self>;
 
     /// The gradients by gate and up.
     fn gated_back(
@@ -50,20 +50,20 @@ pub(crate) trait Derived: Fused {
         by_output: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 2];
 
-    fn attend_kept(
+    fn attend_saving(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         shape: AttentionShape,
         products: Products,
-        reaches: Arc<Reaches>,
+        spans: Arc<AttentionSpans>,
     ) -> (FloatTensor<Self>, Self::Attended);
 
     /// The gradients by query, key and value.
-    fn attend_back(kept: Self::Attended, by_output: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+    fn attend_back(saved: Self::Attended, by_output: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
 
     /// `gate` is what the states are computed from, if they can be computed again.
-    fn adapted_kept(
+    fn adapted_saving(
         states: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         down: FloatTensor<Self>,
@@ -75,13 +75,13 @@ pub(crate) trait Derived: Fused {
 
     /// The gradients by states, where it is wanted, down and up.
     fn adapted_back(
-        kept: Self::Adapted,
+        saved: Self::Adapted,
         by_output: FloatTensor<Self>,
         wants_states: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
 
-    /// As [`adapted_kept`](Self::adapted_kept).
-    fn linear_kept(
+    /// As [`adapted_saving`](Self::adapted_saving).
+    fn linear_saving(
         states: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         products: Products,
@@ -90,7 +90,7 @@ pub(crate) trait Derived: Fused {
 
     /// The gradients by states and weight, those that are wanted.
     fn linear_back(
-        kept: Self::Linear,
+        saved: Self::Linear,
         by_output: FloatTensor<Self>,
         wants: [bool; 2],
     ) -> [Option<FloatTensor<Self>>; 2];
@@ -102,8 +102,8 @@ pub(crate) trait Derived: Fused {
         products: Products,
     ) -> FloatTensor<Self>;
 
-    /// As [`adapted_kept`](Self::adapted_kept).
-    fn adapted_stored_kept(
+    /// As [`adapted_saving`](Self::adapted_saving).
+    fn adapted_stored_saving(
         states: FloatTensor<Self>,
         weight: Arc<StoredWeight>,
         down: FloatTensor<Self>,
@@ -115,7 +115,7 @@ pub(crate) trait Derived: Fused {
 
     /// As [`adapted_back`](Self::adapted_back).
     fn adapted_stored_back(
-        kept: Self::AdaptedStored,
+        saved: Self::AdaptedStored,
         by_output: FloatTensor<Self>,
         wants_states: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
@@ -131,18 +131,20 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         let (states, weight) = (states.into_primitive(), weight.into_primitive());
         match prepared {
             OpsKind::Tracked(prep) => {
-                let (output, kept) = B::rms_norm_kept(states, weight, epsilon);
-                prep.finish(kept, output)
+                let (output, saved) = B::rms_norm_saving(states, weight, epsilon);
+                prep.finish(saved, output)
             }
             OpsKind::UnTracked(prep) => prep.finish(B::rms_norm(states, weight, epsilon)),
         }
     }
 
-    fn rotate(states: FloatTensor<Self>, turns: Arc<Turns>) -> FloatTensor<Self> {
+    fn rotate(states: FloatTensor<Self>, rotary_table: Arc<RotaryTable>) -> FloatTensor<Self> {
         let guards = [states.node()];
         match RotateBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(turns.clone(), B::rotate(states.into_primitive(), turns)),
-            OpsKind::UnTracked(prep) => prep.finish(B::rotate(states.into_primitive(), turns)),
+            OpsKind::Tracked(prep) => {
+                prep.finish(rotary_table.clone(), B::rotate(states.into_primitive(), rotary_table))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::rotate(states.into_primitive(), rotary_table)),
         }
     }
 
@@ -165,17 +167,17 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         value: FloatTensor<Self>,
         shape: AttentionShape,
         products: Products,
-        reaches: Arc<Reaches>,
+        spans: Arc<AttentionSpans>,
     ) -> FloatTensor<Self> {
         let guards = [query.node(), key.node(), value.node()];
         let prepared = AttendBackward::<B>(PhantomData).prepare::<C>(guards).compute_bound().stateful();
         let (query, key, value) = (query.into_primitive(), key.into_primitive(), value.into_primitive());
         match prepared {
             OpsKind::Tracked(prep) => {
-                let (output, kept) = B::attend_kept(query, key, value, shape, products, reaches);
-                prep.finish(kept, output)
+                let (output, saved) = B::attend_saving(query, key, value, shape, products, spans);
+                prep.finish(saved, output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::attend(query, key, value, shape, products, reaches)),
+            OpsKind::UnTracked(prep) => prep.finish(B::attend(query, key, value, shape, products, spans)),
         }
     }
 
@@ -193,8 +195,8 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         let [states, weight, down, up] = [states, weight, down, up].map(FloatTensor::<Self>::into_primitive);
         match prepared {
             OpsKind::Tracked(prep) => {
-                let (output, kept) = B::adapted_kept(states, weight, down, up, scale, products, gate);
-                prep.finish(kept, output)
+                let (output, saved) = B::adapted_saving(states, weight, down, up, scale, products, gate);
+                prep.finish(saved, output)
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(B::adapted(states, weight, down, up, scale, products, None))
@@ -213,8 +215,8 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         let (states, weight) = (states.into_primitive(), weight.into_primitive());
         match prepared {
             OpsKind::Tracked(prep) => {
-                let (output, kept) = B::linear_kept(states, weight, products, gate);
-                prep.finish(kept, output)
+                let (output, saved) = B::linear_saving(states, weight, products, gate);
+                prep.finish(saved, output)
             }
             OpsKind::UnTracked(prep) => prep.finish(<B as Fused>::linear(states, weight, products, None)),
         }
@@ -247,8 +249,9 @@ impl<B: Derived, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         let [states, down, up] = [states, down, up].map(FloatTensor::<Self>::into_primitive);
         match prepared {
             OpsKind::Tracked(prep) => {
-                let (output, kept) = B::adapted_stored_kept(states, weight, down, up, scale, products, gate);
-                prep.finish(kept, output)
+                let (output, saved) =
+                    B::adapted_stored_saving(states, weight, down, up, scale, products, gate);
+                prep.finish(saved, output)
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(B::adapted_stored(states, weight, down, up, scale, products, None))
@@ -291,7 +294,7 @@ impl<B: Derived> Backward<B, 2> for NormBackward<B> {
 struct RotateBackward<B>(PhantomData<B>);
 
 impl<B: Derived> Backward<B, 1> for RotateBackward<B> {
-    type State = Arc<Turns>;
+    type State = Arc<RotaryTable>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let by_output = grads.consume::<B>(&ops.node);

@@ -1,21 +1,19 @@
 //! A linear layer without an adapter, `y = x W`. With `dy` the gradient by `y`: `dx = dy Wᵀ`, `dW = xᵀ dy`.
 
-use super::{
-    gated::States,
-    matrix,
-    rounded::{Factor, product},
-};
+use lancer_kernels::matmul::{RoundedView, multiply_rounded};
+
+use super::{gated::Input, matrix};
 use crate::{
-    numbers::{Floats, primitive},
+    numbers::{Floats, primitive, rounded, tensor},
     settings::Products,
 };
 
-/// What the backward pass needs. Factors that are rounded are kept as 32-bit floats, which other steps keep too, and are
-/// rounded again.
+/// The tensors that the backward pass needs. Factors that are rounded are saved as 32-bit floats, which other steps save too, and
+/// are rounded again.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub(crate) struct SavedLinear {
     /// `x: [rows, input]`.
-    pub(super) states: States,
+    pub(super) states: Input,
     /// `W: [input, output]`.
     pub(super) weight: Floats,
     pub(super) products: Products,
@@ -25,13 +23,13 @@ pub(crate) struct Kept {
 pub(super) fn forward(states: Floats, weight: Floats, products: Products) -> Floats {
     match products {
         Products::F32 => primitive(matrix(states).matmul(matrix(weight))),
-        Products::Bf16 => product(Factor::new(states).plain(), Factor::new(weight).plain()),
+        Products::Bf16 => product(rounded(states).plain(), rounded(weight).plain()),
     }
 }
 
 /// The gradients by states and weight, those that are wanted.
-pub(super) fn backward(kept: Kept, by_output: Floats, wants: [bool; 2]) -> [Option<Floats>; 2] {
-    let Kept { states, weight, products } = kept;
+pub(super) fn backward(saved: SavedLinear, by_output: Floats, wants: [bool; 2]) -> [Option<Floats>; 2] {
+    let SavedLinear { states, weight, products } = saved;
     let [wants_states, wants_weight] = wants;
     match products {
         Products::F32 => {
@@ -41,12 +39,16 @@ pub(super) fn backward(kept: Kept, by_output: Floats, wants: [bool; 2]) -> [Opti
             [by_states, by_weight].map(|by| by.map(primitive))
         }
         Products::Bf16 => {
-            let by_output = Factor::new(by_output);
-            let by_states =
-                wants_states.then(|| product(by_output.plain(), Factor::new(weight).transposed()));
+            let by_output = rounded(by_output);
+            let by_states = wants_states.then(|| product(by_output.plain(), rounded(weight).transposed()));
             let by_weight =
-                wants_weight.then(|| product(Factor::new(states.numbers()).transposed(), by_output.plain()));
+                wants_weight.then(|| product(rounded(states.numbers()).transposed(), by_output.plain()));
             [by_states, by_weight]
         }
     }
+}
+
+fn product(one: RoundedView<'_>, two: RoundedView<'_>) -> Floats {
+    let shape = [one.rows(), two.columns()];
+    tensor(multiply_rounded(one, two), shape)
 }

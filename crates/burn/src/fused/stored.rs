@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{gated::States, matrix};
+use super::{gated::Input, matrix};
 use crate::{
     numbers::{Floats, primitive},
     settings::Products,
@@ -27,7 +27,7 @@ pub(super) fn backward(by_output: Floats, weight: &StoredWeight, products: Produ
 #[derive(Debug, Clone)]
 pub(crate) struct AdaptedStored {
     /// `x: [rows, input]`.
-    pub(super) states: States,
+    pub(super) states: Input,
     pub(super) weight: Arc<StoredWeight>,
     /// `A: [input, rank]`.
     pub(super) down: Floats,

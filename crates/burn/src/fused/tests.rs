@@ -114,22 +114,22 @@ fn composed_rotation(states: Tensor<2>, positions: &[usize], head_dim: usize, th
 fn the_rotary_embedding_is_its_formula() {
     let positions = [0, 1, 2, 7, 30, 2];
     let rotary = Rotary { theta: 500.0, scaling: RotaryScaling::None };
-    let turns = || Arc::new(Turns::new(&rotary, 8, &positions));
+    let rotary_table = || Arc::new(RotaryTable::new(&rotary, 8, &positions));
     compare(
         &[numbers([6, 32], 0.3)],
-        |[states]| rotate(states, turns()),
+        |[states]| rotate(states, rotary_table()),
         |[states]| composed_rotation(states, &positions, 8, 500.0),
     );
 }
 
-/// Attention of one reach, head by head.
+/// Attention of one span, head by head.
 fn composed_attention(
     [query, key, value]: [Tensor<2>; 3],
     heads: AttentionShape,
-    reach: &Reach,
+    span: &AttentionSpan,
 ) -> Tensor<2> {
-    let (rows, width) = (reach.queries.len(), heads.head_dim);
-    let keys: usize = reach.keys.iter().map(Range::len).sum();
+    let (rows, width) = (span.queries.len(), heads.head_dim);
+    let keys: usize = span.keys.iter().map(Range::len).sum();
     let window = heads.window.unwrap_or(keys);
     let seen = |key, own| key <= own && key + window > own;
     let mask: Vec<f32> = (0..rows)
@@ -138,11 +138,11 @@ fn composed_attention(
     let mask = Tensor::<2>::from_data(TensorData::new(mask, [rows, keys]), &Device::flex());
     let known = |all: &Tensor<2>, head: usize| {
         let of_head = all.clone().narrow(1, head * width, width);
-        let parts = reach.keys.iter().map(|rows| of_head.clone().narrow(0, rows.start, rows.len()));
+        let parts = span.keys.iter().map(|rows| of_head.clone().narrow(0, rows.start, rows.len()));
         Tensor::cat(parts.collect(), 0)
     };
     let outputs = (0..heads.heads).map(|head| {
-        let query = query.clone().narrow(0, reach.queries.start, rows).narrow(1, head * width, width);
+        let query = query.clone().narrow(0, span.queries.start, rows).narrow(1, head * width, width);
         let kv_head = head / (heads.heads / heads.kv_heads);
         let scores = query.matmul(known(&key, kv_head).transpose()) * heads.scale + mask.clone();
         activation::softmax(scores, 1).matmul(known(&value, kv_head))
@@ -153,21 +153,21 @@ fn composed_attention(
 #[test]
 fn attention_is_its_formula() {
     let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
-    let reaches = vec![
-        Reach { queries: 0..5, keys: vec![0..5] },
-        Reach { queries: 5..8, keys: vec![0..5, 5..8] },
-        Reach { queries: 8..9, keys: vec![0..5, 8..9] },
-        Reach { queries: 9..13, keys: vec![9..13] },
+    let spans = vec![
+        AttentionSpan { queries: 0..5, keys: vec![0..5] },
+        AttentionSpan { queries: 5..8, keys: vec![0..5, 5..8] },
+        AttentionSpan { queries: 8..9, keys: vec![0..5, 8..9] },
+        AttentionSpan { queries: 9..13, keys: vec![9..13] },
     ];
     for window in [None, Some(1), Some(3), Some(6), Some(100)] {
         let heads = AttentionShape { window, ..heads };
         compare(
             &[numbers([13, 32], 0.3), numbers([13, 16], 0.4), numbers([13, 16], 0.5)],
             |[query, key, value]| {
-                attend(query, key, value, heads, Products::F32, Arc::new(reaches.clone().into()))
+                attend(query, key, value, heads, Products::F32, Arc::new(spans.clone().into()))
             },
             |inputs| {
-                let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+                let parts = spans.iter().map(|span| composed_attention(inputs.clone(), heads, span));
                 Tensor::cat(parts.collect(), 0)
             },
         );
@@ -177,21 +177,21 @@ fn attention_is_its_formula() {
 #[test]
 fn attention_of_several_blocks_is_its_formula() {
     let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
-    let reaches = vec![
-        Reach { queries: 0..150, keys: vec![0..150] },
-        Reach { queries: 150..240, keys: vec![0..40, 150..240] },
-        Reach { queries: 240..310, keys: vec![310..400, 240..310] },
-        Reach { queries: 310..313, keys: vec![0..100, 310..313] },
+    let spans = vec![
+        AttentionSpan { queries: 0..150, keys: vec![0..150] },
+        AttentionSpan { queries: 150..240, keys: vec![0..40, 150..240] },
+        AttentionSpan { queries: 240..310, keys: vec![310..400, 240..310] },
+        AttentionSpan { queries: 310..313, keys: vec![0..100, 310..313] },
     ];
     for window in [None, Some(20), Some(64), Some(100)] {
         let heads = AttentionShape { window, ..heads };
         compare(
             &[numbers([313, 32], 0.3), numbers([400, 16], 0.4), numbers([400, 16], 0.5)],
             |[query, key, value]| {
-                attend(query, key, value, heads, Products::F32, Arc::new(reaches.clone().into()))
+                attend(query, key, value, heads, Products::F32, Arc::new(spans.clone().into()))
             },
             |inputs| {
-                let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+                let parts = spans.iter().map(|span| composed_attention(inputs.clone(), heads, span));
                 Tensor::cat(parts.collect(), 0)
             },
         );
@@ -202,38 +202,38 @@ fn attention_of_several_blocks_is_its_formula() {
 fn many_queries_and_few_ones_attend_alike() {
     let heads = AttentionShape { heads: 6, kv_heads: 2, head_dim: 40, scale: 0.2, window: None };
     // Rows of a cache: in no order, some of them shared, some unused.
-    let reaches = vec![
-        Reach { queries: 0..20, keys: vec![30..60, 4..20] },
-        Reach { queries: 20..23, keys: vec![30..50, 0..4] },
-        Reach { queries: 23..24, keys: vec![30..50, 60..61, 21..22] },
+    let spans = vec![
+        AttentionSpan { queries: 0..20, keys: vec![30..60, 4..20] },
+        AttentionSpan { queries: 20..23, keys: vec![30..50, 0..4] },
+        AttentionSpan { queries: 23..24, keys: vec![30..50, 60..61, 21..22] },
     ];
     for window in [None, Some(5), Some(100)] {
         let heads = AttentionShape { window, ..heads };
         let inputs = [numbers([24, 240], 0.3), numbers([64, 80], 0.4), numbers([64, 80], 0.5)];
-        let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+        let parts = spans.iter().map(|span| composed_attention(inputs.clone(), heads, span));
         let expected = Tensor::cat(parts.collect(), 0);
         for device in device::all() {
             let [query, key, value] = inputs.clone().map(|input| input.to_device(&device));
-            let found = attend(query, key, value, heads, Products::F32, Arc::new(reaches.clone().into()));
+            let found = attend(query, key, value, heads, Products::F32, Arc::new(spans.clone().into()));
             assert_close(found, expected.clone(), 1e-5);
         }
     }
 }
 
-/// More than are taken at once on cards.
+/// More than are taken at once on GPUs.
 #[test]
 fn many_queries_attend_in_pieces() {
     let heads = AttentionShape { heads: 2, kv_heads: 1, head_dim: 8, scale: 0.3, window: None };
-    let reach = Reach { queries: 0..700, keys: vec![720..790, 0..700] };
+    let span = AttentionSpan { queries: 0..700, keys: vec![720..790, 0..700] };
     for window in [None, Some(90)] {
         let heads = AttentionShape { window, ..heads };
         let inputs = [numbers([700, 16], 0.3), numbers([800, 8], 0.4), numbers([800, 8], 0.5)];
         compare(
             &inputs,
             |[query, key, value]| {
-                attend(query, key, value, heads, Products::F32, Arc::new(vec![reach.clone()].into()))
+                attend(query, key, value, heads, Products::F32, Arc::new(vec![span.clone()].into()))
             },
-            |inputs| composed_attention(inputs, heads, &reach),
+            |inputs| composed_attention(inputs, heads, &span),
         );
     }
 }
@@ -241,27 +241,27 @@ fn many_queries_attend_in_pieces() {
 #[test]
 fn few_queries_that_share_keys_attend_as_each_alone() {
     let heads = AttentionShape { heads: 6, kv_heads: 2, head_dim: 40, scale: 0.2, window: None };
-    let reaches = vec![
+    let spans = vec![
         // Three that begin alike, as far as the third does.
-        Reach { queries: 0..1, keys: vec![0..70, 100..130, 150..151] },
-        Reach { queries: 1..4, keys: vec![0..70, 100..120, 160..180] },
-        Reach { queries: 4..6, keys: vec![0..90, 200..202] },
+        AttentionSpan { queries: 0..1, keys: vec![0..70, 100..130, 150..151] },
+        AttentionSpan { queries: 1..4, keys: vec![0..70, 100..120, 160..180] },
+        AttentionSpan { queries: 4..6, keys: vec![0..90, 200..202] },
         // Two that have too little in common with those, and with each other.
-        Reach { queries: 6..9, keys: vec![0..40, 220..240] },
-        Reach { queries: 9..12, keys: vec![0..40, 241..250] },
+        AttentionSpan { queries: 6..9, keys: vec![0..40, 220..240] },
+        AttentionSpan { queries: 9..12, keys: vec![0..40, 241..250] },
         // One that has many keys before its own.
-        Reach { queries: 12..24, keys: vec![30..170, 220..230] },
-        Reach { queries: 24..48, keys: vec![30..170, 180..210] },
+        AttentionSpan { queries: 12..24, keys: vec![30..170, 220..230] },
+        AttentionSpan { queries: 24..48, keys: vec![30..170, 180..210] },
     ];
     for window in [None, Some(30), Some(110), Some(500)] {
         let heads = AttentionShape { window, ..heads };
         compare(
             &[numbers([48, 240], 0.3), numbers([260, 80], 0.4), numbers([260, 80], 0.5)],
             |[query, key, value]| {
-                attend(query, key, value, heads, Products::F32, Arc::new(reaches.clone().into()))
+                attend(query, key, value, heads, Products::F32, Arc::new(spans.clone().into()))
             },
             |inputs| {
-                let parts = reaches.iter().map(|reach| composed_attention(inputs.clone(), heads, reach));
+                let parts = spans.iter().map(|span| composed_attention(inputs.clone(), heads, span));
                 Tensor::cat(parts.collect(), 0)
             },
         );
@@ -269,17 +269,17 @@ fn few_queries_that_share_keys_attend_as_each_alone() {
 }
 
 #[test]
-fn attention_reaches_back_into_a_cache() {
+fn attention_looks_back_into_a_cache() {
     let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
-    let reach = Reach { queries: 0..3, keys: vec![0..7] };
+    let span = AttentionSpan { queries: 0..3, keys: vec![0..7] };
     for window in [None, Some(2), Some(6)] {
         let heads = AttentionShape { window, ..heads };
         compare(
             &[numbers([3, 32], 0.3), numbers([7, 16], 0.4), numbers([7, 16], 0.5)],
             |[query, key, value]| {
-                attend(query, key, value, heads, Products::F32, Arc::new(vec![reach.clone()].into()))
+                attend(query, key, value, heads, Products::F32, Arc::new(vec![span.clone()].into()))
             },
-            |inputs| composed_attention(inputs, heads, &reach),
+            |inputs| composed_attention(inputs, heads, &span),
         );
     }
 }
@@ -407,9 +407,9 @@ fn a_rounded_product_is_the_product_of_rounded_factors() {
 #[test]
 fn rounded_products_have_derivatives() {
     let heads = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, scale: 0.3, window: None };
-    let reaches = || Arc::new(vec![Reach { queries: 0..70, keys: vec![0..70] }].into());
+    let spans = || Arc::new(vec![AttentionSpan { queries: 0..70, keys: vec![0..70] }].into());
     let functions: [&dyn Fn([Tensor<2>; 3], Products) -> Tensor<2>; 2] = [
-        &|[query, key, value], products| attend(query, key, value, heads, products, reaches()),
+        &|[query, key, value], products| attend(query, key, value, heads, products, spans()),
         &|[query, key, value], products| {
             let down = key.clone().transpose();
             let low = linear(query.narrow(1, 0, 16), value.transpose(), products, None);

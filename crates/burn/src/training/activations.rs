@@ -27,7 +27,7 @@ impl Keeping {
         match activations {
             Activations::Keep => Self::Everything,
             Activations::Recompute => Self::Inputs,
-            // A card's free memory is not known here.
+            // A GPU's free memory is not known here.
             Activations::Auto if !transformer.is_here() => Self::Everything,
             Activations::Auto => {
                 let needed = bytes_of_everything(&transformer.config, packed.tokens.len());

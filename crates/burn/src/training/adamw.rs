@@ -2,18 +2,15 @@
 
 use burn::tensor::Tensor;
 use lancer_backend::{LearnerError, StepReport, StepSettings};
-use rayon::prelude::*;
+use lancer_kernels::adamw::{AdamWStep, sum_of_squares};
 
 use crate::{
-    card,
+    gpu,
     numbers::{change_all, is_here, read, taken},
     transformer::Parameter,
 };
 
-/// Numbers that one thread takes at a time. Fixed, so that sums do not depend on the number of threads.
-const CHUNK: usize = 1 << 16;
-
-/// What `torch.nn.utils.clip_grad_norm_` adds to the norm before dividing by it.
+/// The number that `torch.nn.utils.clip_grad_norm_` adds to the norm before dividing by it.
 const CLIP_EPSILON: f64 = 1e-6;
 
 /// The optimizer's state.
@@ -28,20 +25,6 @@ pub(crate) struct AdamW {
 pub(crate) struct Moments {
     pub(crate) first: Tensor<2>,
     pub(crate) second: Tensor<2>,
-}
-
-/// The numbers of one step, the same for every weight.
-#[derive(Clone, Copy)]
-pub(crate) struct Update {
-    pub(crate) gradient_scale: f32,
-    pub(crate) beta_1: f32,
-    pub(crate) beta_2: f32,
-    /// What is left of a weight after decay.
-    pub(crate) kept: f32,
-    pub(crate) step_size: f32,
-    /// `√(1 - beta_2^steps)`.
-    pub(crate) correction: f32,
-    pub(crate) epsilon: f32,
 }
 
 impl AdamW {
@@ -71,11 +54,11 @@ impl AdamW {
         self.steps = step;
         let correction = |beta: f64| 1.0 - beta.powf(step as f64);
         let clip = settings.max_gradient_norm.map_or(1.0, |max| (max / (norm + CLIP_EPSILON)).min(1.0));
-        let update = Update {
+        let update = AdamWStep {
             gradient_scale: clip as f32,
             beta_1: settings.beta_1 as f32,
             beta_2: settings.beta_2 as f32,
-            kept: 1.0,
+            decay: 1.0,
             step_size: 0.0,
             correction: correction(settings.beta_2).sqrt() as f32,
             epsilon: settings.epsilon as f32,
@@ -84,15 +67,15 @@ impl AdamW {
             let Some(moments) = moments else { continue };
             let rate = settings.learning_rate * parameter.rate;
             let decayed = (1.0 - rate * settings.weight_decay) as f32;
-            let update = Update {
-                kept: if parameter.is_matrix() { decayed } else { 1.0 },
+            let update = AdamWStep {
+                decay: if parameter.is_matrix() { decayed } else { 1.0 },
                 step_size: (rate / correction(settings.beta_1)) as f32,
                 ..update
             };
             let gradient = gradient.unwrap_or_else(|| parameter.value.zeros_like());
             parameter.update(|weights| {
                 let known = [weights, taken(&mut moments.first), taken(&mut moments.second)];
-                let [weights, first, second] = update.apply(known, &gradient);
+                let [weights, first, second] = apply(update, known, &gradient);
                 *moments = Moments { first, second };
                 weights
             });
@@ -101,45 +84,21 @@ impl AdamW {
     }
 }
 
-impl Update {
-    /// The new weights and moments.
-    fn apply(self, known: [Tensor<2>; 3], gradient: &Tensor<2>) -> [Tensor<2>; 3] {
-        if !is_here(gradient) {
-            return card::adamw(known, gradient, self);
-        }
-        change_all(known, |[weights, first, second]| {
-            read(gradient, |gradient| {
-                weights
-                    .par_chunks_mut(CHUNK)
-                    .zip(gradient.par_chunks(CHUNK))
-                    .zip(first.par_chunks_mut(CHUNK))
-                    .zip(second.par_chunks_mut(CHUNK))
-                    .for_each(|(((weights, gradient), first), second)| {
-                        self.change(weights, gradient, first, second);
-                    });
-            });
-        })
+/// The new weights and moments.
+fn apply(step: AdamWStep, known: [Tensor<2>; 3], gradient: &Tensor<2>) -> [Tensor<2>; 3] {
+    if !is_here(gradient) {
+        return gpu::adamw(known, gradient, step);
     }
-
-    fn change(self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
-        let moments = first.iter_mut().zip(second);
-        for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
-            let gradient = gradient * self.gradient_scale;
-            *first += (gradient - *first) * (1.0 - self.beta_1);
-            *second = *second * self.beta_2 + gradient * gradient * (1.0 - self.beta_2);
-            let denominator = second.sqrt() / self.correction + self.epsilon;
-            *weight = *weight * self.kept - self.step_size * (*first / denominator);
-        }
-    }
+    change_all(known, |[weights, first, second]| {
+        read(gradient, |gradient| step.apply(weights, gradient, first, second));
+    })
 }
 
 /// The L2 norm over all gradients.
 pub(super) fn norm(gradients: &[Option<Tensor<2>>]) -> f64 {
     let (here, elsewhere): (Vec<_>, Vec<_>) =
         gradients.iter().flatten().partition(|gradient| is_here(gradient));
-    let square = |chunk: &[f32]| -> f64 { chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum() };
-    let squares = |gradient: &[f32]| -> Vec<f64> { gradient.par_chunks(CHUNK).map(square).collect() };
-    let here: f64 = here.into_iter().map(|gradient| read(gradient, squares).iter().sum::<f64>()).sum();
-    let elsewhere: f64 = card::squares(&elsewhere).into_iter().map(f64::from).sum();
+    let here: f64 = here.into_iter().map(|gradient| read(gradient, sum_of_squares)).sum();
+    let elsewhere: f64 = gpu::squares(&elsewhere).into_iter().map(f64::from).sum();
     (here + elsewhere).sqrt()
 }

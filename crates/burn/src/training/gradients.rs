@@ -5,8 +5,8 @@ use lancer_backend::TokenId;
 
 use super::adamw::norm;
 use crate::{
-    card,
     fused::Lookup,
+    gpu,
     numbers::{change, is_here, read},
 };
 
@@ -43,7 +43,7 @@ impl Gradients {
         self.sums[parameter] = Some(if is_here(&sum) {
             change(sum, |sum| read(by_row, |by_row| lookup.add_back(sum, by_row, hidden)))
         } else {
-            card::add_rows(sum, by_row, &lookup)
+            gpu::add_rows(sum, by_row, &lookup)
         });
     }
 

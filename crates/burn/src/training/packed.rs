@@ -2,7 +2,7 @@
 
 use lancer_backend::{TokenId, TrainingSequence};
 
-use crate::transformer::Span;
+use crate::transformer::Segment;
 
 /// The rows of a batch.
 ///
@@ -11,7 +11,7 @@ use crate::transformer::Span;
 pub(crate) struct Packed {
     /// The token of each row.
     pub(crate) tokens: Vec<TokenId>,
-    pub(crate) spans: Vec<Span>,
+    pub(crate) segments: Vec<Segment>,
     /// The row that predicts each target, and the target.
     pub(crate) predicting: Vec<usize>,
     pub(crate) targets: Vec<TokenId>,
@@ -24,7 +24,7 @@ impl Packed {
     pub(crate) fn new(batch: &[TrainingSequence]) -> Self {
         let mut packed = Self {
             tokens: Vec::new(),
-            spans: Vec::new(),
+            segments: Vec::new(),
             predicting: Vec::new(),
             targets: Vec::new(),
             counts: Vec::new(),
@@ -49,7 +49,7 @@ impl Packed {
     /// Adds sequences that have the same prompt, at least one.
     fn add_after_one_prompt(&mut self, sequences: &[TrainingSequence]) {
         let prompt = prompt(&sequences[0]);
-        let index = self.spans.len();
+        let index = self.segments.len();
         self.add_span(prompt, None);
         let last_of_prompt = self.tokens.len() - 1;
         for sequence in sequences {
@@ -68,7 +68,7 @@ impl Packed {
 
     fn add_span(&mut self, tokens: &[TokenId], after: Option<usize>) {
         self.tokens.extend(tokens);
-        self.spans.push(Span { rows: tokens.len(), after });
+        self.segments.push(Segment { rows: tokens.len(), after });
     }
 
     fn add_targets(&mut self, sequence: &TrainingSequence) {
@@ -127,8 +127,8 @@ mod tests {
         assert_eq!(ids(&packed.tokens), [1, 2, 3, 6, 7, 1]);
         assert_eq!(packed.predicting, [1, 2, 1, 1, 3, 4, 5]);
         assert_eq!(ids(&packed.targets), [3, 4, 5, 6, 7, 8, 9]);
-        let after = |rows| Span { rows, after: Some(0) };
-        let first = |rows| Span { rows, after: None };
-        assert_eq!(packed.spans, [first(2), after(1), after(2), first(1)]);
+        let after = |rows| Segment { rows, after: Some(0) };
+        let first = |rows| Segment { rows, after: None };
+        assert_eq!(packed.segments, [first(2), after(1), after(2), first(1)]);
     }
 }

@@ -64,11 +64,11 @@ impl Attention {
             None => (query, key),
             Some([of_query, of_key]) => (of_query.forward_heads(query), of_key.forward_heads(key)),
         };
-        let turns = layout.turns(self.shape);
-        let query = fused::rotate(query, turns.clone());
-        let key = fused::rotate(key, turns);
+        let rotary_table = layout.rotary_table(self.shape);
+        let query = fused::rotate(query, rotary_table.clone());
+        let key = fused::rotate(key, rotary_table);
         let attended = match &mut pass.cache {
-            None => fused::attend(query, key, value, self.shape, products, layout.reaches.clone()),
+            None => fused::attend(query, key, value, self.shape, products, layout.spans.clone()),
             Some(cache) => cache.attend(layer, [query, key, value], self.shape, layout),
         };
         self.output.forward(attended, None, products, dropout)

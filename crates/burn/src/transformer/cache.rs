@@ -11,15 +11,12 @@ use std::{
 };
 
 use burn::tensor::{Device, Int, Tensor};
+use lancer_kernels::attention::PAGE;
 use lancer_model::Config;
 
 use self::keys_values::KeysValues;
 use super::Layout;
-use crate::{
-    Weights,
-    fused::{AttentionShape, PAGE},
-    numbers::indices,
-};
+use crate::{Weights, fused::AttentionShape, numbers::indices};
 
 /// Pages that a cache begins with.
 const PAGES: usize = 16;
@@ -184,8 +181,8 @@ impl Cache {
         shape: AttentionShape,
         layout: &Layout,
     ) -> Tensor<2> {
-        let (pages, Layout { places, reaches, .. }) = (self.pages.len(), layout);
-        self.layers[layer].attend(query_key_value, pages, places, shape, reaches)
+        let (pages, Layout { places, spans, .. }) = (self.pages.len(), layout);
+        self.layers[layer].attend(query_key_value, pages, places, shape, spans)
     }
 }
 

@@ -12,12 +12,11 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 use lancer_backend::TokenId;
+use lancer_kernels::{exp::exp, vector::max_of};
 use rayon::prelude::*;
 
 use super::Matrix;
 use crate::{
-    dot::max_of,
-    exp::exp,
     numbers::{change, into_vec, is_here, read},
     product::product,
     settings::Products,

@@ -6,11 +6,12 @@ use lancer_model::{AdapterPair, ModelError};
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use super::{Loading, Matrix, Order, Parameter, Trained, Training, dropout::Dropout};
+use super::{
+    Loading, Matrix, Order, Parameter, Trained, Training, dropout::Dropout, matrix::rounded_products,
+};
 use crate::{
     fused::{self, Gated},
     product::{product, products_of},
-    rounded_weight::{RoundedWeight, States},
     settings::{LoraSettings, Products, Projection},
 };
 
@@ -76,7 +77,7 @@ impl Linear {
             _ => None,
         });
         if let Ok(weights) = <[_; N]>::try_from(weights.collect::<Vec<_>>()) {
-            let outputs = RoundedWeight::products(weights, &States::new(states));
+            let outputs = rounded_products(weights, states);
             return std::array::from_fn(|place| linears[place].biased(outputs[place].clone()));
         }
         linears.map(|linear| linear.forward(states.clone(), None, products, dropout.as_deref_mut()))
@@ -108,7 +109,7 @@ impl Linear {
                 return self.biased(output);
             }
             Matrix::Bf16(weight) => {
-                let [output] = RoundedWeight::products([weight], &States::new(states.clone()));
+                let [output] = rounded_products([weight], states.clone());
                 return self.biased(match &self.adapter {
                     Some(adapter) => output + adapter.forward(states),
                     None => output,

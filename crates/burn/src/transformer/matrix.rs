@@ -2,13 +2,14 @@
 
 use std::{ops::Range, sync::Arc};
 
-use burn::tensor::Tensor;
-use lancer_backend::TokenId;
+use burn::tensor::{Device, Tensor};
+use lancer_backend::{Seed, TokenId};
+use lancer_kernels::matmul::{Activations, RoundedWeight};
 
 use super::{Order, Parameter};
 use crate::{
+    numbers::{matrix, primitive, slice},
     product::product,
-    rounded_weight::{RoundedWeight, States},
     settings::Products,
     stored_weight::StoredWeight,
 };
@@ -29,7 +30,7 @@ impl Matrix {
     pub(crate) fn rounded(name: &str, weights: &[f32], shape: &[usize]) -> Self {
         let inputs = shape.last().copied().unwrap_or(1);
         let shape = [weights.len() / inputs.max(1), inputs];
-        Self::Bf16(Arc::new(RoundedWeight::new(name, weights, shape)))
+        Self::Bf16(Arc::new(RoundedWeight::new(weights, shape, Seed(0).derive(name).0)))
     }
 
     /// The same matrix for inference, rounded.
@@ -102,7 +103,7 @@ impl Matrix {
     pub(crate) fn rows_of(&self, tokens: &[TokenId]) -> Tensor<2> {
         match self {
             Self::F32(parameter) => parameter.rows_of(tokens),
-            Self::Bf16(weight) => weight.rows_of(tokens.iter().map(|token| token.0 as usize)),
+            Self::Bf16(weight) => rows_of(weight, tokens.iter().map(|token| token.0 as usize)),
             Self::Stored(weight) => weight.rows_of(tokens.iter().map(|token| token.0 as usize)),
         }
     }
@@ -111,7 +112,7 @@ impl Matrix {
     pub(crate) fn part(&self, outputs: Range<usize>) -> Tensor<2> {
         match self {
             Self::F32(parameter) => parameter.factor().narrow(1, outputs.start, outputs.len()),
-            Self::Bf16(weight) => weight.rows_of(outputs).transpose(),
+            Self::Bf16(weight) => rows_of(weight, outputs).transpose(),
             Self::Stored(weight) => weight.rows(outputs).transpose(),
         }
     }
@@ -120,7 +121,34 @@ impl Matrix {
     pub(crate) fn product_of(&self, states: &Tensor<2>, outputs: Range<usize>) -> Tensor<2> {
         match self {
             Self::F32(_) | Self::Stored(_) => product(states.clone(), self.part(outputs), Products::F32),
-            Self::Bf16(weight) => weight.product_of(&States::new(states.clone()), outputs),
+            Self::Bf16(weight) => {
+                let states = primitive(states.clone());
+                let rows = states.layout().shape()[0];
+                let activations = Activations::new(slice(&states), [rows, weight.inputs()]);
+                let shape = [rows, outputs.len()];
+                matrix(weight.product_of(&activations, outputs), shape, &Device::flex())
+            }
         }
     }
+}
+
+/// The outputs of several weights for the same states, which are in this program's memory and outside of autodiff.
+pub(crate) fn rounded_products<const N: usize>(
+    weights: [&RoundedWeight; N],
+    states: Tensor<2>,
+) -> [Tensor<2>; N] {
+    let states = primitive(states);
+    let shape = states.layout().shape();
+    let shape = [shape[0], shape[1]];
+    let mut outputs = RoundedWeight::products(weights, &Activations::new(slice(&states), shape)).into_iter();
+    weights.map(|weight| {
+        let output = outputs.next().unwrap_or_default();
+        matrix(output, [shape[0], weight.outputs()], &Device::flex())
+    })
+}
+
+/// The weights of some outputs, `[outputs, inputs]`.
+fn rows_of(weight: &RoundedWeight, outputs: impl ExactSizeIterator<Item = usize>) -> Tensor<2> {
+    let shape = [outputs.len(), weight.inputs()];
+    matrix(weight.rows_of(outputs), shape, &Device::flex())
 }

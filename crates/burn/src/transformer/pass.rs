@@ -7,64 +7,69 @@ use lancer_model::Config;
 
 use super::{Cache, Place, Places, dropout::Dropout};
 use crate::{
-    fused::{AttentionShape, Reach, Reaches, Turns},
+    fused::{AttentionShape, AttentionSpan, AttentionSpans, RotaryTable},
     settings::Products,
 };
 
 /// Tokens of one sequence in a pass that needs no cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct Segment {
     /// Number of tokens.
     pub(crate) rows: usize,
-    /// The span of the same pass after which they come, if any; that one begins its sequence.
+    /// The segment of the same pass after which they come, if any; that one begins its sequence.
     pub(crate) after: Option<usize>,
 }
 
 /// The rows of a pass.
 pub(crate) struct Layout {
     /// What each part's queries see: rows of the cache, or of the pass itself where there is none.
-    pub(crate) reaches: Arc<Reaches>,
+    pub(crate) spans: Arc<AttentionSpans>,
     /// Where the rows stand in the cache; none where there is none.
     pub(crate) places: Places,
-    turns: Arc<Turns>,
+    rotary_table: Arc<RotaryTable>,
     /// Of layers with a sliding window, where there are some.
-    windowed_turns: Option<Arc<Turns>>,
+    windowed_rotary_table: Option<Arc<RotaryTable>>,
 }
 
 impl Layout {
     /// `positions` are those of the rows in their sequences.
-    pub(crate) fn new(config: &Config, positions: &[usize], reaches: Vec<Reach>, places: Vec<Place>) -> Self {
-        let turns = |rotary| Arc::new(Turns::new(rotary, config.head_dim, positions));
+    pub(crate) fn new(
+        config: &Config,
+        positions: &[usize],
+        spans: Vec<AttentionSpan>,
+        places: Vec<Place>,
+    ) -> Self {
+        let rotary_table = |rotary| Arc::new(RotaryTable::new(rotary, config.head_dim, positions));
         Self {
-            reaches: Arc::new(reaches.into()),
+            spans: Arc::new(spans.into()),
             places: places.into(),
-            turns: turns(&config.rotary),
-            windowed_turns: config.sliding_window.as_ref().map(|window| turns(&window.rotary)),
+            rotary_table: rotary_table(&config.rotary),
+            windowed_rotary_table: config.sliding_window.as_ref().map(|window| rotary_table(&window.rotary)),
         }
     }
 
-    /// Spans one after another, without a cache.
-    pub(crate) fn packed(config: &Config, spans: &[Span]) -> Self {
-        let mut rows: Vec<Range<usize>> = Vec::with_capacity(spans.len());
-        let mut reaches = Vec::with_capacity(spans.len());
+    /// Segments one after another, without a cache.
+    pub(crate) fn packed(config: &Config, segments: &[Segment]) -> Self {
+        let mut rows: Vec<Range<usize>> = Vec::with_capacity(segments.len());
+        let mut spans = Vec::with_capacity(segments.len());
         let mut positions = Vec::new();
-        for span in spans {
+        for segment in segments {
             let start = positions.len();
-            let own = start..start + span.rows;
-            let before = span.after.map(|index| rows[index].clone());
+            let own = start..start + segment.rows;
+            let before = segment.after.map(|index| rows[index].clone());
             let past = before.as_ref().map_or(0, Range::len);
             let keys = before.into_iter().chain([own.clone()]).collect();
-            reaches.push(Reach { queries: own.clone(), keys });
+            spans.push(AttentionSpan { queries: own.clone(), keys });
             rows.push(own);
-            positions.extend(past..past + span.rows);
+            positions.extend(past..past + segment.rows);
         }
-        Self::new(config, &positions, reaches, Vec::new())
+        Self::new(config, &positions, spans, Vec::new())
     }
 
-    /// The turns of a layer with such an attention.
-    pub(crate) fn turns(&self, shape: AttentionShape) -> Arc<Turns> {
-        let windowed = self.windowed_turns.as_ref().filter(|_| shape.window.is_some());
-        windowed.unwrap_or(&self.turns).clone()
+    /// The rotary table of a layer with such an attention.
+    pub(crate) fn rotary_table(&self, shape: AttentionShape) -> Arc<RotaryTable> {
+        let windowed = self.windowed_rotary_table.as_ref().filter(|_| shape.window.is_some());
+        windowed.unwrap_or(&self.rotary_table).clone()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Matrix products with weights that stay in their blocks: a panel of them is dequantised and multiplied, then the next.
 
 use super::BlockMatrix;
-use crate::multiply::{Matrix, MatrixMut, Write, multiply_in_threads};
+use crate::matmul::{Matrix, MatrixMut, Write, multiply_in_threads};
 
 /// Writes `x Wᵀ`, `[rows, outputs]`, for `states`, `x: [rows, inputs]`, and `weight: [outputs, inputs]`.
 ///

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use lancer_kernels::attention::{PAGE, TiledKeysValues};
 use lancer_model::Config;
 
 use super::Places;
 use crate::{
-    Weights, amx, card,
-    fused::{self, AttentionShape, PAGE, Reaches},
+    Weights,
+    fused::{self, AttentionShape, AttentionSpans},
+    gpu,
     numbers::{change, is_here, matrix, primitive, read, slice},
     settings::Products,
 };
@@ -17,7 +19,7 @@ use crate::{
 pub(super) enum KeysValues {
     Tensors(Box<Tensors>),
     /// bf16 in the tiles of AMX, with weights that are.
-    Tiles(amx::KeysValues),
+    Tiles(TiledKeysValues),
 }
 
 /// 32-bit floats, `[tokens, kv_heads · head_dim]` each; `None` before the first.
@@ -28,11 +30,11 @@ pub(super) struct Tensors {
 }
 
 impl KeysValues {
-    /// Those of no tokens.
+    /// Without tokens.
     pub(super) fn new(config: &Config, weights: Weights) -> Self {
         let tiles = match weights {
             Weights::F32 => None,
-            Weights::Bf16 => amx::KeysValues::new(config.kv_heads, config.head_dim),
+            Weights::Bf16 => TiledKeysValues::new(config.kv_heads, config.head_dim),
         };
         tiles.map_or_else(|| Self::Tensors(Box::default()), Self::Tiles)
     }
@@ -45,7 +47,7 @@ impl KeysValues {
         pages: usize,
         places: &Places,
         shape: AttentionShape,
-        reaches: &Arc<Reaches>,
+        spans: &Arc<AttentionSpans>,
     ) -> Tensor<2> {
         match self {
             Self::Tensors(tensors) => {
@@ -55,14 +57,16 @@ impl KeysValues {
                     let written = put(with_room(all.take(), pages * PAGE, &new), &new, places);
                     all.insert(written).clone()
                 });
-                fused::attend(query, keys, values, shape, Products::F32, reaches.clone())
+                fused::attend(query, keys, values, shape, Products::F32, spans.clone())
             }
             Self::Tiles(tiles) => {
                 let (dims, device) = (query.dims(), query.device());
                 let [query, key, value] = [query, key, value].map(primitive);
                 tiles.reserve(pages);
-                tiles.write(slice(&key), slice(&value), places);
-                matrix(tiles.attend(slice(&query), shape, reaches), dims, &device)
+                let tokens = places.iter().flat_map(|place| (place.start..).zip(place.rows.clone()));
+                tiles.write(slice(&key), slice(&value), tokens.collect());
+                let blocks = |at_once| spans.blocks(shape.window, at_once);
+                matrix(tiles.attend(slice(&query), shape, blocks), dims, &device)
             }
         }
     }
@@ -83,7 +87,7 @@ fn with_room(known: Option<Tensor<2>>, tokens: usize, new: &Tensor<2>) -> Tensor
 fn put(all: Tensor<2>, new: &Tensor<2>, places: &Places) -> Tensor<2> {
     if !is_here(&all) {
         let rows = places.cache_rows(&all.device());
-        return card::put(all, new, &rows);
+        return gpu::put(all, new, &rows);
     }
     let width = new.dims()[1];
     change(all, |all| {

@@ -5,8 +5,8 @@ use lancer_backend::TokenId;
 
 use super::{Head, HeadGradients, Scored};
 use crate::{
-    card,
     fused::Lookup,
+    gpu,
     numbers::{indices, matrix, to_vec},
     product::product,
     settings::Products,
@@ -83,7 +83,7 @@ impl Head<'_> {
             by_states = by_states + product(by_logits, weight.transpose(), products);
         }
         let by_targets = states.clone() * weights;
-        let by_weight = card::add_rows(Tensor::cat(by_weight, 0), &by_targets, &Lookup::of(targets));
+        let by_weight = gpu::add_rows(Tensor::cat(by_weight, 0), &by_targets, &Lookup::of(targets));
         HeadGradients { states: by_states, weight: by_weight }
     }
 }

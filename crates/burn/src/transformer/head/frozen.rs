@@ -6,11 +6,11 @@
 
 use burn::tensor::Tensor;
 use lancer_backend::TokenId;
+use lancer_kernels::exp::exp;
 use rayon::prelude::*;
 
 use super::{Head, Row, Scored};
 use crate::{
-    exp::exp,
     numbers::{change, is_here, read},
     product::product,
     settings::Products,
