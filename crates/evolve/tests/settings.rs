@@ -43,6 +43,7 @@ const RANGES: &[(&str, &[&str], &str)] = &[
     ("decontaminate.shortest", &["0", "10001"], "from 1 to 10000"),
     ("annotate.sft_threshold", &["-0.1", "10.1", "nan", "inf"], "from 0 to 10"),
     ("annotate.pair_gap", &["0.0", "-1.0", "10.1", "nan", "inf"], "above 0 and at most 10"),
+    ("annotate.length_tier", &["-0.1", "0.6", "nan", "inf"], "from 0 to 0.5"),
     ("annotate.max_pairs_per_prompt", &["0", "10001"], "from 1 to 10000"),
     ("annotate.review_examples", &["1000001"], "at most 1000000"),
     ("annotate.min_chars", &["1000001"], "at most 1000000"),

@@ -4,6 +4,7 @@
 mod pairs;
 mod reviews;
 mod settings;
+mod tiers;
 
 use std::fmt;
 

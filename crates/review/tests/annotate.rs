@@ -250,3 +250,29 @@ fn by_the_rules_of_lances_program_the_lowest_of_a_prompt_is_rejected_and_each_mo
     let found = pairs(&lowest, &of_lance());
     assert!(found.iter().all(|(_, rejected)| rejected == "s") && found.len() == 2, "{found:?}");
 }
+
+#[test]
+fn among_almost_equal_scores_the_shorter_response_is_chosen_and_the_longer_rejected() {
+    let input = [
+        scored("best", "a prompt", "the best one, at great length", 9.0, Kind::NewPrompt),
+        scored("short", "a prompt", "short", 8.8, Kind::NewPrompt),
+        scored("middle", "a prompt", "the middle", 5.0, Kind::NewPrompt),
+        scored("worst", "a prompt", "bad", 2.0, Kind::NewPrompt),
+        scored("long", "a prompt", "bad, and longer than the worst", 2.5, Kind::NewPrompt),
+    ];
+    let with = |length_tier| AnnotateSettings { length_tier, ..only(&[RejectedSide::Sampled]) };
+    let pair = |one: &str, other: &str| vec![(one.to_owned(), other.to_owned())];
+    assert_eq!(pairs(&input, &with(0.1)), pair("short", "long"));
+    // A tier that only the best and the worst are in.
+    assert_eq!(pairs(&input, &with(0.01)), pair("best", "worst"));
+    // Without it the widest gap comes first.
+    assert_eq!(pairs(&input, &with(0.0)).first(), pair("best", "worst").first());
+    // A person's response and worse ones make their pairs as before.
+    let of_a_seed = [
+        scored("s", "p", "a long response by a person", 9.0, Kind::Seed),
+        scored("s/0", "p", "a worse one", 2.0, Kind::Worse(Worse::Sampled)),
+        scored("s/1", "p", "another", 3.0, Kind::Worse(Worse::Sampled)),
+    ];
+    assert_eq!(pairs(&of_a_seed, &with(0.5)), pairs(&of_a_seed, &with(0.0)));
+    assert!(!pairs(&of_a_seed, &with(0.5)).is_empty());
+}

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use lancer_backend::{Conversation, Seed};
 
-use super::{AnnotateSettings, Candidate, Kind, PairAnnotation, PairRule, RejectedKind, RejectedSide, Worse};
+use super::{
+    AnnotateSettings, Candidate, Kind, PairAnnotation, PairRule, RejectedKind, RejectedSide, Worse, tiers,
+};
 use crate::{Damage, damage};
 
 /// The preference pairs of each prompt, in the order in which prompts first appear.
@@ -20,7 +22,9 @@ pub(super) fn preference(
             let responses: Vec<&Candidate> =
                 responses.into_iter().filter(|pair| pair.is_long_enough(settings)).collect();
             let mut pairs = match settings.pairs {
-                PairRule::Apart => by_score(&responses, settings),
+                PairRule::Apart => {
+                    by_score(&tiers::narrowed(responses.clone(), settings.length_tier), settings)
+                }
                 PairRule::AgainstLowest => against_lowest(&responses, settings),
             };
             pairs.extend(responses.iter().flat_map(|pair| damaged(pair, &seeds, settings, seed)));

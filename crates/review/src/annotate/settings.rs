@@ -107,6 +107,10 @@ pub struct AnnotateSettings {
     pub earlier: Earlier,
     /// Two responses to one prompt make a preference pair where their scores differ by at least this; above 0, at most 10.
     pub pair_gap: f64,
+    /// Where `pairs = "apart"`: of a new prompt's responses only two make a pair, the shortest whose score is within this share of the
+    /// prompt's range of scores below the best, and the longest within as much above the worst (Meta-Rewarding, arXiv 2407.19594).
+    /// 0 to 0.5; 0 for pairs whatever their lengths.
+    pub length_tier: f64,
     /// What the rejected side of a pair may be.
     pub rejected: Vec<RejectedSide>,
     /// The damage of [`RejectedSide::Damaged`]; of those that change a response, its key chooses one.
@@ -129,6 +133,7 @@ impl Default for AnnotateSettings {
             pair_bound: Bound::AtLeast,
             earlier: Earlier::LeftOut,
             pair_gap: 2.0,
+            length_tier: 0.0,
             rejected: vec![RejectedSide::Written, RejectedSide::Sampled, RejectedSide::Mismatched],
             damage: vec![Damage::Shuffled, Damage::Repeated],
             max_pairs_per_prompt: 4,
@@ -140,9 +145,10 @@ impl Default for AnnotateSettings {
 impl AnnotateSettings {
     /// Checks the ranges.
     pub fn validate(&self) -> Result<(), SettingError> {
-        let Self { sft_threshold, pair_gap, .. } = *self;
+        let Self { sft_threshold, pair_gap, length_tier, .. } = *self;
         require((0.0..=10.0).contains(&sft_threshold), "sft_threshold", sft_threshold, "from 0 to 10")?;
         require(pair_gap > 0.0 && pair_gap <= 10.0, "pair_gap", pair_gap, "above 0 and at most 10")?;
+        require((0.0..=0.5).contains(&length_tier), "length_tier", length_tier, "from 0 to 0.5")?;
         let asked = self.rejected.contains(&RejectedSide::Damaged);
         require(
             !asked || !self.damage.is_empty(),
@@ -177,6 +183,7 @@ mod tests {
         for text in [
             r#"{"sft_threshold": 11}"#,
             r#"{"pair_gap": 0}"#,
+            r#"{"length_tier": 0.6}"#,
             r#"{"min_chars": 1000001}"#,
             r#"{"max_pairs_per_prompt": 0}"#,
             r#"{"rejected": ["damaged"], "damage": []}"#,
