@@ -36,6 +36,8 @@ pub struct Tokenizer {
     bos_token: String,
     eos_token: String,
     end_of_turn: u32,
+    /// What fills up the shorter sequences of a batch; the end of the text where nothing else is named.
+    pad: u32,
     /// All that end a turn or a text.
     ends: Vec<u32>,
     alphabet: Alphabet,
@@ -53,8 +55,12 @@ impl fmt::Debug for Tokenizer {
 /// The part of `tokenizer_config.json` and of `special_tokens_map.json` that is used.
 #[derive(Default, Deserialize)]
 struct Json {
-    bos_token: Option<Token>,
-    eos_token: Option<Token>,
+    #[serde(rename = "bos_token")]
+    bos: Option<Token>,
+    #[serde(rename = "eos_token")]
+    eos: Option<Token>,
+    #[serde(rename = "pad_token")]
+    pad: Option<Token>,
 }
 
 /// A token is written as text or with its settings.
@@ -69,6 +75,8 @@ enum Token {
 struct NamedTokens {
     bos: Option<String>,
     eos: Option<String>,
+    /// What fills up the shorter sequences of a batch.
+    pad: Option<String>,
     /// Those that end a turn or a text.
     ends: NamedEnds,
 }
@@ -103,8 +111,9 @@ impl Tokenizer {
             source,
         })?;
         let named = NamedTokens {
-            bos: config.bos_token.or(map.bos_token).map(Token::into_text),
-            eos: config.eos_token.or(map.eos_token).map(Token::into_text),
+            bos: config.bos.or(map.bos).map(Token::into_text),
+            eos: config.eos.or(map.eos).map(Token::into_text),
+            pad: config.pad.or(map.pad).map(Token::into_text),
             ends: NamedEnds::of_folder(folder)?,
         };
         Self::new(&file, &tokenizer, named)
@@ -118,7 +127,11 @@ impl Tokenizer {
             _ => metadata.count(path, key).ok().flatten().map(|id| id.to_string()),
         };
         let ends = NamedEnds::of_gguf(&number);
-        Self::new(path, &described.json, NamedTokens { bos: described.bos, eos: described.eos, ends })
+        Self::new(
+            path,
+            &described.json,
+            NamedTokens { bos: described.bos, eos: described.eos, pad: described.pad, ends },
+        )
     }
 
     fn new(path: &Path, json: &[u8], named: NamedTokens) -> Result<Self, ModelError> {
@@ -130,7 +143,7 @@ impl Tokenizer {
         recognising.with_padding(None).with_truncation(None).map_err(|error| wrong(error.to_string()))?;
         let mut plain = recognising.clone();
         plain.set_encode_special_tokens(true);
-        let NamedTokens { bos, eos, ends } = named;
+        let NamedTokens { bos, eos, pad, ends } = named;
         let first_end = || ends.ids.iter().find_map(|&id| recognising.id_to_token(id));
         let eos_token = eos.or_else(first_end).ok_or_else(|| {
             wrong(
@@ -167,6 +180,7 @@ impl Tokenizer {
             bos_token: bos.unwrap_or_default(),
             eos_token,
             end_of_turn: eos,
+            pad: pad.and_then(|pad| recognising.token_to_id(&pad)).unwrap_or(eos),
             ends,
             alphabet: Alphabet::of(&recognising),
             begins,
@@ -349,7 +363,7 @@ impl Tokenizer {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": self.bos.map(|_| &self.bos_token),
             "eos_token": self.eos_token,
-            "pad_token": self.eos_token,
+            "pad_token": self.text_of(self.pad),
             "model_max_length": context_length,
             "clean_up_tokenization_spaces": false,
         })
@@ -362,6 +376,7 @@ impl Tokenizer {
             bos: self.bos,
             eos: self.eos,
             end_of_turn: self.end_of_turn,
+            pad: self.pad,
             ends: &self.ends,
             begins_with_bos: self.begins.is_some(),
         };

@@ -193,6 +193,18 @@ fn with_head(variant: &Variant, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[test]
+fn the_token_that_fills_up_a_batch_survives_gguf() {
+    let variant = Variant::new();
+    variant.json("tokenizer_config.json", |json| json["pad_token"] = json!("<|endoftext|>"));
+    let (gguf, back) = (variant.path("written.gguf"), variant.path("back"));
+    convert(&variant.open(), &gguf, ConvertFormat::F32).unwrap();
+    convert(&Model::open(&gguf).unwrap(), &back, ConvertFormat::F32).unwrap();
+    let config: Value =
+        serde_json::from_slice(&fs::read(back.join("tokenizer_config.json")).unwrap()).unwrap();
+    assert_eq!((&config["pad_token"], &config["eos_token"]), (&json!("<|endoftext|>"), &json!(END_OF_TURN)));
+}
+
+#[test]
 fn the_head_of_the_file_is_used_where_it_is_another_than_the_embedding() {
     let tied = |json: &mut Value| json["tie_word_embeddings"] = json!(true);
     let (embedding, head) = ("model.embed_tokens.weight", "lm_head.weight");

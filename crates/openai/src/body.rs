@@ -21,7 +21,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) seed: Option<Seed>,
     pub(crate) stop: &'a [String],
     pub(crate) constraint: &'a Constraint,
-    pub(crate) end_of_turn: TokenId,
+    /// The tokens that end the model's turn or its text.
+    pub(crate) ends: &'a [u32],
 }
 
 /// The body of a request for samples, without its prompt. Every setting of sampling is said, so that no default of the
@@ -41,7 +42,7 @@ pub(crate) fn of_samples(can: &Capabilities, asked: &Asked<'_>, max_tokens: usiz
         n: (samples > 1).then_some(samples),
         seed: asked.seed.map(seed_number),
         stop: asked.stop.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
-        own: sampling_fields(can.software, random, penalties, asked.end_of_turn),
+        own: sampling_fields(can.software, random, penalties, asked.ends),
         ..Body::default()
     };
     if can.token_ids {
@@ -80,7 +81,7 @@ fn sampling_fields(
     software: Software,
     random: RandomSampling,
     penalties: &Penalties,
-    end_of_turn: TokenId,
+    ends: &[u32],
 ) -> Map<String, Value> {
     let top_k = random.top_k.map(|top_k| i64::from(top_k.get()));
     let mut fields = object(match software {
@@ -88,7 +89,7 @@ fn sampling_fields(
             "top_k": top_k.unwrap_or(-1),
             "min_p": random.min_p,
             "repetition_penalty": penalties.repetition,
-            "stop_token_ids": [end_of_turn],
+            "stop_token_ids": ends,
         }),
         // In the order in which every engine samples.
         Software::LlamaCpp => json!({

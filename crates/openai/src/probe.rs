@@ -125,7 +125,7 @@ impl Probe<'_> {
             seed: Some(Seed(seed)),
             stop: &[],
             constraint: &Constraint::Free,
-            end_of_turn: self.vocabulary.end_of_turn(),
+            ends: self.vocabulary.end_tokens(),
         };
         body::of_samples(self.can, &asked, max_tokens, samples)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lancer_backend::{
     BackendError, Completion, CompletionSink, Constraint, GenerateRequest, Grammar, PreparedRequest, Prompt,
-    Tokenizer, Usage,
+    Usage,
 };
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ impl Exchange for OfSamples {
             seed: (can.seeds == Seeds::Obeyed || self.count == 1).then(|| asked.seeds[self.first]),
             stop: if can.stops { &asked.stop } else { &[] },
             constraint: &asked.constraint,
-            end_of_turn: self.vocabulary.end_of_turn(),
+            ends: self.vocabulary.end_tokens(),
         };
         let mut body: Body = body::of_samples(can, &of, ready.limit, self.count);
         let path = match prompt {

@@ -64,6 +64,13 @@ impl Vocabulary {
     }
 }
 
+impl Vocabulary {
+    /// All tokens that end the model's turn or its text.
+    pub(crate) fn end_tokens(&self) -> &[u32] {
+        self.tokenizer.end_tokens()
+    }
+}
+
 impl Tokenizer for Vocabulary {
     fn chat(&self, chat: &Conversation, what: Opened) -> Result<Vec<TokenId>, Box<dyn Error + Send + Sync>> {
         let generation = match what {

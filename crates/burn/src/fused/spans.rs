@@ -28,7 +28,7 @@ struct Made {
     listed: OnceLock<Listed>,
 }
 
-/// AttentionSpans of few queries as tensors: the rows of the keys, one span after another; and for each query the place of the first
+/// Attention spans of few queries as tensors: the rows of the keys, one span after another; and for each query the place of the first
 /// key there and how many it sees, `[2 · rows]`.
 pub(crate) type Listed = [Tensor<1, Int>; 2];
 

@@ -18,6 +18,7 @@ pub(super) struct Described {
     pub(super) json: Vec<u8>,
     pub(super) bos: Option<String>,
     pub(super) eos: Option<String>,
+    pub(super) pad: Option<String>,
 }
 
 /// The names that [`pre_tokenizer`] knows.
@@ -125,6 +126,7 @@ pub(super) fn describe(path: &Path, metadata: &Metadata) -> Result<Described, Mo
         json: json.to_string().into_bytes(),
         bos: named("tokenizer.ggml.bos_token_id")?,
         eos: named("tokenizer.ggml.eos_token_id")?,
+        pad: named("tokenizer.ggml.padding_token_id")?,
     })
 }
 
@@ -205,6 +207,7 @@ pub(super) struct Special<'a> {
     pub(super) bos: Option<u32>,
     pub(super) eos: u32,
     pub(super) end_of_turn: u32,
+    pub(super) pad: u32,
     /// All that end a turn or a text, these two among them.
     pub(super) ends: &'a [u32],
     /// Whether a text that is read from its beginning has the first of them.
@@ -219,7 +222,7 @@ pub(super) fn entries(
     rows: usize,
     special: Special<'_>,
 ) -> Result<BTreeMap<String, Value>, ModelError> {
-    let Special { bos, eos, end_of_turn, ends, begins_with_bos } = special;
+    let Special { bos, eos, end_of_turn, pad, ends, begins_with_bos } = special;
     let wrong = |reason: &str| ModelError::Tokenizer { path: path.into(), reason: reason.into() };
     let json: Json = serde_json::from_str(json).map_err(|error| wrong(&error.to_string()))?;
     let space = sentence_piece::space_before(&json);
@@ -263,7 +266,7 @@ pub(super) fn entries(
     let mut entries = BTreeMap::from([
         ("tokenizer.ggml.eos_token_id".to_owned(), Value::U32(eos)),
         ("tokenizer.ggml.eot_token_id".to_owned(), Value::U32(end_of_turn)),
-        ("tokenizer.ggml.padding_token_id".to_owned(), Value::U32(eos)),
+        ("tokenizer.ggml.padding_token_id".to_owned(), Value::U32(pad)),
         ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(begins_with_bos)),
     ]);
     let listed: Vec<String> = ends.iter().map(u32::to_string).collect();

@@ -1,6 +1,6 @@
 //! To what a server can hold a text, and in which field it takes it.
 
-use lancer_backend::{Constraint, Grammar, Sampling, Tokenizer};
+use lancer_backend::{Constraint, Grammar, Sampling};
 
 use super::Probe;
 use crate::{ChoicesField, RegexField, SchemaField, ServerError, body, body::Asked};
@@ -56,7 +56,7 @@ impl Probe<'_> {
             seed: None,
             stop: &[],
             constraint,
-            end_of_turn: self.vocabulary.end_of_turn(),
+            ends: self.vocabulary.end_tokens(),
         };
         let texts = self.texts(body::of_samples(self.can, &asked, TOKENS, 1))?;
         Ok(texts.into_iter().next().unwrap_or_default())

@@ -2,11 +2,12 @@
 //! better side of a pair and the longer one the worse.
 
 use super::{Candidate, Kind};
+use crate::Score;
 
 /// The responses to a prompt, of which the model's own to a new prompt are at most two: the shortest whose score is within `share` of the
 /// prompt's range below the best, and the longest within as much above the worst. A share of 0 leaves all of them.
-pub(super) fn narrowed<'a>(responses: Vec<&'a Candidate>, share: f64) -> Vec<&'a Candidate> {
-    let scores = responses.iter().filter_map(|pair| score_of_own(pair));
+pub(super) fn narrowed(responses: Vec<&Candidate>, share: f64) -> Vec<&Candidate> {
+    let scores = responses.iter().copied().filter_map(score_of_own);
     let (lowest, highest) = scores.fold((f64::INFINITY, f64::NEG_INFINITY), |(lowest, highest), score| {
         (lowest.min(score), highest.max(score))
     });
@@ -31,5 +32,5 @@ pub(super) fn narrowed<'a>(responses: Vec<&'a Candidate>, share: f64) -> Vec<&'a
 
 /// The score of a response of the model's to a new prompt.
 fn score_of_own(pair: &Candidate) -> Option<f64> {
-    pair.score.filter(|_| pair.kind == Kind::NewPrompt).map(|score| score.get())
+    pair.score.filter(|_| pair.kind == Kind::NewPrompt).map(Score::get)
 }

@@ -22,13 +22,13 @@ const QUERIES: usize = 512;
 /// Scores that stand in memory at once, 256 MB, where one span does not have more.
 const SCORES: usize = 1 << 26;
 
-/// AttentionSpans as tensors.
+/// Attention spans as tensors.
 #[derive(Debug)]
 pub(crate) struct Padded {
     groups: Vec<Group>,
 }
 
-/// AttentionSpans of about the same size.
+/// Attention spans of about the same size.
 #[derive(Debug)]
 struct Group {
     spans: usize,
