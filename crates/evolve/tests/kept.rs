@@ -5,57 +5,25 @@
 
 mod scripted;
 
-use std::{error::Error, fs, path::Path};
+use std::{fs, path::Path};
 
-use lancer_backend::{
-    Backend, BackendError, Learner, LearnerError, Seed, WeightFormat, scripted::ScriptedBackend,
-};
-use lancer_evolve::{
-    Engines, Recipe, Run, RunnableModels, Summary, ledger::Ledger, summary::Outcome, trials,
-};
-use scripted::{ScriptedEngines, recipe};
+use lancer_backend::scripted::ScriptedBackend;
+use lancer_evolve::{Engines, Recipe, Run, Summary, ledger::Ledger, summary::Outcome, trials};
+use scripted::{WithBackend, recipe};
 
-/// Models of which only some know the answers.
-struct Knowing(&'static [&'static str]);
-
-impl Engines for Knowing {
-    fn runs(&self) -> RunnableModels {
-        RunnableModels::Gguf
-    }
-
-    fn import(
-        &mut self,
-        from: &Path,
-        to: &Path,
-        format: WeightFormat,
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        ScriptedEngines.import(from, to, format)
-    }
-
-    fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
-        let knows = self.0.iter().any(|name| model.ends_with(name));
-        Ok(Box::new(ScriptedBackend::new(move |prompt, seed| {
+/// Models of which only those of these names know the answers.
+fn knowing(names: &'static [&'static str]) -> impl Engines {
+    WithBackend(move |model: &Path| {
+        let knows = names.iter().any(|name| model.ends_with(name));
+        ScriptedBackend::new(move |prompt, seed| {
             // Of the questions, three quarters or one quarter are answered rightly.
             match (0..40).find(|n| prompt.contains(&format!("Is {n} a number?"))) {
                 Some(n) if (n % 4 == 0) != knows => "yes".into(),
                 Some(_) => "no".into(),
                 None => scripted::answer(prompt, seed),
             }
-        })))
-    }
-
-    fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
-        ScriptedEngines.check_learner(settings)
-    }
-
-    fn learner(
-        &mut self,
-        model: &Path,
-        settings: &toml::Table,
-        seed: Seed,
-    ) -> Result<Box<dyn Learner>, LearnerError> {
-        ScriptedEngines.learner(model, settings, seed)
-    }
+        })
+    })
 }
 
 fn with_gate(folder: &Path, iterations: u32) -> Recipe {
@@ -73,9 +41,9 @@ fn with_gate(folder: &Path, iterations: u32) -> Recipe {
     recipe.with(&["evaluate.gate=keep_better".into(), "evaluate.bootstrap.resamples=200".into()]).unwrap()
 }
 
-fn summary(folder: &Path, recipe: &Recipe, knowing: &'static [&'static str]) -> Summary {
+fn summary(folder: &Path, recipe: &Recipe, names: &'static [&'static str]) -> Summary {
     let run = Run::open(folder, recipe.clone()).unwrap();
-    run.execute(&mut Knowing(knowing), &mut ()).unwrap();
+    run.execute(&mut knowing(names), &mut ()).unwrap();
     Summary::of(run.ledger(), folder).unwrap()
 }
 
@@ -114,7 +82,7 @@ fn trials_are_compared_by_the_models_that_they_keep() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = with_gate(folder.path(), 2);
     let trials = trials::repeated("gated", &recipe, 1, folder.path());
-    trials::execute(&trials, &mut Knowing(&["m1.gguf"]), &mut ()).unwrap();
+    trials::execute(&trials, &mut knowing(&["m1.gguf"]), &mut ()).unwrap();
     let standings = trials::standings(&trials).unwrap();
     assert_eq!(standings[0].trials[0].model, 1);
     assert!((standings[0].tasks[0].comparison.after.mean - 0.75).abs() < 1e-9);

@@ -6,60 +6,13 @@ mod scripted;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    error::Error,
     path::Path,
     sync::{Arc, Mutex},
 };
 
-use lancer_backend::{
-    Backend, BackendError, Learner, LearnerError, Seed, WeightFormat, scripted::ScriptedBackend,
-};
-use lancer_evolve::{Engines, Method, Recipe, Run, RunnableModels, check::check, ledger::Ledger};
-use scripted::{ScriptedEngines, outcome::assert_sound};
-
-/// The scripted engines, which keep the prompts that they are given.
-#[derive(Clone, Default)]
-struct Listening(Arc<Mutex<Vec<String>>>);
-
-impl Engines for Listening {
-    fn runs(&self) -> RunnableModels {
-        ScriptedEngines.runs()
-    }
-
-    fn import(
-        &mut self,
-        from: &Path,
-        to: &Path,
-        format: WeightFormat,
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        ScriptedEngines.import(from, to, format)
-    }
-
-    fn backend(&mut self, _: &Path) -> Result<Box<dyn Backend>, BackendError> {
-        let heard = Arc::clone(&self.0);
-        Ok(Box::new(ScriptedBackend::new(move |prompt, seed| {
-            heard.lock().unwrap().push(prompt.to_owned());
-            // Some reviews cannot be read.
-            if prompt.contains("score") && seed.0 % 5 == 0 {
-                return "No.".into();
-            }
-            scripted::answer(prompt, seed)
-        })))
-    }
-
-    fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
-        ScriptedEngines.check_learner(settings)
-    }
-
-    fn learner(
-        &mut self,
-        model: &Path,
-        settings: &toml::Table,
-        seed: Seed,
-    ) -> Result<Box<dyn Learner>, LearnerError> {
-        ScriptedEngines.learner(model, settings, seed)
-    }
-}
+use lancer_backend::scripted::ScriptedBackend;
+use lancer_evolve::{Method, Recipe, Run, check::check, ledger::Ledger};
+use scripted::{WithBackend, outcome::assert_sound};
 
 fn recipe(folder: &Path) -> Recipe {
     let changes = [
@@ -85,10 +38,22 @@ fn of<T: Ord>(rows: impl IntoIterator<Item = T>) -> BTreeSet<T> {
 #[test]
 fn data_add_up_and_the_pool_is_the_seeds_and_the_newest() {
     let folder = tempfile::tempdir().unwrap();
-    let engines = Listening::default();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listening = Arc::clone(&heard);
+    let mut engines = WithBackend(move |_: &Path| {
+        let heard = Arc::clone(&listening);
+        ScriptedBackend::new(move |prompt, seed| {
+            heard.lock().unwrap().push(prompt.to_owned());
+            // Some reviews cannot be read.
+            if prompt.contains("score") && seed.0 % 5 == 0 {
+                return "No.".into();
+            }
+            scripted::answer(prompt, seed)
+        })
+    });
     let recipe = recipe(folder.path());
     let run = Run::open(folder.path(), recipe.clone()).unwrap();
-    run.execute(&mut engines.clone(), &mut ()).unwrap();
+    run.execute(&mut engines, &mut ()).unwrap();
     drop(run);
     let ledger = Ledger::read(&folder.path().join(Run::LEDGER)).unwrap();
     let keys = |iteration| of(ledger.pool(iteration).unwrap().into_iter().map(|record| record.key));
@@ -117,7 +82,7 @@ fn data_add_up_and_the_pool_is_the_seeds_and_the_newest() {
     assert!(first.values().all(Option::is_some) && first.values().any(|score| *score == Some(0.0)));
 
     // Each stage works under its system prompt, and no record has it.
-    let heard = engines.0.lock().unwrap();
+    let heard = heard.lock().unwrap();
     for (system, what) in [(recipe.system.review, "score"), (recipe.system.generate, "")] {
         let system = system.unwrap();
         assert!(heard.iter().any(|prompt| prompt.contains(&system) && prompt.contains(what)), "{system}");

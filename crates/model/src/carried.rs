@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use serde_json::{Map, Value};
 
-use crate::{ModelError, chat_template::ADDITIONAL_TEMPLATES};
+use crate::{ModelError, chat_template::ADDITIONAL_TEMPLATES, json_file};
 
 /// Whether there was a folder to carry files over from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +59,11 @@ pub(crate) fn config(model: &Path) -> Result<Option<Map<String, Value>>, ModelEr
         return Ok(None);
     }
     let path = model.join("config.json");
-    let text = fs::read_to_string(&path).map_err(|source| ModelError::Io {
-        path: path.clone(),
-        action: "read",
-        source,
-    })?;
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| ModelError::Config { path, reason: error.to_string() })
+    match json_file::read(&path)? {
+        // It was there when the model was opened.
+        None => Err(ModelError::Io { path, action: "read", source: io::ErrorKind::NotFound.into() }),
+        fields => Ok(fields),
+    }
 }
 
 /// Copies a file's bytes, and not its mode: it may lie in a cache that nobody may write to.

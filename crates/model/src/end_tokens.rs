@@ -4,11 +4,11 @@
 //! `generation_config.json` names (or `config.json`, where that has none). A GGUF file has no such list, unless lancer wrote it: there
 //! its keys for the ends of a turn count, and special tokens of a name that ends a turn or a text in the families that there are.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::ModelError;
+use crate::{ModelError, json_file};
 
 /// The texts of special tokens that end a turn or a text, whatever else a model's files say.
 const NAMES: [&str; 11] = [
@@ -82,18 +82,8 @@ struct Json {
 /// The tokens that the files of a folder name; none where neither file is there.
 fn of_folder(folder: &Path) -> Result<Vec<u32>, ModelError> {
     for name in ["generation_config.json", "config.json"] {
-        let path = folder.join(name);
-        if !path.exists() {
-            continue;
-        }
-        let text = fs::read_to_string(&path).map_err(|source| ModelError::Io {
-            path: path.clone(),
-            action: "read",
-            source,
-        })?;
-        let json: Json = serde_json::from_str(&text)
-            .map_err(|error| ModelError::Config { path: path.clone(), reason: error.to_string() })?;
-        match json.eos_token_id {
+        let json: Option<Json> = json_file::read(&folder.join(name))?;
+        match json.and_then(|json| json.eos_token_id) {
             Some(Ids::One(id)) => return Ok(vec![id]),
             Some(Ids::Several(ids)) => return Ok(ids),
             None => {}

@@ -42,6 +42,7 @@ mod family;
 mod folder;
 pub mod gguf;
 mod gguf_weights;
+mod json_file;
 mod mapped;
 mod model;
 mod names;

@@ -15,6 +15,7 @@ use crate::{
     chat_template::turns,
     end_tokens::NamedEnds,
     gguf::{Metadata, Value},
+    json_file,
 };
 
 /// What becomes of text that looks like a special token, such as `<|im_end|>`.
@@ -93,17 +94,10 @@ impl Tokenizer {
     /// Reads `tokenizer.json` of a folder, and its special tokens: from `tokenizer_config.json`, else from
     /// `special_tokens_map.json`; the end of the text also from `generation_config.json` or `config.json`.
     pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
-        let [config, map] = ["tokenizer_config.json", "special_tokens_map.json"].map(|name| {
-            let path = folder.join(name);
-            if !path.exists() {
-                return Ok(Json::default());
-            }
-            let failed = |source| ModelError::Io { path: path.clone(), action: "read", source };
-            let text = fs::read_to_string(&path).map_err(failed)?;
-            serde_json::from_str(&text)
-                .map_err(|error| ModelError::Config { path: path.clone(), reason: error.to_string() })
-        });
-        let (config, map) = (config?, map?);
+        let read = |name: &str| -> Result<Json, ModelError> {
+            Ok(json_file::read::<Json>(&folder.join(name))?.unwrap_or_default())
+        };
+        let (config, map) = (read("tokenizer_config.json")?, read("special_tokens_map.json")?);
         let file = folder.join("tokenizer.json");
         let tokenizer = fs::read(&file).map_err(|source| ModelError::Io {
             path: file.clone(),

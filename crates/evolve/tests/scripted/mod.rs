@@ -50,6 +50,42 @@ impl Engines for ScriptedEngines {
     }
 }
 
+/// The scripted engines with another backend, made for each model.
+#[derive(Clone)]
+pub(crate) struct WithBackend<F>(pub(crate) F);
+
+impl<F: Fn(&Path) -> ScriptedBackend> Engines for WithBackend<F> {
+    fn runs(&self) -> RunnableModels {
+        ScriptedEngines.runs()
+    }
+
+    fn import(
+        &mut self,
+        from: &Path,
+        to: &Path,
+        format: WeightFormat,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        ScriptedEngines.import(from, to, format)
+    }
+
+    fn backend(&mut self, model: &Path) -> Result<Box<dyn Backend>, BackendError> {
+        Ok(Box::new((self.0)(model)))
+    }
+
+    fn check_learner(&self, settings: &toml::Table) -> Result<(), Box<dyn Error + Send + Sync>> {
+        ScriptedEngines.check_learner(settings)
+    }
+
+    fn learner(
+        &mut self,
+        model: &Path,
+        settings: &toml::Table,
+        seed: Seed,
+    ) -> Result<Box<dyn Learner>, LearnerError> {
+        ScriptedEngines.learner(model, settings, seed)
+    }
+}
+
 /// The scripted learner, for which responses that begin with `Tell river` have log-probabilities that are no numbers. It kills
 /// its process after it has exported a model of the name that the environment has.
 struct SpoiledLearner {

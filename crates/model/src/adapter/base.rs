@@ -1,14 +1,11 @@
 //! The note of which model an adapter was trained over.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::absolute;
-use crate::{ContentHash, ModelError};
+use crate::{ContentHash, ModelError, json_file};
 
 /// The file beside an adapter.
 pub(crate) const NOTE: &str = "lancer_base.json";
@@ -31,18 +28,7 @@ impl AdapterBase {
 
     /// The note in an adapter's folder, if there is one.
     pub(super) fn beside(folder: &Path) -> Result<Option<Self>, ModelError> {
-        let path = folder.join(NOTE);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).map_err(|source| ModelError::Io {
-            path: path.clone(),
-            action: "read",
-            source,
-        })?;
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| ModelError::Config { path, reason: error.to_string() })
+        json_file::read(&folder.join(NOTE))
     }
 
     /// Checks that the model at `path` is this one; `adapter` is where the note is.

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
-use crate::ModelError;
+use crate::{ModelError, json_file};
 
 /// The template for chats without tools.
 const DEFAULT: &str = "default";
@@ -52,7 +52,7 @@ impl NamedTemplates {
         }
         for file in ["chat_template.json", "tokenizer_config.json"] {
             let file = folder.join(file);
-            let json: Option<Json> = if file.exists() { Some(parse(&file)?) } else { None };
+            let json: Option<Json> = json_file::read(&file)?;
             if let Some(written) = json.and_then(|json| json.chat_template) {
                 return Self::written(written, &file).map(Some);
             }
@@ -121,9 +121,4 @@ impl NamedTemplates {
 
 fn read(path: &Path) -> Result<String, ModelError> {
     fs::read_to_string(path).map_err(|source| ModelError::Io { path: path.into(), action: "read", source })
-}
-
-fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    serde_json::from_str(&read(path)?)
-        .map_err(|error| ModelError::Config { path: path.into(), reason: error.to_string() })
 }

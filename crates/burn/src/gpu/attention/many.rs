@@ -19,7 +19,7 @@ use crate::{
 
 /// Queries of a piece. Half of the scores of those within it are of keys that are not seen.
 const QUERIES: usize = 512;
-/// Scores that stand in memory at once, 256 MB, where one span does not have more.
+/// Attention scores are held for several spans together up to this many, which take 256 MB; a larger span is held alone.
 const SCORES: usize = 1 << 26;
 
 /// Attention spans as tensors.
